@@ -1,0 +1,3 @@
+"""A continual architecture adaptation daemon."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,105 @@
+"""From a YAML file and the environment to a `Config`, or to an error that says what to change."""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from adaptd.config.tree import Config
+from adaptd.errors import ConfigError
+
+# ADAPTD__SERVER__PORT=8081 sets server.port; a list takes its index: ADAPTD__STREAMS__0__NAME.
+PREFIX = "ADAPTD__"
+
+
+def load(path: Path, environment: Mapping[str, str] = os.environ) -> Config:
+    """The configuration in the file, with what the environment sets in its place.
+
+    Relative paths in it are taken from the working directory.
+    Raises ConfigError, naming file, key, value seen and value expected.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read: {error}") from error
+    try:
+        document = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: not valid YAML: {error}") from error
+    if not isinstance(document, dict):
+        raise ConfigError(f"{path}: expected keys at the top level, got {_shown(document)}")
+    for name, value in environment.items():
+        if name.startswith(PREFIX):
+            _override(document, name, value)
+    return parse(document, origin=str(path))
+
+
+def parse(document: Mapping[str, Any], *, origin: str) -> Config:
+    """Checks a document that is already in memory; `origin` names it in errors.
+
+    Raises ConfigError with one line for each thing that is wrong.
+    """
+    try:
+        return Config.model_validate(document)
+    except ValidationError as error:
+        lines = [
+            f"{origin}: {_key(item['loc'])}: {_expected(item['msg'])}, got {_shown(item['input'])}"
+            for item in error.errors()
+        ]
+        raise ConfigError("\n".join(lines)) from error
+
+
+def _override(document: dict[str, Any], name: str, value: str) -> None:
+    keys = name.removeprefix(PREFIX).lower().split("__")
+    here: Any = document
+    for index, key in enumerate(keys):
+        is_last = index == len(keys) - 1
+        if isinstance(here, list):
+            if not key.isdigit() or int(key) >= len(here):
+                raise ConfigError(
+                    f"environment: {name}: {'.'.join(keys[:index])} has items 0 to {len(here) - 1}, "
+                    f"got {key!r}"
+                )
+            slot: Any = int(key)
+        elif isinstance(here, dict):
+            slot = key
+        else:
+            raise ConfigError(
+                f"environment: {name}: {'.'.join(keys[:index])} is a value and has no keys"
+            )
+        if is_last:
+            try:
+                here[slot] = yaml.safe_load(value)
+            except yaml.YAMLError as error:
+                raise ConfigError(f"environment: {name}: not valid YAML: {value!r}") from error
+        elif isinstance(here, dict):
+            if here.get(slot) is None:
+                here[slot] = {}
+            here = here[slot]
+        else:
+            here = here[slot]
+
+
+def _key(location: Sequence[int | str]) -> str:
+    # The union's own tag stands in the location; a reader's file has no such key.
+    parts = [part for part in location if part not in ("scenario", "replay", "kafka")] or list(
+        location
+    )
+    if location and location[-1] in ("scenario",):
+        parts.append(location[-1])
+    return ".".join(str(part) for part in parts) or "the document"
+
+
+def _expected(message: str) -> str:
+    message = message.removeprefix("Value error, ")
+    if message == "Extra inputs are not permitted":
+        return "no such key"
+    return message[:1].lower() + message[1:]
+
+
+def _shown(value: Any, limit: int = 80) -> str:
+    text = repr(value)
+    return text if len(text) <= limit else text[: limit - 1] + "…"

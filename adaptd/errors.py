@@ -1,0 +1,59 @@
+"""One small tree of errors. The top split is the retry policy: permanent says so and stops,
+transient retries."""
+
+
+class AdaptdError(Exception):
+    """Root of every error that adaptd raises on purpose; its text is meant for a person."""
+
+
+class PermanentError(AdaptdError):
+    """Trying again will not help: report it and stop."""
+
+
+class TransientError(AdaptdError):
+    """The world may recover: retry with backoff."""
+
+
+class ConfigError(PermanentError):
+    """A configuration names something wrong: file, key, value seen, value expected. Exit code 2."""
+
+
+class StateDirectoryError(PermanentError):
+    """The state directory is of a newer version, damaged, or held by another daemon."""
+
+
+class NotFoundError(PermanentError):
+    """No row or file of that name exists."""
+
+
+class ConflictError(PermanentError):
+    """A compare-and-set lost: the state is no longer the one that was seen."""
+
+
+class StaleEpochError(PermanentError):
+    """A newer owner has taken the stream over; this process must stop writing."""
+
+
+class ArtifactError(PermanentError):
+    """A release's files do not match their manifest."""
+
+
+class InsufficientData(PermanentError):
+    """Too few labelled records for a search; the text names the count, the minimum and the
+    fallback."""
+
+
+class SourceError(PermanentError):
+    """A stream's source can never be read as configured (no such file, no such column)."""
+
+
+class SourceUnavailable(TransientError):
+    """A stream's source cannot be reached now."""
+
+
+class StoreUnavailable(TransientError):
+    """The store cannot be written now (disk full, locked); the stream pauses."""
+
+
+class WorkerFailed(TransientError):
+    """A worker process ended without a result: killed, out of time, or by an error it reported."""
