@@ -1,0 +1,105 @@
+"""Runs jobs out of the observing process: start, poll, stop."""
+
+import multiprocessing
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from typing import Protocol
+
+import orjson
+
+from adaptd.adaptation.job import Job, Progress, Result
+from adaptd.adaptation.worker import run
+from adaptd.clock import Clock
+from adaptd.errors import WorkerFailed
+
+# A killed process is gone at once; this only bounds the wait for the kernel.
+JOIN_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class Report:
+    """What has come from the worker since the last poll: the latest progress, and the result at
+    its end."""
+
+    progress: Progress | None = None
+    result: Result | None = None
+
+
+class Executor(Protocol):
+    """Where jobs run: one at a time for each executor. No method blocks for longer than a kill
+    takes."""
+
+    def start(self, job: Job, *, wall_seconds: float) -> None:
+        """Begins the job; it is killed after so many seconds. Raises RuntimeError if one is
+        running."""
+        ...
+
+    def poll(self) -> Report:
+        """Raises WorkerFailed, once, when the worker has died, failed or run out of time."""
+        ...
+
+    def stop(self) -> None:
+        """Kills what runs; does nothing where nothing does."""
+        ...
+
+
+class LocalExecutor:
+    """A spawned process for each job. The process ends when this one does, however that happens."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._process: BaseProcess | None = None
+        self._connection: Connection | None = None
+        self._deadline = 0.0
+        self._wall_seconds = 0.0
+
+    def start(self, job: Job, *, wall_seconds: float) -> None:
+        if self._process is not None:
+            raise RuntimeError("this executor runs a job already")
+        context = multiprocessing.get_context("spawn")
+        ours, theirs = context.Pipe()
+        self._process = context.Process(
+            target=run, args=(theirs, job.model_dump_json()), name=f"adaptd-worker-{job.stream}"
+        )
+        self._process.start()
+        theirs.close()
+        self._connection = ours
+        self._wall_seconds = wall_seconds
+        self._deadline = self._clock.monotonic() + wall_seconds
+
+    def poll(self) -> Report:
+        if self._process is None or self._connection is None:
+            return Report()
+        progress: Progress | None = None
+        try:
+            while self._connection.poll():
+                message = orjson.loads(self._connection.recv_bytes())
+                match message["kind"]:
+                    case "progress":
+                        progress = Progress.model_validate(message["document"])
+                    case "result":
+                        result = Result.model_validate(message["document"])
+                        self.stop()
+                        return Report(progress, result)
+                    case _:
+                        self.stop()
+                        raise WorkerFailed(str(message["error"]))
+        except (EOFError, ConnectionResetError) as error:
+            self._process.join(JOIN_SECONDS)
+            code = self._process.exitcode
+            self.stop()
+            raise WorkerFailed(f"the worker ended without a result (exit code {code})") from error
+        if self._clock.monotonic() > self._deadline:
+            self.stop()
+            raise WorkerFailed(f"the worker was killed at its wall limit of {self._wall_seconds} s")
+        return Report(progress)
+
+    def stop(self) -> None:
+        if self._process is None or self._connection is None:
+            return
+        self._connection.close()
+        self._process.kill()
+        self._process.join(JOIN_SECONDS)
+        self._process.close()
+        self._process = self._connection = None

@@ -1,0 +1,78 @@
+"""What a worker is asked for, and what it answers. Both are JSON: no pickle crosses the pipe."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+# Members of a trial, in the order in which they are trained and shown.
+FINE_TUNED = "fine-tuned"
+RETRAINED = "retrained"
+NEIGHBOUR = "random-neighbour"
+REOPENED = "reopened"
+INITIAL = "initial"
+
+
+class _Document(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Job(_Document):
+    """One piece of learning under a budget.
+
+    kind: `initial` trains the first model; `adapt` trains every remedy of an episode.
+    architecture: the champion's; for `initial` one without edges, which gets `operation` on each.
+    records: Arrow file of labelled records, all of which may be trained on; its hex digest
+    guards it.
+    champion: release directory whose weights are inherited (`adapt` only).
+    output: directory that the worker empties and fills, one folder for each member.
+    steps: optimiser steps, the same for each remedy. macs_cap: absolute, None for no cap.
+    minimum_records: a reopening with fewer, or fewer than 40 a class, is refused.
+    concentrations: prior of the architecture parameters, group -> operation -> count.
+    """
+
+    kind: Literal["initial", "adapt"]
+    stream: str
+    seed: int
+    architecture: dict[str, Any]
+    contract: dict[str, Any]
+    records: Path
+    records_digest: str
+    champion: Path | None = None
+    operation: str | None = None
+    output: Path
+    steps: int
+    macs_cap: int | None = None
+    minimum_records: int = 1
+    concentrations: dict[str, dict[str, float]] = {}
+
+
+class Member(_Document):
+    """One trained and exported network. seconds: of training; directory: below the job's output."""
+
+    architecture: dict[str, Any]
+    macs: int
+    parameters: int
+    steps: int
+    seconds: float
+    directory: str
+
+
+class Result(_Document):
+    """What came of a job. refused: why nothing was searched, or None."""
+
+    members: dict[str, Member] = {}
+    alphas: dict[str, dict[str, float]] = {}
+    concentrations: dict[str, dict[str, float]] = {}
+    supernet_memory_ratio: float | None = None
+    phase_seconds: dict[str, float] = {}
+    refused: str | None = None
+
+
+class Progress(_Document):
+    """Where a worker stands. loss: of the latest step, None in phases without one."""
+
+    phase: str
+    step: int
+    steps: int
+    loss: float | None = None

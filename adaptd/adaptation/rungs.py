@@ -1,0 +1,207 @@
+"""The remedies of an episode, each trained on the same records with the same number of steps."""
+
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+import torch
+
+from adaptd.adaptation.job import (
+    FINE_TUNED,
+    INITIAL,
+    NEIGHBOUR,
+    REOPENED,
+    RETRAINED,
+    Job,
+    Member,
+    Progress,
+    Result,
+)
+from adaptd.architecture import Architecture, Contract
+from adaptd.search.bounded import reopen
+from adaptd.search.neighbour import random_neighbour
+from adaptd.search.training import Samples, train
+from adaptd.space.cost import count_macs
+from adaptd.space.export import export, load_network
+from adaptd.space.network import build, initial_architecture, morph
+from adaptd.space.standardise import fit_standardisation
+from adaptd.stream.segment import read_segment
+
+# Below so many labelled records for each class a search did harm in every trial we ran.
+RECORDS_PER_CLASS = 40
+
+# Standard deviation of what a morph adds to a kernel, so that new taps break their symmetry.
+NEW_TAP_NOISE = 0.02
+
+# Progress goes over a pipe: a message every so many steps keeps it out of the profile.
+STEPS_PER_REPORT = 10
+
+Report = Callable[[Progress], None]
+
+
+def perform(job: Job, report: Report) -> Result:
+    """Does what the job's kind says, in this process, on one thread.
+
+    Raises ArtifactError if the records or the champion's files are not what was named.
+    """
+    torch.set_num_threads(1)
+    shutil.rmtree(job.output, ignore_errors=True)
+    job.output.mkdir(parents=True)
+    batch = read_segment(job.records, job.records_digest)
+    samples = Samples(torch.from_numpy(batch.x), torch.from_numpy(batch.target))
+    return initial(job, samples, report) if job.kind == "initial" else adapt(job, samples, report)
+
+
+def initial(job: Job, samples: Samples, report: Report) -> Result:
+    """The first model: the wanted operation on every edge, from a fresh initialisation."""
+    bench = _Bench(job, report)
+    if job.operation is None:
+        raise ValueError("an initial job names the operation on every edge")
+    wanted = Architecture.from_document(job.architecture)
+    architecture = initial_architecture(wanted.network, wanted.settings, operation=job.operation)
+    bench.keep(INITIAL, architecture, bench.fresh(architecture, samples), samples)
+    return bench.result()
+
+
+def adapt(job: Job, samples: Samples, report: Report) -> Result:
+    """Fine-tune, retrain, a random one-edit neighbour, and the bounded reopening.
+
+    A reopening with too few records is refused: the result then says why and has no members.
+    """
+    contract = Contract.from_document(job.contract)
+    shortage = record_shortage(len(samples.target), len(contract.classes), job.minimum_records)
+    if shortage is not None:
+        return Result(refused=f"{shortage}; the deployed architecture stays")
+    if job.champion is None or job.macs_cap is None:
+        raise ValueError("an adapt job names its champion and its cap on MACs")
+    bench = _Bench(job, report)
+    champion, architecture = load_network(job.champion)
+
+    bench.keep(FINE_TUNED, architecture, load_network(job.champion)[0], samples)
+    bench.keep(RETRAINED, architecture, bench.fresh(architecture, samples), samples)
+    neighbour = random_neighbour(
+        architecture, macs_cap=job.macs_cap, seed=job.seed, shape=contract.shape
+    )
+    generator = torch.Generator().manual_seed(job.seed)
+    morphed = morph(champion, architecture, neighbour, noise=NEW_TAP_NOISE, generator=generator)
+    bench.keep(NEIGHBOUR, neighbour, morphed, samples)
+
+    started = time.monotonic()
+    reopened = reopen(
+        champion,
+        architecture,
+        samples,
+        steps=job.steps,
+        seed=job.seed,
+        macs_cap=job.macs_cap,
+        concentrations=job.concentrations,
+        progress=lambda phase, step, loss: bench.show(phase, step, job.steps, loss),
+    )
+    bench.phase_seconds.update(reopened.phase_seconds)
+    bench.add(
+        REOPENED,
+        reopened.architecture,
+        reopened.network,
+        steps=reopened.steps,
+        seconds=time.monotonic() - started,
+    )
+    return bench.result(
+        alphas=reopened.alphas,
+        concentrations=reopened.concentrations,
+        supernet_memory_ratio=reopened.supernet_memory_ratio,
+    )
+
+
+def record_shortage(records: int, classes: int, minimum: int) -> str | None:
+    """Why so few labelled records do not carry a search, or None if they do."""
+    needed = max(minimum, RECORDS_PER_CLASS * classes)
+    if records >= needed:
+        return None
+    return (
+        f"a reopening needs {needed} labelled records (at least {minimum}, "
+        f"and {RECORDS_PER_CLASS} for each of {classes} classes), got {records}"
+    )
+
+
+class _Bench:
+    """Trains, times and exports the members of one job."""
+
+    def __init__(self, job: Job, report: Report) -> None:
+        self._job = job
+        self._report = report
+        self._contract = Contract.from_document(job.contract)
+        self._members: dict[str, Member] = {}
+        self.phase_seconds: dict[str, float] = {}
+
+    def fresh(self, architecture: Architecture, samples: Samples) -> torch.nn.Module:
+        """A new initialisation whose normaliser knows the samples."""
+        network = build(architecture, seed=self._job.seed)
+        fit_standardisation(network, samples.x)
+        return network
+
+    def show(self, phase: str, step: int, steps: int, loss: float | None) -> None:
+        """Reports now and then, and always the last step."""
+        if step % STEPS_PER_REPORT == 0 or step == steps:
+            self._report(Progress(phase=phase, step=step, steps=steps, loss=loss))
+
+    def keep(
+        self, name: str, architecture: Architecture, network: torch.nn.Module, samples: Samples
+    ) -> None:
+        """Trains the network for the job's steps, then adds it."""
+        started = time.monotonic()
+        train(
+            network,
+            samples,
+            steps=self._job.steps,
+            seed=self._job.seed,
+            progress=lambda step, loss: self.show(name, step, self._job.steps, loss),
+        )
+        seconds = time.monotonic() - started
+        self.phase_seconds[name] = seconds
+        self.add(name, architecture, network, steps=self._job.steps, seconds=seconds)
+
+    def add(
+        self,
+        name: str,
+        architecture: Architecture,
+        network: torch.nn.Module,
+        *,
+        steps: int,
+        seconds: float,
+    ) -> None:
+        """Exports a trained network as a member."""
+        started = time.monotonic()
+        self.show("export", 0, 0, None)
+        directory = self._job.output / name
+        export(network, architecture, self._contract, directory)
+        self._members[name] = Member(
+            architecture=architecture.to_document(),
+            macs=count_macs(network, self._contract.shape),
+            parameters=sum(parameter.numel() for parameter in network.parameters()),
+            steps=steps,
+            seconds=seconds,
+            directory=name,
+        )
+        self.phase_seconds["export"] = (
+            self.phase_seconds.get("export", 0.0) + time.monotonic() - started
+        )
+
+    def result(
+        self,
+        *,
+        alphas: Mapping[str, Mapping[str, float]] = MappingProxyType({}),
+        concentrations: Mapping[str, Mapping[str, float]] = MappingProxyType({}),
+        supernet_memory_ratio: float | None = None,
+    ) -> Result:
+        return Result(
+            members=self._members,
+            alphas=_plain(alphas),
+            concentrations=_plain(concentrations),
+            supernet_memory_ratio=supernet_memory_ratio,
+            phase_seconds={name: round(seconds, 3) for name, seconds in self.phase_seconds.items()},
+        )
+
+
+def _plain(groups: Mapping[str, Mapping[str, float]]) -> dict[str, dict[str, float]]:
+    return {group: dict(weights) for group, weights in groups.items()}

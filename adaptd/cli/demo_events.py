@@ -1,0 +1,122 @@
+"""The demo's facts as a story: one line for each thing that has happened."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from adaptd.cli.demo_facts import Facts
+from adaptd.cli.demo_setup import Demo
+from adaptd.registry.decisions import Decision
+from adaptd.registry.episodes import Episode
+from adaptd.registry.proposals import Proposal
+from adaptd.registry.releases import Release
+from adaptd.server.wording import count, percent, phase, short
+
+# Scenario -> what happens to the sensor, in the words of somebody who runs it.
+DRIFTS = {
+    "lag-shift": "the sensor is replaced: its echoes now come after long lags",
+    "sampling-rate": "the sensor is resampled: the same waveforms, four times as fast and noisier",
+}
+
+
+@dataclass(frozen=True)
+class Event:
+    """key: the same for the same event at every reading. at: None where the store keeps no time."""
+
+    key: str
+    text: str
+    at: datetime | None = None
+
+
+def events(facts: Facts, demo: Demo) -> list[Event]:
+    """All that has happened so far, oldest first; those without a time come last."""
+    found = [_released(release) for release in facts.releases]
+    for alarm in facts.alarms:
+        found.append(
+            Event(
+                f"alarm {alarm.id}",
+                f"record {count(alarm.record)}: drift alarm ({alarm.signal}), "
+                f"dated to record {count(alarm.since_record)}",
+                alarm.at,
+            )
+        )
+    for episode in facts.episodes:
+        found.extend(_episode(episode))
+    found.extend(_proposed(proposal) for proposal in facts.proposals)
+    found.extend(_decided(decision) for decision in facts.decisions)
+    found.sort(key=_time)
+    if facts.records > demo.drift_at:
+        found.append(Event("drift", f"record {count(demo.drift_at)}: {DRIFTS[demo.scenario]}"))
+    if facts.progress is not None:
+        steps = facts.progress["steps"]
+        found.append(
+            Event(
+                f"phase {facts.progress['episode_id']} {facts.progress['phase']}",
+                f"{phase(facts.progress['phase'])}"
+                + (f" ({count(steps)} {unit(facts.progress['phase'])})" if steps else ""),
+            )
+        )
+    return found
+
+
+def unit(phase_name: str) -> str:
+    """What a phase counts."""
+    return "records" if phase_name in ("collecting", "trial") else "steps"
+
+
+def _time(event: Event) -> datetime:
+    assert event.at is not None
+    return event.at
+
+
+def _released(release: Release) -> Event:
+    text = (
+        "release 1 is trained on the first window and published"
+        if release.number == 1
+        else f"release {release.number} is published and takes over in the running daemon"
+    )
+    return Event(
+        f"release {release.digest}", f"{text} ({short(release.digest)})", release.created_at
+    )
+
+
+def _episode(episode: Episode) -> list[Event]:
+    found = [
+        Event(
+            f"opened {episode.id}",
+            f"an episode begins ({episode.trigger['kind']}); "
+            "it needs labelled records from after the drift",
+            episode.opened_at,
+        )
+    ]
+    if episode.closed_at is not None:
+        reason = f": {episode.reason}" if episode.reason else ""
+        found.append(
+            Event(
+                f"closed {episode.id}",
+                f"the episode ends, {episode.outcome}{reason}",
+                episode.closed_at,
+            )
+        )
+    return found
+
+
+def _proposed(proposal: Proposal) -> Event:
+    accuracy = proposal.evidence["accuracy"]
+    return Event(
+        f"proposal {proposal.id}",
+        f"the challenger passed its trial and is proposed: {percent(accuracy['reopened'])} against "
+        f"{percent(accuracy['fine-tuned'])} fine-tuned and {percent(accuracy['retrained'])} "
+        f"retrained, on {count(proposal.evidence['records'])} live records",
+        proposal.created_at,
+    )
+
+
+def _decided(decision: Decision) -> Event:
+    is_person = decision.actor.startswith("user:")
+    by = (
+        f"{decision.actor} ({decision.comment})"
+        if is_person
+        else f"{decision.actor}: the demo's own policy, no person looked at it"
+    )
+    verb = "approved" if decision.verdict == "approve" else "rejected"
+    return Event(f"decision {decision.number}", f"{verb} by {by}", decision.at)

@@ -1,0 +1,127 @@
+"""The demo's result: a document with stable keys, and the same as a table in plain words."""
+
+from typing import Any
+
+from rich.console import Console
+
+from adaptd.architecture import Architecture, diff
+from adaptd.cli.console import open_table
+from adaptd.cli.demo_facts import Facts, Success
+from adaptd.cli.demo_setup import Demo
+from adaptd.observer.predictor import Predictor
+from adaptd.observer.score import score
+from adaptd.registry.scores import BlockScore
+from adaptd.server.wording import count, duration, percent, points, ratio, short
+from adaptd.store.directory import StateDirectory
+from adaptd.stream.scenario import SCENARIOS, generate
+
+SCHEMA_VERSION = 1
+
+Report = dict[str, Any]
+
+
+def build(
+    facts: Facts, success: Success, demo: Demo, *, state: StateDirectory, series: list[BlockScore]
+) -> Report:
+    """The report, from the store, the release files and the seeded scenario alone.
+
+    Accuracies are fractions. Those after the drift are of the trial: the same live records for
+    everybody, later than all training. The one before is release 1 on the records between its
+    training and the drift. series: every block of the stream, for the record of the take-over.
+    Raises ArtifactError for damaged files of release 1.
+    """
+    evidence = success.proposal.evidence
+    accuracy = evidence["accuracy"]
+    alarm_at = evidence["drift"]["record"] if evidence["drift"] else None
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "scenario": demo.scenario,
+        "seed": demo.seed,
+        "drift_at": demo.drift_at,
+        "alarm_at": alarm_at,
+        "released_at": min(
+            block.first_record for block in series if block.release_digest == success.release.digest
+        ),
+        "accuracy_before_drift": _before_drift(facts, demo, state),
+        "accuracy_after_drift": accuracy["deployed"],
+        "accuracy_fine_tuned": accuracy["fine-tuned"],
+        "accuracy_retrained": accuracy["retrained"],
+        "accuracy_random_neighbour": accuracy["random-neighbour"],
+        "accuracy_released": accuracy["reopened"],
+        "detection_delay_records": None if alarm_at is None else alarm_at - demo.drift_at,
+        "champion_architecture": evidence["champion_architecture"],
+        "challenger_architecture": evidence["challenger_architecture"],
+        "supernet_memory_ratio": evidence["supernet_memory_ratio"],
+        "macs_ratio": evidence["macs"]["challenger"] / evidence["macs"]["champion"],
+        "phase_seconds": evidence["phase_seconds"],
+        "records": facts.records,
+        "release_digest": success.release.digest,
+    }
+
+
+def show(console: Console, report: Report, success: Success) -> None:
+    """The report for somebody who has read nothing else."""
+    evidence = success.proposal.evidence
+    better = max(report["accuracy_fine_tuned"], report["accuracy_retrained"])
+    lead = points(report["accuracy_released"] - better)
+    trial = f"{count(evidence['records'])} live records after all training"
+    table = open_table(console, "accuracy", "", title=f"Result: {report['scenario']}")
+    table.add_row("before the drift, release 1", percent(report["accuracy_before_drift"]))
+    for words, key in (
+        (f"after it, on {trial}: left as it is", "accuracy_after_drift"),
+        ("  its weights fine-tuned", "accuracy_fine_tuned"),
+        ("  its architecture retrained", "accuracy_retrained"),
+        ("  one random edit, trained the same way", "accuracy_random_neighbour"),
+        ("  reopened, searched, folded: the new release", "accuracy_released"),
+    ):
+        style = "bold" if key == "accuracy_released" else None
+        table.add_row(words, percent(report[key]), style=style)
+    table.add_row("new release against the better of fine-tuned and retrained", lead, style="bold")
+    table.add_row(
+        "new release against the random edit",
+        points(report["accuracy_released"] - report["accuracy_random_neighbour"]),
+    )
+    console.print(table)
+
+    facts = open_table(console, "", "", title="How")
+    alarm = (
+        "no alarm: the episode came by schedule"
+        if report["alarm_at"] is None
+        else f"at record {count(report['alarm_at'])}, "
+        f"{count(report['detection_delay_records'])} records after the drift"
+    )
+    facts.add_row("drift alarm", alarm)
+    facts.add_row(
+        "new release",
+        f"number {success.release.number} ({short(report['release_digest'])}), "
+        f"live from record {count(report['released_at'])} of {count(report['records'])}",
+    )
+    for line, edit in enumerate(
+        diff(
+            Architecture.from_document(report["champion_architecture"]),
+            Architecture.from_document(report["challenger_architecture"]),
+        )
+    ):
+        facts.add_row("architecture" if line == 0 else "", str(edit))
+    facts.add_row("compute of one prediction", f"{ratio(report['macs_ratio'], 2)} of release 1's")
+    facts.add_row(
+        "memory of a search step",
+        f"{ratio(report['supernet_memory_ratio'])} of training the deployed model",
+    )
+    facts.add_row(
+        "time", ", ".join(f"{k} {duration(v)}" for k, v in report["phase_seconds"].items())
+    )
+    console.print(facts)
+
+
+def _before_drift(facts: Facts, demo: Demo, state: StateDirectory) -> float:
+    predictor = Predictor.load(state.path / facts.releases[0].path)
+    x, target = generate(
+        SCENARIOS[demo.scenario],
+        seed=demo.seed,
+        first=demo.initial_records,
+        count=demo.drift_at - demo.initial_records,
+        drift_at=demo.drift_at,
+    )
+    hits, _ = score(predictor.predict(x), target)
+    return float(hits.mean())

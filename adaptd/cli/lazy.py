@@ -1,0 +1,36 @@
+"""`LazyGroup`: a command group that imports a command's module only when that command runs."""
+
+from importlib import import_module
+from typing import Any, ClassVar
+
+from typer.core import TyperCommand, TyperGroup
+from typer.main import get_command
+
+# Command -> its line in the help. The command `name` is the `app` of the module adaptd.cli.<name>.
+COMMANDS: dict[str, str] = {
+    "demo": "Show the whole loop on a generated stream with a known drift.",
+    "run": "Run the daemon: observe streams, adapt their models, serve the page.",
+    "serve": "Run the server alone: API and operator page over a state directory.",
+    "proposals": "List, show, approve and reject proposed releases.",
+}
+
+
+class LazyGroup(TyperGroup):
+    """Knows its commands by name and help line; loads the one that is asked for.
+
+    So `adaptd --help` costs no import of the daemon, whose libraries take seconds and memory.
+    """
+
+    commands_by_name: ClassVar[dict[str, str]] = COMMANDS
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        for name, line in self.commands_by_name.items():
+            self.add_command(TyperCommand(name=name, help=line))
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The real command in place of its name and help line."""
+        name, command, rest = super().resolve_command(ctx, args)
+        if name in self.commands_by_name:
+            command = get_command(import_module(f"adaptd.cli.{name}").app)
+        return name, command, rest

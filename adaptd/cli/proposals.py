@@ -1,0 +1,170 @@
+"""`adaptd proposals`: what awaits a decision, and the decision."""
+
+import json
+import os
+import pwd
+from typing import Annotated, Literal
+
+import typer
+from sqlalchemy import Connection
+
+from adaptd.cli.console import open_console
+from adaptd.cli.location import ConfigOption, StateOption, attached, state_directory
+from adaptd.cli.proposal_view import SCHEMA_VERSION, document, show_list
+from adaptd.cli.proposal_view import show as show_one
+from adaptd.clock import SystemClock
+from adaptd.errors import ConflictError, NotFoundError
+from adaptd.registry import decisions, proposals, releases
+from adaptd.registry.decisions import Decision
+from adaptd.registry.proposals import Proposal
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="List, show, approve and reject proposed releases. Works while the daemon runs.",
+)
+
+IdArgument = Annotated[
+    str, typer.Argument(metavar="ID", help="The proposal's id, or the beginning of it.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+CommentOption = Annotated[
+    str,
+    typer.Option("--comment", help="Why; goes to the log of decisions, which is kept for good."),
+]
+DigestOption = Annotated[
+    str | None,
+    typer.Option(
+        "--digest", help="The challenger's digest that you looked at; any other is refused."
+    ),
+]
+
+
+@app.command("list")
+def list_(
+    config: ConfigOption = None,
+    state: StateOption = None,
+    stream: Annotated[str | None, typer.Option("--stream", help="Only of this stream.")] = None,
+    is_all: Annotated[
+        bool, typer.Option("--all", help="Settled ones too, not only those that await a decision.")
+    ] = False,
+    is_json: JsonOption = False,
+) -> None:
+    """Proposals that await a decision, or all of them."""
+    with attached(state_directory(config, state)) as database, database.read() as connection:
+        found = proposals.listing(connection, stream, state=None if is_all else "awaiting")
+        made = decisions.listing(connection, stream)
+    if is_json:
+        documents = [document(item, _of(item, made)) for item in found]
+        typer.echo(json.dumps({"schema_version": SCHEMA_VERSION, "proposals": documents}, indent=2))
+    elif found:
+        show_list(open_console(), found)
+    else:
+        typer.echo("No proposals." if is_all else "No proposal awaits a decision.")
+
+
+@app.command()
+def show(
+    proposal_id: IdArgument,
+    config: ConfigOption = None,
+    state: StateOption = None,
+    is_json: JsonOption = False,
+) -> None:
+    """One proposal with its evidence."""
+    with attached(state_directory(config, state)) as database, database.read() as connection:
+        found = _find(connection, proposal_id)
+        made = _of(found, decisions.listing(connection, found.stream))
+        champion = releases.current(connection, found.stream)
+    if is_json:
+        typer.echo(json.dumps(document(found, made), indent=2))
+    else:
+        is_current = champion is not None and champion.digest == found.champion_digest
+        show_one(open_console(), found, made, is_champion_current=is_current)
+
+
+@app.command()
+def approve(
+    proposal_id: IdArgument,
+    comment: CommentOption,
+    config: ConfigOption = None,
+    state: StateOption = None,
+    digest: DigestOption = None,
+) -> None:
+    """Approve a proposal. The running daemon publishes it, or the next one that starts."""
+    decided = _decide(
+        proposal_id, "approve", config=config, state=state, comment=comment, digest=digest
+    )
+    typer.echo(f"Approved {decided.proposal_id} as {decided.actor}. The daemon publishes it.")
+
+
+@app.command()
+def reject(
+    proposal_id: IdArgument,
+    comment: CommentOption,
+    config: ConfigOption = None,
+    state: StateOption = None,
+    digest: DigestOption = None,
+) -> None:
+    """Reject a proposal. The champion stays."""
+    decided = _decide(
+        proposal_id, "reject", config=config, state=state, comment=comment, digest=digest
+    )
+    typer.echo(f"Rejected {decided.proposal_id} as {decided.actor}. The champion stays.")
+
+
+def _decide(
+    proposal_id: str,
+    verdict: Literal["approve", "reject"],
+    *,
+    config: ConfigOption,
+    state: StateOption,
+    comment: str,
+    digest: str | None,
+) -> Decision:
+    if not comment.strip():
+        raise typer.BadParameter("--comment: say why, in a few words")
+    with attached(state_directory(config, state)) as database, database.write() as connection:
+        found = _find(connection, proposal_id)
+        if found.state != "awaiting":
+            made = _of(found, decisions.listing(connection, found.stream))
+            by = f" by {made[-1].actor}" if made else ""
+            raise ConflictError(
+                f"proposal {found.id} is {found.state}{by} and no longer awaits a decision"
+            )
+        return decisions.decide(
+            connection,
+            proposal_id=found.id,
+            digest=found.digest if digest is None else digest,
+            verdict=verdict,
+            actor=f"user:{_login()}",
+            comment=comment.strip(),
+            now=SystemClock().now(),
+        )
+
+
+def _find(connection: Connection, prefix: str) -> Proposal:
+    # ULIDs of one second share their first ten signs, so a prefix may well fit several.
+    found = [
+        item for item in proposals.listing(connection) if item.id.startswith(prefix.strip().upper())
+    ]
+    if not found:
+        raise NotFoundError(
+            f"no proposal's id begins with {prefix!r}; `adaptd proposals list --all` shows them"
+        )
+    if len(found) > 1:
+        raise ConflictError(
+            f"{len(found)} proposals' ids begin with {prefix!r}: "
+            f"{', '.join(item.id for item in found)}; give more of it"
+        )
+    return found[0]
+
+
+def _of(proposal: Proposal, made: list[Decision]) -> list[Decision]:
+    return [decision for decision in made if decision.proposal_id == proposal.id]
+
+
+def _login() -> str:
+    # The account that the process runs as, not what the environment claims.
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return f"uid-{os.getuid()}"

@@ -1,0 +1,51 @@
+"""The evidence document of a proposal: all that an operator needs to trust it or not."""
+
+from typing import Any
+
+from adaptd.adaptation.job import REOPENED, Result
+from adaptd.adaptation.trial import Trial
+from adaptd.adaptation.trigger import Trigger
+from adaptd.architecture import Architecture, diff
+from adaptd.registry.releases import Release
+
+SCHEMA_VERSION = 1
+
+
+def dossier(
+    *,
+    trial: Trial,
+    result: Result,
+    champion: Release,
+    trigger: Trigger,
+    plan: dict[str, Any],
+) -> dict[str, Any]:
+    """Plain values only. Accuracies are fractions over the trial's records, the same for
+    everybody."""
+    challenger = Architecture.from_document(result.members[REOPENED].architecture)
+    drift = (
+        {
+            "signal": trigger.detail,
+            "record": trigger.record,
+            "since_record": trigger.since_record,
+        }
+        if trigger.kind == "drift"
+        else None
+    )
+    return {
+        "schema_version": SCHEMA_VERSION,
+        **trial.evidence(),
+        "trigger": trigger.kind,
+        "drift": drift,
+        "training_records": [plan["first_record"], plan["last_record"]],
+        "training_steps": plan["steps"],
+        "champion_architecture": champion.architecture.to_document(),
+        "challenger_architecture": challenger.to_document(),
+        "edits": [str(edit) for edit in diff(champion.architecture, challenger)],
+        "macs": {
+            "champion": champion.macs,
+            "challenger": result.members[REOPENED].macs,
+            "cap": plan["macs_cap"],
+        },
+        "supernet_memory_ratio": result.supernet_memory_ratio,
+        "phase_seconds": dict(result.phase_seconds),
+    }

@@ -1,0 +1,51 @@
+"""The networks that predict a stream now: the champion, and the members of a trial."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from adaptd.observer.predictor import Predictor
+from adaptd.observer.score import score
+from adaptd.registry.releases import Release
+
+DEPLOYED = "deployed"
+
+
+class Lineup:
+    """Holds the loaded predictors. `champion` is None until release 1 is there."""
+
+    def __init__(self) -> None:
+        self.release: Release | None = None
+        self._champion: Predictor | None = None
+        self._members: dict[str, Predictor] = {}
+
+    def enthrone(self, release: Release, directory: Path) -> None:
+        """Loads a release as the champion and lets the members of a trial go."""
+        self._champion = Predictor.load(directory)
+        self.release = release
+        self._members = {}
+
+    def seat(self, members: Mapping[str, Path]) -> None:
+        """Loads the members of a trial by name."""
+        self._members = {name: Predictor.load(path) for name, path in members.items()}
+
+    def dismiss(self) -> None:
+        """Lets the members of a trial go."""
+        self._members = {}
+
+    def predict(self, x: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """The champion's probabilities [n, classes]. Raises RuntimeError before release 1."""
+        if self._champion is None:
+            raise RuntimeError("no champion predicts yet")
+        return self._champion.predict(x)
+
+    def hits(
+        self, x: npt.NDArray[np.float32], target: npt.NDArray[np.int64]
+    ) -> dict[str, npt.NDArray[np.bool_]]:
+        """Which records each member of the trial gets right, bool [n] each."""
+        return {
+            name: score(predictor.predict(x), target)[0]
+            for name, predictor in self._members.items()
+        }

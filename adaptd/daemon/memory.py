@@ -1,0 +1,114 @@
+"""What a stream's loop remembers: its window, its positions, and where they lie on disk."""
+
+from collections import deque
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import structlog
+from sqlalchemy import Connection
+
+from adaptd.daemon.context import StreamContext
+from adaptd.registry.scores import BlockScore
+from adaptd.store import checkpoints, segments
+from adaptd.store.checkpoints import Checkpoint
+from adaptd.store.segments import SegmentRow
+from adaptd.stream.batch import Batch
+from adaptd.stream.segment import read_segment, write_segment
+from adaptd.stream.window import Window
+
+log = structlog.get_logger()
+
+
+class Memory:
+    """The window of labelled records, kept as segments that the checkpoint's transaction names."""
+
+    def __init__(self, context: StreamContext, window: Window, positions: dict[int, int]) -> None:
+        self._context = context
+        self._directory = context.state.segments(context.stream)
+        self._unsaved: list[Batch] = []
+        self._blocks: deque[BlockScore] = deque()
+        self.window = window
+        self.positions = positions
+
+    @classmethod
+    def open(
+        cls, context: StreamContext, connection: Connection, *, shape: tuple[int, ...]
+    ) -> tuple["Memory", dict[str, Any] | None]:
+        """The memory at the latest checkpoint, and that checkpoint's document; None at first start.
+
+        Sweeps files that nobody names. Raises ArtifactError for a segment that is not as stored.
+        """
+        rows = segments.listing(connection, context.stream)
+        _sweep(context.state.segments(context.stream), {context.absolute(row.path) for row in rows})
+        checkpoint = checkpoints.load(connection, context.stream)
+        window = Window.restored(
+            context.config.window_records,
+            shape,
+            (
+                (row.first_record, read_segment(context.absolute(row.path), row.digest))
+                for row in rows
+            ),
+            next_record=0 if checkpoint is None else checkpoint.next_record,
+        )
+        if checkpoint is None:
+            return cls(context, window, {}), None
+        return cls(context, window, dict(checkpoint.positions)), checkpoint.document
+
+    def append(self, batch: Batch) -> None:
+        """Takes records into the window; the next save makes them last."""
+        self.window.append(batch)
+        self._unsaved.append(batch)
+
+    def accuracy_of(self, blocks: Sequence[BlockScore], records: int) -> float:
+        """The fraction right over the latest blocks that hold so many records, these at their
+        end."""
+        self._blocks.extend(blocks)
+        total = sum(block.records for block in self._blocks)
+        while total - self._blocks[0].records >= records:
+            total -= self._blocks.popleft().records
+        return sum(block.hits for block in self._blocks) / total
+
+    def save(self, document: dict[str, Any]) -> None:
+        """Commits the ledger, what is new of the window, the positions and the document together.
+
+        Raises StoreUnavailable with nothing lost: the next save writes it all.
+        """
+        stream, ledger = self._context.stream, self._context.ledger
+        if self._unsaved:
+            batch = Batch.concatenate(self._unsaved)
+            digest, path = write_segment(self._directory, batch)
+            row = SegmentRow(
+                stream=stream,
+                first_record=self.window.next_record - len(batch),
+                records=len(batch),
+                digest=digest,
+                path=self._context.relative(path),
+            )
+            ledger.add(lambda connection: segments.add(connection, row))
+            self._unsaved.clear()
+        dropped: list[SegmentRow] = []
+        checkpoint = Checkpoint(
+            stream=stream,
+            document=document,
+            positions=dict(self.positions),
+            next_record=self.window.next_record,
+        )
+
+        def close(connection: Connection) -> None:
+            dropped.extend(
+                segments.drop_before(connection, stream, record=self.window.first_record)
+            )
+            checkpoints.save(connection, checkpoint, now=self._context.clock.now())
+
+        ledger.commit(self._context.database, close)
+        # The rows went first: a kill here leaves files that the next start sweeps.
+        for gone in dropped:
+            self._context.absolute(gone.path).unlink(missing_ok=True)
+
+
+def _sweep(directory: Path, known: set[Path]) -> None:
+    directory.mkdir(parents=True, exist_ok=True)
+    for path in directory.iterdir():
+        if path not in known:
+            path.unlink()

@@ -1,0 +1,124 @@
+"""`Observer`: from predictions to blocks and alarms."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from adaptd.architecture import Contract
+from adaptd.config import AlarmConfig
+from adaptd.drift.alarm import Alarm
+from adaptd.drift.monitor import Monitor
+from adaptd.observer.score import score
+from adaptd.registry.scores import BlockScore
+from adaptd.stream.batch import Batch
+from adaptd.stream.blocks import Blocks
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What a batch brought: the blocks that it filled, in record order, and the alarms that they raised."""
+
+    blocks: tuple[BlockScore, ...] = ()
+    alarms: tuple[Alarm, ...] = ()
+
+
+class Observer:
+    """Scores one stream's released model, block by block, and watches the scores.
+
+    Knows no clock and no store. The same records and predictions give the same blocks and alarms,
+    however they were polled; only `at` tells which call it was that filled a block.
+    A block is of one release: `reset` drops the records of a block that is not full, at most
+    `block_records` - 1 of them. They stay in the window and are in no block.
+    """
+
+    def __init__(self, *, stream: str, contract: Contract, alarm: AlarmConfig) -> None:
+        self._stream = stream
+        self._contract = contract
+        self._blocks = Blocks(alarm.block_records, ("hit", "loss"))
+        self._monitor = Monitor(alarm)
+        self._release_digest: str | None = None
+
+    @property
+    def is_quiet(self) -> bool:
+        """True from an alarm until `reset` or `resume_alarms`."""
+        return self._monitor.is_quiet
+
+    def observe(
+        self,
+        batch: Batch,
+        *,
+        first_record: int,
+        probabilities: NDArray[np.float32],
+        at: datetime,
+    ) -> Observation:
+        """Takes the next records with what the release said of them before their labels were used.
+
+        first_record: the number of the batch's first. probabilities: float32 [n, classes].
+        at: wall time, kept with the blocks for people to read.
+        Raises RuntimeError before the first `reset`; ValueError for records that do not follow the
+        last ones in their block, or predictions that are not the contract's.
+        """
+        if self._release_digest is None:
+            raise RuntimeError("reset(release_digest) says whose predictions are observed")
+        expected = (len(batch), len(self._contract.classes))
+        if probabilities.shape != expected:
+            raise ValueError(
+                f"expected probabilities of shape {list(expected)}, got {list(probabilities.shape)}"
+            )
+        hits, losses = score(probabilities, batch.target)
+        blocks: list[BlockScore] = []
+        alarms: list[Alarm] = []
+        for block in self._blocks.put(first_record, {"hit": hits, "loss": losses}):
+            scored = BlockScore(
+                stream=self._stream,
+                # Grows along the stream whatever `reset` drops, and needs no counter to be kept.
+                block=block.first_record // self._blocks.size,
+                first_record=block.first_record,
+                records=len(block),
+                hits=int(block.values["hit"].sum()),
+                loss=float(block.values["loss"].mean()),
+                release_digest=self._release_digest,
+                at=at,
+            )
+            blocks.append(scored)
+            alarms += self._monitor.update(scored)
+        return Observation(tuple(blocks), tuple(alarms))
+
+    def reset(self, release_digest: str) -> None:
+        """From the next record on, another release is observed: a new block, and a new warm-up."""
+        self._release_digest = release_digest
+        self._blocks.clear()
+        self._monitor.reset()
+
+    def resume_alarms(self) -> None:
+        """The drift was answered without a release: what the stream is now is the new reference."""
+        self._monitor.reset()
+
+    def state(self) -> dict[str, Any]:
+        """As JSON values, exact."""
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "release_digest": self._release_digest,
+            "blocks": self._blocks.state(),
+            "monitor": self._monitor.state(),
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Goes on where `state` was taken.
+
+        Raises ValueError for a state of another version or of blocks of another size.
+        """
+        if state.get("schema_version") != SCHEMA_VERSION:
+            raise ValueError(
+                f"observer state schema_version must be {SCHEMA_VERSION}, "
+                f"got {state.get('schema_version')!r}"
+            )
+        self._blocks.restore(state["blocks"])
+        self._monitor.restore(state["monitor"])
+        self._release_digest = state["release_digest"]

@@ -1,0 +1,35 @@
+"""`score`: how good predictions were, record by record."""
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from adaptd.drift.loss import LOSS_LIMIT
+
+
+def score(
+    probabilities: NDArray[np.float32], target: NDArray[np.int64]
+) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+    """Hits and losses. Each record's depend on that record alone.
+
+    probabilities: float32 [n, classes]. target: int64 [n], the class's place.
+    Returns hits, bool [n] (the first of equally likely classes is the prediction), and log losses,
+    float64 [n], in nats, clipped to LOSS_LIMIT.
+    Raises ValueError if the lengths differ, a class is unknown, or a probability is NaN.
+    """
+    if probabilities.ndim != 2 or target.shape != (len(probabilities),):
+        raise ValueError(
+            f"expected probabilities [n, classes] and target [n], "
+            f"got {list(probabilities.shape)} and {list(target.shape)}"
+        )
+    classes = probabilities.shape[1]
+    if ((target < 0) | (target >= classes)).any():
+        raise ValueError(f"targets must be in 0 to {classes - 1}, got {target.min()} to {target.max()}")
+    if np.isnan(probabilities).any():
+        raise ValueError("a probability is NaN: the model's weights or its input are not finite")
+    hits = probabilities.argmax(axis=1) == target
+    likelihood = probabilities[np.arange(len(target)), target].astype(np.float64)
+    losses = -np.log(np.clip(likelihood, math.exp(-LOSS_LIMIT), 1.0))
+    # exp and log need not cancel to the last bit, and the detector refuses more than the limit.
+    return hits, np.clip(losses, 0.0, LOSS_LIMIT)

@@ -1,0 +1,55 @@
+"""From a directory with a model in it to an immutable release directory."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from adaptd.architecture import Architecture, Contract
+from adaptd.architecture.canonical import canonical_json
+from adaptd.registry.manifest import MANIFEST, build_manifest, release_digest, verify
+from adaptd.store.files import publish_directory, write_atomically
+
+
+def seal(
+    directory: Path,
+    *,
+    stream: str,
+    contract: Contract,
+    architecture: Architecture,
+    parent: str | None,
+    episode: str | None,
+    evidence: Mapping[str, Any],
+    now: datetime,
+) -> str:
+    """Writes the manifest into a directory that holds the model; returns the release digest.
+
+    Sealing the same files for the same reasons again gives the same digest, whenever it is done.
+    Raises ArtifactError as `build_manifest` does; ValueError if the evidence holds NaN or infinity.
+    """
+    manifest = build_manifest(
+        directory,
+        stream=stream,
+        contract=contract,
+        architecture=architecture,
+        parent=parent,
+        episode=episode,
+        evidence=evidence,
+        now=now,
+    )
+    write_atomically(directory / MANIFEST, canonical_json(manifest).encode() + b"\n")
+    return release_digest(manifest)
+
+
+def install(directory: Path, releases: Path) -> Path:
+    """Moves a sealed directory to `releases`/<digest>, whole or not at all, and returns that path.
+
+    Where the release is there already, `directory` is removed.
+    Raises ArtifactError if either does not match its manifest; StoreUnavailable if the disk is
+    full.
+    """
+    target = releases / release_digest(verify(directory))
+    if target.exists():
+        verify(target, digest=target.name)
+    publish_directory(directory, target)
+    return target

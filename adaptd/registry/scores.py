@@ -1,0 +1,67 @@
+"""How the champion did, block by block."""
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, func, insert, select
+
+from adaptd.store.tables import scores
+
+
+@dataclass(frozen=True)
+class BlockScore:
+    """One block of records, scored before their labels were used.
+
+    block: its number. hits: right predictions among `records`. loss: mean log loss, clipped.
+    """
+
+    stream: str
+    block: int
+    first_record: int
+    records: int
+    hits: int
+    loss: float
+    release_digest: str
+    at: datetime
+
+
+def add(connection: Connection, rows: Iterable[BlockScore]) -> None:
+    """Called in the transaction that saves the checkpoint, so that each block is there once."""
+    values = [asdict(row) for row in rows]
+    if values:
+        connection.execute(insert(scores), values)
+
+
+def series(connection: Connection, stream: str, *, limit: int = 500) -> list[BlockScore]:
+    """The stream's latest blocks, oldest first."""
+    rows = connection.execute(
+        select(scores)
+        .where(scores.c.stream == stream)
+        .order_by(scores.c.first_record.desc())
+        .limit(limit)
+    ).mappings()
+    return [BlockScore(**row) for row in rows][::-1]
+
+
+def accuracy(connection: Connection, stream: str, *, records: int) -> float | None:
+    """Fraction of hits over the fewest latest blocks that hold at least so many records.
+
+    Over all blocks if they hold fewer; None if there are none.
+    """
+    newest_first = scores.c.first_record.desc()
+    later = func.coalesce(
+        func.sum(scores.c.records).over(order_by=newest_first, rows=(None, -1)), 0
+    )
+    blocks = (
+        select(scores.c.hits, scores.c.records, later.label("later"))
+        .where(scores.c.stream == stream)
+        # No block is empty, so this many hold enough, and the sum need not run over all there are.
+        .order_by(newest_first)
+        .limit(records)
+        .subquery()
+    )
+    hits, seen = connection.execute(
+        select(func.sum(blocks.c.hits), func.sum(blocks.c.records)).where(blocks.c.later < records)
+    ).one()
+    return hits / seen if seen else None

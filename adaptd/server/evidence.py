@@ -1,0 +1,270 @@
+"""`Evidence`: what a proposal rests on, in the words and rows that an operator decides by."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
+
+from adaptd.server.wording import (
+    ABSENT,
+    count,
+    e_value,
+    member,
+    odds,
+    percent,
+    points,
+    ratio,
+    scaled,
+)
+
+CHALLENGER = "reopened"
+WEIGHTS_ONLY = ("fine-tuned", "retrained")
+RANDOM = "random-neighbour"
+
+
+class Macs(BaseModel):
+    """Multiply-accumulates of one prediction."""
+
+    model_config = ConfigDict(frozen=True)
+
+    champion: int = Field(gt=0)
+    challenger: int
+    cap: float
+
+
+class Drift(BaseModel):
+    """The alarm that began it, and the record the change is dated to."""
+
+    model_config = ConfigDict(frozen=True)
+
+    signal: str
+    record: int
+    since_record: int
+
+
+class Evidence(BaseModel):
+    """The evidence document of a proposal. Keys it does not know are passed over.
+
+    records: paired records that count, from first_record on; accuracy: member -> fraction of them;
+    e_value: weights-only rival -> e-value against it (None: beyond what a float holds).
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    schema_version: Literal[1]
+    records: int = Field(gt=0)
+    first_record: int
+    accuracy: dict[str, FiniteFloat]
+    e_value: dict[str, float | None]
+    alpha: float = Field(gt=0, lt=1)
+    champion_architecture: dict[str, Any] = {}
+    challenger_architecture: dict[str, Any] = {}
+    edits: tuple[str, ...] = ()
+    macs: Macs | None = None
+    supernet_memory_ratio: float | None = None
+    drift: Drift | None = None
+    trigger: str = ""
+    training_records: tuple[int, int] | None = None
+    phase_seconds: dict[str, float] = {}
+
+    @property
+    def last_record(self) -> int:
+        return self.first_record + self.records - 1
+
+    @property
+    def needed(self) -> float:
+        """The e-value that has to be reached."""
+        return 1 / self.alpha
+
+
+@dataclass(frozen=True)
+class MemberRow:
+    name: str
+    title: str
+    accuracy: float
+    difference: str
+    is_challenger: bool
+    is_best_rival: bool
+
+
+@dataclass(frozen=True)
+class RivalRow:
+    """The test against one weights-only remedy."""
+
+    title: str
+    value: str
+    is_passed: bool
+    meaning: str
+
+
+@dataclass(frozen=True)
+class Check:
+    """Something an operator would look for, and whether it holds."""
+
+    holds: bool
+    text: str
+
+
+@dataclass(frozen=True)
+class EdgeRow:
+    edge: str
+    before: str
+    after: str
+    is_changed: bool
+
+
+def read(document: Any) -> Evidence | None:
+    """The evidence in a proposal's document; None where it cannot be understood."""
+    try:
+        return Evidence.model_validate(document)
+    except ValidationError:
+        return None
+
+
+def summary(evidence: Evidence) -> str:
+    """One sentence: the challenger beside the better weights-only remedy and the deployed model."""
+    challenger = evidence.accuracy.get(CHALLENGER)
+    text = (
+        f"Right on {percent(challenger)} of {count(evidence.records)} records "
+        f"({count(evidence.first_record)} to {count(evidence.last_record)})"
+    )
+    rival = best_rival(evidence)
+    others = []
+    if rival is not None:
+        others.append(
+            f"the better weights-only remedy ({member(rival)}) reached "
+            f"{percent(evidence.accuracy[rival])}"
+        )
+    if "deployed" in evidence.accuracy:
+        others.append(f"the deployed model {percent(evidence.accuracy['deployed'])}")
+    return f"{text}, where {' and '.join(others)}." if others else f"{text}."
+
+
+def best_rival(evidence: Evidence) -> str | None:
+    """The more accurate of the weights-only remedies; None if none was measured."""
+    measured = [name for name in WEIGHTS_ONLY if name in evidence.accuracy]
+    return max(measured, key=lambda name: evidence.accuracy[name], default=None)
+
+
+def members(evidence: Evidence) -> tuple[MemberRow, ...]:
+    """Every member of the trial, most accurate first."""
+    challenger = evidence.accuracy.get(CHALLENGER)
+    rival = best_rival(evidence)
+    return tuple(
+        MemberRow(
+            name=name,
+            title=member(name),
+            accuracy=accuracy,
+            difference=ABSENT
+            if challenger is None or name == CHALLENGER
+            else points(challenger - accuracy),
+            is_challenger=name == CHALLENGER,
+            is_best_rival=name == rival,
+        )
+        for name, accuracy in sorted(
+            evidence.accuracy.items(), key=lambda item: (-item[1], item[0] != CHALLENGER)
+        )
+    )
+
+
+def rivals(evidence: Evidence) -> tuple[RivalRow, ...]:
+    """The e-value against each weights-only remedy, and what it means."""
+    return tuple(_rival_row(evidence, name) for name in WEIGHTS_ONLY)
+
+
+def _rival_row(evidence: Evidence, name: str) -> RivalRow:
+    if name not in evidence.e_value:
+        return RivalRow(member(name), ABSENT, False, "Not measured.")
+    stored = evidence.e_value[name]
+    value = float("inf") if stored is None else stored
+    is_passed = value >= evidence.needed
+    if value <= 1:
+        meaning = "No evidence that the challenger is more often right."
+    else:
+        meaning = (
+            "If the challenger were not more often right, a value this large would be seen, "
+            f"however long one looks, with a chance of at most {odds(value)}."
+        )
+    return RivalRow(member(name), e_value(value), is_passed, meaning)
+
+
+def checks(evidence: Evidence, *, is_champion_current: bool) -> tuple[Check, ...]:
+    """What must hold for the evidence to be worth a release, each with its numbers."""
+    result = [
+        Check(
+            all(row.is_passed for row in rivals(evidence)),
+            f"The e-value against each weights-only remedy must reach "
+            f"{evidence.needed:.4g} (1 / α, α = {evidence.alpha:g}).",
+        ),
+        _frozen_before(evidence),
+    ]
+    if evidence.macs is not None:
+        macs = evidence.macs
+        result.append(
+            Check(
+                macs.challenger <= macs.cap,
+                f"One prediction takes {scaled(macs.challenger)} multiply-accumulates, "
+                f"{ratio(macs.challenger / macs.champion)} of the champion's "
+                f"{scaled(macs.champion)}; the cap is {scaled(macs.cap)}.",
+            )
+        )
+    result.append(_against_random(evidence))
+    result.append(
+        Check(
+            is_champion_current,
+            "The model that it was compared with is still the champion."
+            if is_champion_current
+            else "Another release has become champion since; it was not compared with that one.",
+        )
+    )
+    return tuple(result)
+
+
+def _frozen_before(evidence: Evidence) -> Check:
+    if evidence.training_records is None:
+        return Check(False, "The records that it was trained on are not named.")
+    first, last = evidence.training_records
+    holds = last < evidence.first_record
+    trained = f"Every remedy was trained on records {count(first)} to {count(last)}"
+    counted = f"the first record that counts is {count(evidence.first_record)}"
+    if holds:
+        return Check(True, f"{trained} and frozen; {counted}.")
+    return Check(False, f"{trained}, but {counted}: the evidence overlaps the training.")
+
+
+def _against_random(evidence: Evidence) -> Check:
+    random, challenger = (evidence.accuracy.get(name) for name in (RANDOM, CHALLENGER))
+    if random is None or challenger is None:
+        return Check(False, "No random neighbour was measured beside it.")
+    if challenger > random:
+        return Check(
+            True,
+            f"A random edit of equal training reached {percent(random)}, so the search was worth "
+            f"{points(challenger - random)} beyond changing anything at all.",
+        )
+    return Check(
+        False,
+        f"A random edit of equal training reached {percent(random)}: as good as what the search "
+        "found.",
+    )
+
+
+def edges(evidence: Evidence) -> tuple[EdgeRow, ...]:
+    """Every edge with its operation in the champion and in the challenger, changed ones first."""
+    before, after = (
+        _operations(document)
+        for document in (evidence.champion_architecture, evidence.challenger_architecture)
+    )
+    rows = [
+        EdgeRow(edge, old, new, old != new)
+        for edge in sorted(before.keys() | after.keys())
+        for old, new in [(before.get(edge, ABSENT), after.get(edge, ABSENT))]
+    ]
+    return tuple(sorted(rows, key=lambda row: not row.is_changed))
+
+
+def _operations(document: dict[str, Any]) -> dict[str, str]:
+    operations = document.get("operations")
+    if not isinstance(operations, dict):
+        return {}
+    return {str(edge): str(operation) for edge, operation in operations.items()}

@@ -1,0 +1,129 @@
+"""How numbers, times and names are written for a person."""
+
+import math
+from datetime import datetime, timedelta
+
+# Between a number and its unit, so that no line breaks there.
+NO_BREAK = "\N{NO-BREAK SPACE}"
+ABSENT = "–"
+
+SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+MEMBERS = {
+    "reopened": "challenger: supernet reopened and folded",
+    "deployed": "deployed model, unchanged",
+    "fine-tuned": "deployed weights, fine-tuned",
+    "retrained": "deployed architecture, retrained",
+    "random-neighbour": "random one-edit neighbour",
+}
+
+PHASES = {
+    "initial": "training release 1",
+    "collecting": "collecting records",
+    "fine-tune": "fine-tuning the deployed weights",
+    "retrain": "retraining the deployed architecture",
+    "random-neighbour": "training a random neighbour",
+    "search": "searching the reopened supernet",
+    "fold": "folding the supernet",
+    "export": "exporting the models",
+    "trial": "trial on live records",
+}
+
+
+def percent(fraction: float | None) -> str:
+    """0.931 -> 93.1 %; None and NaN -> a dash."""
+    if fraction is None or not math.isfinite(fraction):
+        return ABSENT
+    return f"{100 * fraction:.1f}{NO_BREAK}%"
+
+
+def points(difference: float) -> str:
+    """A difference of fractions with its sign: 0.349 -> +34.9 points."""
+    return f"{100 * difference:+.1f}{NO_BREAK}points".replace("-", "−")
+
+
+def count(number: int | None) -> str:
+    """12345 -> 12,345; None -> a dash."""
+    return ABSENT if number is None else f"{number:,}"
+
+
+def scaled(number: float | None) -> str:
+    """Three digits and a power of thousand: 1234567 -> 1.23 M."""
+    if number is None or not math.isfinite(number):
+        return ABSENT
+    for size, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(number) >= size:
+            return f"{number / size:.3g}{NO_BREAK}{unit}"
+    return f"{number:.4g}"
+
+
+def ratio(number: float | None, digits: int = 3) -> str:
+    """1.004 -> 1.004×."""
+    if number is None or not math.isfinite(number):
+        return ABSENT
+    return f"{number:.{digits}f}×"
+
+
+def e_value(value: float | None) -> str:
+    """Plain up to a thousand, then a power of ten: 123456 -> 1.2 × 10⁵."""
+    if value is None or math.isnan(value):
+        return ABSENT
+    if math.isinf(value):
+        return "∞"
+    if value == 0 or 1e-3 <= value < 1e3:
+        return f"{value:.3g}"
+    mantissa, _, exponent = f"{value:.1e}".partition("e")
+    return f"{mantissa}{NO_BREAK}×{NO_BREAK}10{str(int(exponent)).translate(SUPERSCRIPTS)}"
+
+
+def odds(value: float) -> str:
+    """The chance that an e-value bounds: 120000.0 -> 1 in 120,000. value: at least 1."""
+    if math.isinf(value) or value >= 1e9:
+        return "less than 1 in 1,000,000,000"
+    return f"1 in {math.floor(value):,}"
+
+
+def short(digest: str | None) -> str:
+    """The first twelve digits of a digest."""
+    return ABSENT if digest is None else digest[:12]
+
+
+def instant(moment: datetime | None) -> str:
+    """To the second, in UTC."""
+    return ABSENT if moment is None else f"{moment:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def age(elapsed: timedelta) -> str:
+    """The largest one or two units: 2 h 10 min ago. Less than a second, or a skewed clock: just now."""
+    seconds = int(elapsed.total_seconds())
+    if seconds < 1:
+        return "just now"
+    units = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
+    for index, (unit, size) in enumerate(units):
+        if seconds >= size:
+            text = f"{seconds // size}{NO_BREAK}{unit}"
+            rest = seconds % size
+            if index + 1 < len(units) and rest >= units[index + 1][1]:
+                smaller, smaller_size = units[index + 1]
+                text += f" {rest // smaller_size}{NO_BREAK}{smaller}"
+            return f"{text} ago"
+    return "just now"
+
+
+def duration(seconds: float | None) -> str:
+    """12.34 -> 12.3 s; from two minutes on in minutes."""
+    if seconds is None or not math.isfinite(seconds):
+        return ABSENT
+    if seconds < 120:
+        return f"{seconds:.1f}{NO_BREAK}s"
+    return f"{seconds / 60:.1f}{NO_BREAK}min"
+
+
+def member(name: str) -> str:
+    """What a trial's member is, in words; a name unknown here stays as it is."""
+    return MEMBERS.get(name, name)
+
+
+def phase(name: str) -> str:
+    """What an episode's phase does, in words; a name unknown here stays as it is."""
+    return PHASES.get(name, name)

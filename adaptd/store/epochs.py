@@ -1,0 +1,39 @@
+"""Ownership of a stream: a number that only grows. Who holds an older one must stop writing."""
+
+from datetime import datetime
+
+from sqlalchemy import Connection, select
+
+from adaptd.errors import StaleEpochError
+from adaptd.store.rows import put
+from adaptd.store.tables import epochs
+
+
+def acquire(connection: Connection, *, stream: str, owner: str, now: datetime) -> int:
+    """Makes `owner` the owner of the stream and returns its epoch, from 1. Earlier ones are stale.
+
+    owner: for people, e.g. host and pid.
+    """
+    held = connection.scalar(select(epochs.c.epoch).where(epochs.c.stream == stream))
+    epoch = (held or 0) + 1
+    put(
+        connection,
+        epochs,
+        key={"stream": stream},
+        values={"epoch": epoch, "owner": owner, "acquired_at": now},
+    )
+    return epoch
+
+
+def verify(connection: Connection, *, stream: str, epoch: int) -> None:
+    """Called first in each write of an owner. Raises StaleEpochError naming who took over."""
+    row = connection.execute(
+        select(epochs.c.epoch, epochs.c.owner).where(epochs.c.stream == stream)
+    ).one_or_none()
+    if row is None:
+        raise StaleEpochError(f"stream {stream!r}: epoch {epoch} was never acquired in this store")
+    if row.epoch != epoch:
+        raise StaleEpochError(
+            f"stream {stream!r}: epoch {epoch} is not the current one, {row.epoch} of {row.owner}: "
+            "this process no longer owns the stream"
+        )

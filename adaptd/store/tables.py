@@ -1,0 +1,304 @@
+"""The tables. What concerns a stream says which; documents are canonical JSON; times are UTC."""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Dialect,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    text,
+)
+
+
+class Instant(TypeDecorator[datetime]):
+    """An aware datetime, kept as ISO 8601 text in UTC to the microsecond: it sorts as time does."""
+
+    impl = String(32)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> str | None:
+        del dialect
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"a time needs its zone, got {value!r}")
+        return value.astimezone(UTC).isoformat(timespec="microseconds")
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> datetime | None:
+        del dialect
+        return None if value is None else datetime.fromisoformat(value)
+
+
+class Document(TypeDecorator[Any]):
+    """Plain JSON with sorted keys: equal documents are equal text. No NaN and no infinity."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:
+        del dialect
+        if value is None:
+            return None
+        return json.dumps(
+            value, sort_keys=True, separators=(",", ":"), allow_nan=False, default=_plain
+        )
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> Any:
+        del dialect
+        return None if value is None else json.loads(value)
+
+
+def _plain(value: object) -> Any:
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"a document holds plain values, got {type(value).__name__}: {value!r}")
+
+
+STREAM = String(63)
+DIGEST = String(64)
+ULID = String(26)
+# SQLite numbers rows by itself only where the type is INTEGER, which holds 64 bits there.
+SERIAL = BigInteger().with_variant(Integer, "sqlite")
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+configurations = Table(
+    "configurations",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("document", Document, nullable=False),
+    Column("accepted_at", Instant, nullable=False),
+)
+
+epochs = Table(
+    "epochs",
+    metadata,
+    Column("stream", STREAM, primary_key=True),
+    Column("epoch", Integer, nullable=False),
+    Column("owner", String(255), nullable=False),
+    Column("acquired_at", Instant, nullable=False),
+)
+
+checkpoints = Table(
+    "checkpoints",
+    metadata,
+    Column("stream", STREAM, primary_key=True),
+    Column("document", Document, nullable=False),
+    Column("positions", Document, nullable=False),
+    Column("next_record", BigInteger, nullable=False),
+    Column("saved_at", Instant, nullable=False),
+)
+
+segments = Table(
+    "segments",
+    metadata,
+    Column("stream", STREAM, primary_key=True),
+    Column("first_record", BigInteger, primary_key=True),
+    Column("records", Integer, nullable=False),
+    Column("digest", DIGEST, nullable=False),
+    Column("path", Text, nullable=False),
+)
+
+episodes = Table(
+    "episodes",
+    metadata,
+    Column("id", ULID, primary_key=True),
+    Column("stream", STREAM, nullable=False),
+    Column("trigger", Document, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("outcome", String(16)),
+    Column("reason", Text),
+    Column("plan", Document, nullable=False),
+    Column("result", Document, nullable=False),
+    Column("opened_at", Instant, nullable=False),
+    Column("updated_at", Instant, nullable=False),
+    Column("closed_at", Instant),
+    Index("ix_episodes_stream_opened_at", "stream", "opened_at"),
+    # One episode at a time per stream, whoever opens it.
+    Index(
+        "uq_episodes_active",
+        "stream",
+        unique=True,
+        sqlite_where=text("closed_at IS NULL"),
+        postgresql_where=text("closed_at IS NULL"),
+    ),
+)
+
+releases = Table(
+    "releases",
+    metadata,
+    Column("digest", DIGEST, primary_key=True),
+    Column("stream", STREAM, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("parent", DIGEST, ForeignKey("releases.digest")),
+    Column("architecture", Document, nullable=False),
+    Column("contract", Document, nullable=False),
+    Column("episode_id", ULID, ForeignKey("episodes.id")),
+    Column("path", Text, nullable=False),
+    Column("macs", BigInteger, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Index("uq_releases_stream_number", "stream", "number", unique=True),
+)
+
+champions = Table(
+    "champions",
+    metadata,
+    Column("stream", STREAM, primary_key=True),
+    Column("digest", DIGEST, ForeignKey("releases.digest"), nullable=False),
+    Column("moved_at", Instant, nullable=False),
+)
+
+concentrations = Table(
+    "concentrations",
+    metadata,
+    Column("release_digest", DIGEST, ForeignKey("releases.digest"), primary_key=True),
+    Column("stream", STREAM, nullable=False),
+    Column("counts", Document, nullable=False),
+    Column("saved_at", Instant, nullable=False),
+)
+
+proposals = Table(
+    "proposals",
+    metadata,
+    Column("id", ULID, primary_key=True),
+    Column("stream", STREAM, nullable=False),
+    Column("episode_id", ULID, ForeignKey("episodes.id"), nullable=False),
+    Column("digest", DIGEST, nullable=False),
+    Column("champion_digest", DIGEST, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("evidence", Document, nullable=False),
+    Column("created_record", BigInteger, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("settled_at", Instant),
+    Index("ix_proposals_stream_state", "stream", "state"),
+    Index(
+        "uq_proposals_awaiting",
+        "stream",
+        unique=True,
+        sqlite_where=text("state = 'awaiting'"),
+        postgresql_where=text("state = 'awaiting'"),
+    ),
+)
+
+# Append-only: the first migration adds triggers that refuse UPDATE and DELETE.
+decisions = Table(
+    "decisions",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("proposal_id", ULID, ForeignKey("proposals.id"), nullable=False, unique=True),
+    Column("stream", STREAM, nullable=False),
+    Column("digest", DIGEST, nullable=False),
+    Column("verdict", String(8), nullable=False),
+    Column("actor", String(255), nullable=False),
+    Column("comment", Text, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("previous_hash", DIGEST, nullable=False),
+    Column("hash", DIGEST, nullable=False),
+    Index("ix_decisions_stream", "stream"),
+)
+
+# No foreign key to releases: it would be looked up for every block, and releases are never deleted.
+scores = Table(
+    "scores",
+    metadata,
+    Column("stream", STREAM, primary_key=True),
+    Column("first_record", BigInteger, primary_key=True),
+    Column("block", BigInteger, nullable=False),
+    Column("records", Integer, nullable=False),
+    Column("hits", Integer, nullable=False),
+    Column("loss", Float, nullable=False),
+    Column("release_digest", DIGEST, nullable=False),
+    Column("at", Instant, nullable=False),
+)
+
+alarms = Table(
+    "alarms",
+    metadata,
+    Column("id", ULID, primary_key=True),
+    Column("stream", STREAM, nullable=False),
+    Column("signal", String(64), nullable=False),
+    Column("record", BigInteger, nullable=False),
+    Column("since_record", BigInteger, nullable=False),
+    Column("statistic", Float, nullable=False),
+    Column("at", Instant, nullable=False),
+    Index("ix_alarms_stream_record", "stream", "record"),
+)
+
+progress = Table(
+    "progress",
+    metadata,
+    Column("stream", STREAM, primary_key=True),
+    Column("episode_id", ULID),
+    Column("document", Document, nullable=False),
+    Column("at", Instant, nullable=False),
+)
+
+schedules = Table(
+    "schedules",
+    metadata,
+    Column("stream", STREAM, primary_key=True),
+    Column("last_run", Instant, nullable=False),
+    Column("next_due", Instant),
+)
+
+# `number` and not the id gives the order: ids do not sort when the clock is set back.
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("number", SERIAL, primary_key=True),
+    Column("id", ULID, nullable=False, unique=True),
+    Column("stream", STREAM, nullable=False),
+    Column("kind", String(64), nullable=False),
+    Column("document", Document, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("sent_at", Instant),
+    Index(
+        "ix_outbox_pending",
+        "number",
+        sqlite_where=text("sent_at IS NULL"),
+        postgresql_where=text("sent_at IS NULL"),
+    ),
+)
+
+# The latest ones, to look at; dead_letter_counts has the totals.
+dead_letters = Table(
+    "dead_letters",
+    metadata,
+    Column("number", SERIAL, primary_key=True),
+    Column("stream", STREAM, nullable=False),
+    Column("reason", String(32), nullable=False),
+    Column("partition", Integer, nullable=False),
+    Column("offset", BigInteger, nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("payload", LargeBinary, nullable=False),
+    Column("at", Instant, nullable=False),
+    Index("ix_dead_letters_stream_number", "stream", "number"),
+)
+
+dead_letter_counts = Table(
+    "dead_letter_counts",
+    metadata,
+    Column("stream", STREAM, primary_key=True),
+    Column("reason", String(32), primary_key=True),
+    Column("count", BigInteger, nullable=False),
+)

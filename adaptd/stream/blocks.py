@@ -1,0 +1,101 @@
+"""`Blocks`: cuts a record sequence into fixed-size blocks, however it was polled."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """A fixed number of consecutive records. values: column -> float64 [records], in record order."""
+
+    first_record: int
+    values: Mapping[str, NDArray[np.float64]]
+
+    def __len__(self) -> int:
+        return len(next(iter(self.values.values())))
+
+
+class Blocks:
+    """Holds the records of the block that is not yet full.
+
+    size: records a block. columns: what is known of each record, say its hit and its loss.
+    Blocks begin at the first record ever put, and after `clear` at the first one after it: where a
+    poll ended makes no difference.
+    """
+
+    def __init__(self, size: int, columns: Sequence[str]) -> None:
+        if size < 1 or not columns:
+            raise ValueError(f"a block needs records and columns, got {size} and {list(columns)}")
+        self.size = size
+        self.columns = tuple(columns)
+        self._first = 0
+        self._rest: dict[str, NDArray[np.float64]] = {}
+        self.clear()
+
+    def put(
+        self, first_record: int, values: Mapping[str, NDArray[np.generic]]
+    ) -> list[Block]:
+        """The blocks that these records fill, oldest first; the rest waits for the next ones.
+
+        values: every column, numbers or booleans [n]; n may be 0.
+        Raises ValueError for records that do not follow the last ones, or columns of other names or lengths.
+        """
+        arrays = {name: np.asarray(values[name], np.float64) for name in self.columns if name in values}
+        lengths = {len(array) for array in arrays.values()}
+        if arrays.keys() != set(values) or len(arrays) != len(self.columns) or len(lengths) != 1:
+            raise ValueError(
+                f"expected {list(self.columns)} of one length, "
+                f"got { {name: len(array) for name, array in values.items()} }"
+            )
+        if not lengths.pop():
+            return []
+        if self.waiting == 0:
+            self._first = first_record
+        elif first_record != self._first + self.waiting:
+            raise ValueError(
+                f"expected the records from {self._first + self.waiting} on, got {first_record}"
+            )
+        rest = {name: np.concatenate([self._rest[name], arrays[name]]) for name in self.columns}
+        full = len(rest[self.columns[0]]) // self.size
+        blocks = [
+            Block(
+                self._first + start,
+                {name: column[start : start + self.size] for name, column in rest.items()},
+            )
+            for start in range(0, full * self.size, self.size)
+        ]
+        self._first += full * self.size
+        # A copy, so that a few waiting records do not keep a whole poll in memory.
+        self._rest = {name: column[full * self.size :].copy() for name, column in rest.items()}
+        return blocks
+
+    @property
+    def waiting(self) -> int:
+        """Records of the block that is not yet full."""
+        return len(self._rest[self.columns[0]])
+
+    def clear(self) -> None:
+        """Forgets the waiting records; the next block begins with the next record."""
+        self._rest = {name: np.empty(0) for name in self.columns}
+
+    def state(self) -> dict[str, Any]:
+        """Plain JSON values, exact; `restore` takes them."""
+        return {
+            "size": self.size,
+            "first_record": self._first,
+            "rest": {name: column.tolist() for name, column in self._rest.items()},
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Goes on where `state` was taken. Raises ValueError for blocks of another size or other columns."""
+        if state["size"] != self.size or set(state["rest"]) != set(self.columns):
+            raise ValueError(
+                f"the state is of blocks of {state['size']} records with {sorted(state['rest'])}, "
+                f"expected {self.size} with {sorted(self.columns)}"
+            )
+        self._first = int(state["first_record"])
+        self._rest = {name: np.asarray(state["rest"][name], np.float64) for name in self.columns}

@@ -1,0 +1,30 @@
+"""`Reject`: a record that does not fit the schema, set aside with its reason."""
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+Reason = Literal[
+    "unreadable", "missing-field", "wrong-type", "wrong-shape", "not-finite", "unknown-class"
+]
+
+REASONS: tuple[Reason, ...] = get_args(Reason)
+
+
+@dataclass(frozen=True)
+class Reject:
+    """A record set aside. detail: what was seen and what was expected. payload: the record as it came."""
+
+    reason: Reason
+    partition: int
+    offset: int
+    detail: str
+    payload: bytes
+
+
+class UnfitRecordError(ValueError):
+    """Says why one record does not fit; its source turns it into a Reject, so it never leaves a poll."""
+
+    def __init__(self, reason: Reason, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+        self.detail = detail

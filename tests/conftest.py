@@ -1,0 +1,37 @@
+"""Fixtures that every room's tests share."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from adaptd.clock import FakeClock
+from adaptd.store.database import Database
+
+# A busy machine must not fail a property: only the property itself may.
+settings.register_profile(
+    "patient", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=50
+)
+settings.load_profile("patient")
+
+
+@pytest.fixture(scope="session")
+def shared_directory() -> Path:
+    """Recorded streams and services beside the checkout; tests that need them skip without."""
+    directory = Path(__file__).resolve().parents[2] / "shared"
+    if not directory.is_dir():
+        pytest.skip(f"no recorded streams at {directory}")
+    return directory
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    opened = Database.open(tmp_path / "adaptd.db")
+    yield opened
+    opened.close()
