@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from adaptd.architecture import Contract
 from adaptd.observer.predictor import Predictor
 from adaptd.observer.score import score
 from adaptd.registry.releases import Release
@@ -16,20 +17,21 @@ DEPLOYED = "deployed"
 class Lineup:
     """Holds the loaded predictors. `champion` is None until release 1 is there."""
 
-    def __init__(self) -> None:
+    def __init__(self, contract: Contract) -> None:
+        self._contract = contract
         self.release: Release | None = None
         self._champion: Predictor | None = None
         self._members: dict[str, Predictor] = {}
 
     def enthrone(self, release: Release, directory: Path) -> None:
         """Loads a release as the champion and lets the members of a trial go."""
-        self._champion = Predictor.load(directory)
+        self._champion = Predictor.load(directory, self._contract)
         self.release = release
         self._members = {}
 
     def seat(self, members: Mapping[str, Path]) -> None:
         """Loads the members of a trial by name."""
-        self._members = {name: Predictor.load(path) for name, path in members.items()}
+        self._members = {name: Predictor.load(path, self._contract) for name, path in members.items()}
 
     def dismiss(self) -> None:
         """Lets the members of a trial go."""

@@ -53,8 +53,8 @@ class StreamLoop:
         self._source = source
         with context.database.read() as connection:
             self._memory, document = Memory.open(context, connection, shape=source.schema.shape)
-        self._lineup = Lineup()
         contract = source.schema.contract()
+        self._lineup = Lineup(contract)
         desk = ReleaseDesk(context, contract)
         self._observer = Observer(
             stream=context.stream, contract=contract, alarm=context.config.alarm

@@ -32,7 +32,8 @@ class LossDetector:
     block moving by 1 at once, and be several hundred records late.
 
     delta: ADWIN's confidence. block_records: records in every block.
-    warm_up_blocks: blocks at the start, and after a fall, that raise no alarm but are compared with.
+    warm_up_blocks: blocks at the start, and after a fall, that raise no alarm; later ones are
+    compared with them too.
     Source: Bifet & Gavaldà 2007, "Learning from time-changing data with adaptive windowing".
     """
 
@@ -116,7 +117,7 @@ class LossDetector:
 
 
 def rise_in(losses: NDArray[np.float64]) -> tuple[int, float]:
-    """Where a rise of the mean fits best: the least squared error around a mean before and one after.
+    """Where a rise of the mean fits best: the least squared error around the two means.
 
     losses: float [n], n >= 2. Returns the index of the first value after the split, and the rise of
     the mean there; (n - 1, a rise <= 0) where no split has a higher mean after it.

@@ -51,7 +51,7 @@ class Monitor:
         return [alarm]
 
     def reset(self) -> None:
-        """Begins anew, with a warm-up: after a release, or once a drift was answered without one."""
+        """Begins anew, with a warm-up: after a release, or a drift answered without one."""
         self._is_quiet = False
         self._loss.reset()
 

@@ -22,7 +22,7 @@ SCHEMA_VERSION = 1
 
 @dataclass(frozen=True)
 class Observation:
-    """What a batch brought: the blocks that it filled, in record order, and the alarms that they raised."""
+    """What a batch brought: the blocks it filled, in record order, and their alarms."""
 
     blocks: tuple[BlockScore, ...] = ()
     alarms: tuple[Alarm, ...] = ()
@@ -112,13 +112,19 @@ class Observer:
     def restore(self, state: Mapping[str, Any]) -> None:
         """Goes on where `state` was taken.
 
-        Raises ValueError for a state of another version or of blocks of another size.
+        Where blocks were of another size then (the configuration has changed), it begins anew
+        instead, as after `reset`: blocks of two sizes cannot be compared.
+        Raises ValueError for a state of another version.
         """
         if state.get("schema_version") != SCHEMA_VERSION:
             raise ValueError(
                 f"observer state schema_version must be {SCHEMA_VERSION}, "
                 f"got {state.get('schema_version')!r}"
             )
+        self._release_digest = state["release_digest"]
+        if state["blocks"]["size"] != self._blocks.size:
+            self._blocks.clear()
+            self._monitor.reset()
+            return
         self._blocks.restore(state["blocks"])
         self._monitor.restore(state["monitor"])
-        self._release_digest = state["release_digest"]

@@ -31,7 +31,10 @@ class Predictor:
     """
 
     def __init__(self, session: onnxruntime.InferenceSession, *, origin: Path) -> None:
-        """Raises ArtifactError unless the graph takes float32 [n, *shape] and gives float32 [n, classes]."""
+        """The session of the file `origin`, which is only named in errors.
+
+        Raises ArtifactError unless the graph takes float32 [n, *shape] and gives [n, classes].
+        """
         inputs, outputs = session.get_inputs(), session.get_outputs()
         if len(inputs) != 1 or len(outputs) != 1:
             raise ArtifactError(
@@ -78,8 +81,8 @@ class Predictor:
             predictor.shape != contract.shape or predictor.classes != len(contract.classes)
         ):
             raise ArtifactError(
-                f"{path}: takes {list(predictor.shape)} and tells {predictor.classes} classes apart; "
-                f"the contract says {list(contract.shape)} and {len(contract.classes)}"
+                f"{path}: its contract expects {list(contract.shape)} to {len(contract.classes)} "
+                f"classes, got {list(predictor.shape)} to {predictor.classes}"
             )
         return predictor
 

@@ -25,7 +25,9 @@ def score(
         )
     classes = probabilities.shape[1]
     if ((target < 0) | (target >= classes)).any():
-        raise ValueError(f"targets must be in 0 to {classes - 1}, got {target.min()} to {target.max()}")
+        raise ValueError(
+            f"targets must be in 0 to {classes - 1}, got {target.min()} to {target.max()}"
+        )
     if np.isnan(probabilities).any():
         raise ValueError("a probability is NaN: the model's weights or its input are not finite")
     hits = probabilities.argmax(axis=1) == target

@@ -1,0 +1,34 @@
+from prometheus_client import generate_latest
+
+from adaptd.telemetry import Metrics
+
+
+def text(metrics: Metrics) -> str:
+    return generate_latest(metrics.registry).decode()
+
+
+def test_two_daemons_fit_in_one_process() -> None:
+    one, other = Metrics(), Metrics()
+    one.records.labels("s").inc(3)
+    assert 'adaptd_records_total{stream="s"} 3.0' in text(one)
+    assert 'adaptd_records_total{stream="s"}' not in text(other)
+
+
+def test_closing_an_episode_counts_it_and_takes_its_gauges_back() -> None:
+    metrics = Metrics()
+    metrics.episode_active.labels("s").set(1)
+    metrics.drift_active.labels("s").set(1)
+    metrics.episode_step.labels("s").set(40)
+    metrics.close_episode("s", "no-better")
+    shown = text(metrics)
+    assert 'adaptd_episodes_total{outcome="no-better",stream="s"} 1.0' in shown
+    for gauge in ("episode_active", "drift_active", "episode_step"):
+        assert f'adaptd_{gauge}{{stream="s"}} 0.0' in shown
+
+
+def test_lag_is_shown_for_each_partition() -> None:
+    metrics = Metrics()
+    metrics.show_lag("s", {0: 5, 3: 0})
+    shown = text(metrics)
+    assert 'adaptd_stream_lag_records{partition="0",stream="s"} 5.0' in shown
+    assert 'adaptd_stream_lag_records{partition="3",stream="s"} 0.0' in shown
