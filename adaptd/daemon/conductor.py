@@ -367,6 +367,11 @@ class Conductor:
         try:
             self._context.ledger.commit(self._context.database, publish)
         except ConflictError as error:
+            self._context.ledger.add(
+                lambda connection: proposals.move(
+                    connection, proposal.id, expected="approved", to="expired", now=now
+                )
+            )
             self._close("failed", f"the champion has changed meanwhile: {error}")
             return None
         self._forget("released")

@@ -23,7 +23,7 @@ from adaptd.daemon.server_process import ServerProcess
 from adaptd.daemon.stream_loop import StreamLoop
 from adaptd.errors import TransientError
 from adaptd.registry.publisher import FilePublisher, KafkaPublisher, Publisher
-from adaptd.store import configurations, epochs
+from adaptd.store import configurations, epochs, files
 from adaptd.store.database import Database
 from adaptd.store.directory import DaemonLock, StateDirectory
 from adaptd.stream.opening import open_source
@@ -137,6 +137,8 @@ class Daemon:
 
     def _open(self, config: StreamConfig, database: Database) -> StreamLoop:
         source = open_source(config, clock=self._clock)
+        for directory in (self._state.releases(config.name), self._state.episodes(config.name)):
+            files.sweep(directory)
         owner = f"{socket.gethostname()}:{os.getpid()}"
         with database.write() as connection:
             epoch = epochs.acquire(

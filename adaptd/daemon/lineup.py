@@ -31,7 +31,9 @@ class Lineup:
 
     def seat(self, members: Mapping[str, Path]) -> None:
         """Loads the members of a trial by name."""
-        self._members = {name: Predictor.load(path, self._contract) for name, path in members.items()}
+        self._members = {
+            name: Predictor.load(path, self._contract) for name, path in members.items()
+        }
 
     def dismiss(self) -> None:
         """Lets the members of a trial go."""

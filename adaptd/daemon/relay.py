@@ -48,24 +48,20 @@ class Relay:
                 publisher.close()
 
     def send(self) -> int:
-        """Sends what waits now and returns how many events that were.
+        """Sends what waits now and returns how many events that were; those of streams that are no
+        longer configured stay.
 
         Stops at the first that fails, so that a stream's events keep their order. Raises
         TransientError from its publisher, StoreUnavailable where a sent event could not be marked:
         it will be sent again.
         """
         with self._database.read() as connection:
-            events = outbox.pending(connection)
-        sent = 0
+            events = outbox.pending(connection, streams=self._publishers.keys())
         for event in events:
-            publisher = self._publishers.get(event.stream)
-            if publisher is None:
-                continue  # of a stream that is no longer configured: kept for when it is again
-            publisher.publish(event)
+            self._publishers[event.stream].publish(event)
             with self._database.write() as connection:
                 outbox.mark_sent(connection, [event.id], now=self._clock.now())
-            sent += 1
-        return sent
+        return len(events)
 
     def _run(self) -> None:
         wait = LOOK_SECONDS

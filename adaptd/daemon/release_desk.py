@@ -46,11 +46,13 @@ class ReleaseDesk:
         )
 
     def install(self, directory: Path, *, digest: str) -> Path:
-        """Moves the sealed files to where releases live. Doing it again after a kill is
-        harmless."""
-        releases_directory = self._context.state.releases(self._context.stream)
-        installed = releases_directory / digest
-        return installed if installed.exists() else artifact.install(directory, releases_directory)
+        """Moves the sealed files to where releases live; doing it again after a kill is harmless.
+
+        Raises ArtifactError if they are not what the digest says.
+        """
+        return artifact.install(
+            directory, self._context.state.releases(self._context.stream), digest=digest
+        )
 
     def promote(
         self,

@@ -41,14 +41,18 @@ def seal(
     return release_digest(manifest)
 
 
-def install(directory: Path, releases: Path) -> Path:
+def install(directory: Path, releases: Path, *, digest: str | None = None) -> Path:
     """Moves a sealed directory to `releases`/<digest>, whole or not at all, and returns that path.
 
-    Where the release is there already, `directory` is removed.
-    Raises ArtifactError if either does not match its manifest; StoreUnavailable if the disk is
-    full.
+    digest: what was decided on, if something was; nothing else is installed then. Where the release
+    is there already, `directory` is removed, or may be gone: doing it again is harmless.
+    Raises ArtifactError if either does not match its manifest or the digest; StoreUnavailable if
+    the disk is full.
     """
-    target = releases / release_digest(verify(directory))
+    if digest is not None and not directory.exists():
+        verify(releases / digest, digest=digest)
+        return releases / digest
+    target = releases / release_digest(verify(directory, digest=digest))
     if target.exists():
         verify(target, digest=target.name)
     publish_directory(directory, target)

@@ -1,4 +1,4 @@
-"""The manifest of a release: its files with their sha256, its contract, where it comes from, why."""
+"""The manifest of a release: its files with their sha256, its contract, whence it came, why."""
 
 import hashlib
 import json
@@ -72,7 +72,7 @@ def verify(directory: Path, *, digest: str | None = None) -> dict[str, Any]:
     """
     path = directory / MANIFEST
     try:
-        manifest = json.loads(path.read_bytes())
+        manifest: dict[str, Any] = json.loads(path.read_bytes())
         version, listed = manifest["schema_version"], dict(manifest["files"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ArtifactError(f"{path}: not a readable manifest: {error!r}") from error
@@ -97,7 +97,7 @@ def verify(directory: Path, *, digest: str | None = None) -> dict[str, Any]:
         raise ArtifactError(
             f"{path}: the release's digest is {release_digest(manifest)}, expected {digest}"
         )
-    return manifest  # type: ignore[no-any-return]
+    return manifest
 
 
 def _files(directory: Path) -> dict[str, Path]:

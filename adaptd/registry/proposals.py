@@ -20,13 +20,15 @@ MOVES = frozenset(
         ("awaiting", "rejected"),
         ("awaiting", "expired"),
         ("approved", "published"),
+        # The champion that it was tried against is gone.
+        ("approved", "expired"),
     }
 )
 
 
 @dataclass(frozen=True)
 class Proposal:
-    """A challenger and why it should replace the champion. At most one of a stream awaits a decision.
+    """A challenger and why it should replace the champion. One of a stream awaits at a time.
 
     id: ULID. digest: of the challenger's sealed directory, what is decided on. champion_digest:
     the release it was tried against. evidence: JSON. created_record: where the stream was when it
@@ -104,6 +106,19 @@ def awaiting(connection: Connection, stream: str) -> Proposal | None:
     """The proposal of the stream that awaits a decision."""
     found = listing(connection, stream, state="awaiting")
     return found[0] if found else None
+
+
+def of_episode(connection: Connection, episode_id: str) -> Proposal:
+    """The latest proposal of the episode. Raises NotFoundError if it made none."""
+    found = _rows(
+        connection,
+        select(proposals)
+        .where(proposals.c.episode_id == episode_id)
+        .order_by(proposals.c.created_at.desc(), proposals.c.id.desc()),
+    )
+    if not found:
+        raise NotFoundError(f"episode {episode_id!r} made no proposal")
+    return found[0]
 
 
 def move(connection: Connection, id: str, *, expected: str, to: str, now: datetime) -> Proposal:

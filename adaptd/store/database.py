@@ -15,13 +15,12 @@ from adaptd.store.schema import known_revisions, newest_revision, revision_of, u
 # Longer than any write of ours takes, short enough that a page still answers.
 BUSY_TIMEOUT_SECONDS = 5.0
 
-# SQLite's primary result codes for what may pass without us: a lock, a full or read-only disk.
+# SQLite's primary result codes for what may pass without us: a lock, a disk that is full or away.
 _TRANSIENT = frozenset(
     {
         sqlite3.SQLITE_BUSY,
         sqlite3.SQLITE_LOCKED,
         sqlite3.SQLITE_NOMEM,
-        sqlite3.SQLITE_READONLY,
         sqlite3.SQLITE_IOERR,
         sqlite3.SQLITE_FULL,
         sqlite3.SQLITE_CANTOPEN,
@@ -45,14 +44,14 @@ class Database:
 
     @classmethod
     def open(cls, path: Path, *, busy_timeout_seconds: float = BUSY_TIMEOUT_SECONDS) -> "Database":
-        """Makes the file if it is not there, and its tables those of this version, in one transaction.
+        """Makes the file if it is not there, and brings its tables up, in one transaction.
 
         Raises StateDirectoryError if the file is of a newer version or no database;
         StoreUnavailable if it cannot be written now.
         """
         database = cls(path, _engine(path, busy_timeout_seconds))
         try:
-            with database._connected(["PRAGMA query_only = 0"]) as connection:
+            with database._connected(["PRAGMA query_only = 0"], _TRANSIENT) as connection:
                 connection.exec_driver_sql("PRAGMA journal_mode = WAL")
             with database.write() as connection:
                 revision = revision_of(connection)
@@ -102,7 +101,7 @@ class Database:
         Keep it short: a long read keeps the write-ahead log from being folded in.
         Raises StoreUnavailable if the file cannot be read now.
         """
-        with self._connected(["PRAGMA query_only = 1", "BEGIN"]) as connection:
+        with self._connected(["PRAGMA query_only = 1", "BEGIN"], _TRANSIENT) as connection:
             yield connection
 
     @contextmanager
@@ -113,7 +112,10 @@ class Database:
         Blocks up to the busy timeout. Raises StoreUnavailable if the lock is not had by then, the
         disk is full, or the file cannot be written.
         """
-        with self._connected(["PRAGMA query_only = 0", "BEGIN IMMEDIATE"]) as connection:
+        # In a read it would mean that the caller wrote, which no retry mends.
+        transient = _TRANSIENT | {sqlite3.SQLITE_READONLY}
+        begin = ["PRAGMA query_only = 0", "BEGIN IMMEDIATE"]
+        with self._connected(begin, transient) as connection:
             yield connection
 
     def close(self) -> None:
@@ -121,7 +123,7 @@ class Database:
         self._engine.dispose()
 
     @contextmanager
-    def _connected(self, begin: list[str]) -> Iterator[Connection]:
+    def _connected(self, begin: list[str], transient: frozenset[int]) -> Iterator[Connection]:
         try:
             with (
                 self._engine.connect() as connection,
@@ -131,7 +133,7 @@ class Database:
         except DatabaseError as error:
             # The low byte of an extended code is the primary one.
             code = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF
-            if code in _TRANSIENT:
+            if code in transient:
                 raise StoreUnavailable(f"{self._path}: {error.orig}") from error
             if code in _DAMAGED:
                 raise StateDirectoryError(

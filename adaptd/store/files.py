@@ -16,13 +16,24 @@ PARTIAL_SUFFIX = ".partial"
 _TRANSIENT = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS})
 
 
+@contextmanager
+def disk_errors(path: Path) -> Iterator[None]:
+    """Raises StoreUnavailable, naming the path, for an OSError of a full or read-only disk."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _TRANSIENT:
+            raise StoreUnavailable(f"{path}: {error.strerror}") from error
+        raise
+
+
 def write_atomically(path: Path, data: bytes) -> None:
     """Replaces the file; a reader sees the old bytes or the new ones. On disk when it returns.
 
     Raises StoreUnavailable if the disk is full or read-only, else OSError; the old file stands.
     """
     temporary = _partial(path)
-    with _disk(path):
+    with disk_errors(path):
         try:
             with temporary.open("xb") as file:
                 file.write(data)
@@ -51,7 +62,7 @@ def publish_directory(source: Path, target: Path) -> None:
     directories the two are equal. Makes the parents of `target`.
     Raises FileNotFoundError if both are absent; StoreUnavailable if the disk is full or read-only.
     """
-    with _disk(target):
+    with disk_errors(target):
         if not target.exists():
             _make_directories(target.parent)
             _move(source, target)
@@ -126,13 +137,3 @@ def _make_directories(path: Path) -> None:
 
 def _partial(path: Path) -> Path:
     return path.with_name(f".{path.name}.{uuid4().hex}{PARTIAL_SUFFIX}")
-
-
-@contextmanager
-def _disk(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        if error.errno in _TRANSIENT:
-            raise StoreUnavailable(f"{path}: {error.strerror}") from error
-        raise

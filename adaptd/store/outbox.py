@@ -1,6 +1,6 @@
 """Events that are committed with what they tell of and sent later: at least once, in order."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -38,15 +38,22 @@ def add(
     return identifier
 
 
-def pending(connection: Connection, *, limit: int = 100) -> list[Event]:
-    """The oldest events that are not marked as sent, in the order they were added."""
-    rows = connection.execute(
+def pending(
+    connection: Connection, *, limit: int = 100, streams: Collection[str] | None = None
+) -> list[Event]:
+    """The oldest events that are not marked as sent, in the order they were added.
+
+    streams: only theirs, so that what nobody sends does not fill the limit; None: of all.
+    """
+    query = (
         select(outbox.c.id, outbox.c.stream, outbox.c.kind, outbox.c.document, outbox.c.created_at)
         .where(outbox.c.sent_at.is_(None))
         .order_by(outbox.c.number)
         .limit(limit)
     )
-    return [Event(**row) for row in rows.mappings()]
+    if streams is not None:
+        query = query.where(outbox.c.stream.in_(streams))
+    return [Event(**row) for row in connection.execute(query).mappings()]
 
 
 def mark_sent(connection: Connection, ids: Iterable[str], *, now: datetime) -> None:

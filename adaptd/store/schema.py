@@ -1,5 +1,7 @@
 """The migrations as functions over a connection."""
 
+from functools import cache
+
 from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
@@ -19,12 +21,14 @@ def revision_of(connection: Connection) -> str | None:
     return MigrationContext.configure(connection).get_current_revision()
 
 
+@cache
 def known_revisions() -> frozenset[str]:
     """Every revision this version of adaptd can upgrade from."""
     script = ScriptDirectory.from_config(_configuration())
     return frozenset(item.revision for item in script.walk_revisions())
 
 
+@cache
 def newest_revision() -> str:
     """The revision of the tables in `adaptd.store.tables`."""
     revision = ScriptDirectory.from_config(_configuration()).get_current_head()

@@ -1,0 +1,71 @@
+"""Every one counted, the latest kept."""
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from adaptd.clock import FakeClock
+from adaptd.registry import dead_letters
+from adaptd.registry.dead_letters import KEPT, DeadLetter
+from adaptd.store.database import Database
+from adaptd.store.tables import dead_letter_counts
+from adaptd.store.tables import dead_letters as table
+
+NOW = FakeClock().now()
+
+
+def _letter(offset: int, *, reason: str = "wrong-shape", stream: str = "pump") -> DeadLetter:
+    return DeadLetter(stream, reason, 0, offset, "expected 64 numbers, got 3", b"[1,2,3]", NOW)
+
+
+def test_letters_come_back_newest_first(database: Database) -> None:
+    letters = [_letter(offset) for offset in (5, 3, 9)]
+    with database.write() as connection:
+        dead_letters.add(connection, [])
+        dead_letters.add(connection, letters)
+        dead_letters.add(connection, [_letter(0, stream="fan")])
+    with database.read() as connection:
+        assert dead_letters.listing(connection, "pump") == letters[::-1]
+        assert dead_letters.listing(connection, "pump", 1) == letters[2:]
+        assert dead_letters.listing(connection, "fan") == [_letter(0, stream="fan")]
+
+
+def test_a_long_payload_is_cut(database: Database) -> None:
+    letter = DeadLetter("pump", "unreadable", 0, 0, "too long", bytes(range(256)) * 100, NOW)
+    with database.write() as connection:
+        dead_letters.add(connection, [letter])
+        [kept] = dead_letters.listing(connection, "pump")
+    assert kept.payload == letter.payload[:4_096]
+
+
+reasons = st.lists(st.sampled_from(["unreadable", "wrong-shape", "not-finite"]), max_size=20)
+
+
+@settings(
+    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(polls=st.lists(reasons, max_size=4))
+def test_every_one_is_counted_however_they_were_polled(
+    database: Database, polls: list[list[str]]
+) -> None:
+    with database.write() as connection:
+        connection.execute(table.delete())
+        connection.execute(dead_letter_counts.delete())
+        for poll in polls:
+            dead_letters.add(
+                connection, [_letter(index, reason=reason) for index, reason in enumerate(poll)]
+            )
+        counts = dead_letters.counts(connection, "pump")
+    flat = [reason for poll in polls for reason in poll]
+    assert counts == {reason: flat.count(reason) for reason in set(flat)}
+
+
+def test_a_stream_of_bad_records_does_not_fill_the_disk(database: Database) -> None:
+    with database.write() as connection:
+        dead_letters.add(connection, [_letter(0, stream="fan")])
+        dead_letters.add(connection, [_letter(offset) for offset in range(KEPT + 100)])
+        dead_letters.add(connection, [_letter(offset) for offset in range(KEPT + 100, KEPT + 150)])
+        kept = dead_letters.listing(connection, "pump", 2 * KEPT)
+        assert [row.offset for row in kept] == list(range(KEPT + 149, 149, -1))
+        assert dead_letters.counts(connection, "pump") == {"wrong-shape": KEPT + 150}
+        assert dead_letters.counts(connection, "fan") == {"wrong-shape": 1}
+        assert len(dead_letters.listing(connection, "fan")) == 1

@@ -1,0 +1,71 @@
+"""Block scores and the accuracy over the latest records."""
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy.exc import IntegrityError
+
+from adaptd.clock import FakeClock
+from adaptd.registry import scores
+from adaptd.registry.scores import BlockScore
+from adaptd.store.database import Database
+from adaptd.store.tables import scores as table
+
+NOW = FakeClock().now()
+
+
+def _blocks(sizes_and_hits: list[tuple[int, int]], stream: str = "pump") -> list[BlockScore]:
+    made, first_record = [], 0
+    for block, (records, hits) in enumerate(sizes_and_hits):
+        made.append(BlockScore(stream, block, first_record, records, hits, 0.5, "a", NOW))
+        first_record += records
+    return made
+
+
+def test_the_series_is_the_latest_blocks_oldest_first(database: Database) -> None:
+    blocks = _blocks([(32, 20), (32, 30), (32, 32)])
+    with database.write() as connection:
+        scores.add(connection, [])
+        scores.add(connection, blocks[:2])
+        scores.add(connection, blocks[2:])
+        scores.add(connection, _blocks([(32, 0)], "fan"))
+    with database.read() as connection:
+        assert scores.series(connection, "pump") == blocks
+        assert scores.series(connection, "pump", limit=2) == blocks[1:]
+        assert scores.series(connection, "absent") == []
+
+
+def test_a_block_counts_once(database: Database) -> None:
+    blocks = _blocks([(32, 20)])
+    with database.write() as connection:
+        scores.add(connection, blocks)
+    with pytest.raises(IntegrityError), database.write() as connection:
+        scores.add(connection, blocks)
+
+
+sizes_and_hits = st.lists(
+    st.integers(1, 50).flatmap(lambda size: st.tuples(st.just(size), st.integers(0, size))),
+    max_size=12,
+)
+
+
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(blocks=sizes_and_hits, records=st.integers(1, 300))
+def test_accuracy_is_over_the_fewest_latest_blocks_that_hold_the_records(
+    database: Database, blocks: list[tuple[int, int]], records: int
+) -> None:
+    with database.write() as connection:
+        connection.execute(table.delete())
+        scores.add(connection, _blocks([(10, 10)], "fan"))
+        scores.add(connection, _blocks(blocks))
+    seen = right = 0
+    for size, hits in reversed(blocks):
+        if seen >= records:
+            break
+        seen += size
+        right += hits
+    with database.read() as connection:
+        accuracy = scores.accuracy(connection, "pump", records=records)
+    assert accuracy == (right / seen if seen else None)

@@ -1,0 +1,60 @@
+"""The migrations make the tables that the code means."""
+
+from contextlib import suppress
+
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import inspect
+
+from adaptd.store import schema
+from adaptd.store.database import Database
+from adaptd.store.tables import metadata
+
+
+def test_the_migrations_make_exactly_the_tables_of_the_code(database: Database) -> None:
+    with database.read() as connection:
+        context = MigrationContext.configure(
+            connection, opts={"compare_type": True, "compare_server_default": True}
+        )
+        assert compare_metadata(context, metadata) == []
+
+
+def test_partial_indexes_are_partial_in_the_database_too(database: Database) -> None:
+    # compare_metadata does not look at conditions.
+    expected = {
+        str(index.name): str(index.dialect_options["sqlite"]["where"])
+        for table in metadata.tables.values()
+        for index in table.indexes
+        if index.dialect_options["sqlite"]["where"] is not None
+    }
+    with database.read() as connection:
+        rows = connection.exec_driver_sql(
+            "SELECT name, substr(sql, instr(sql, 'WHERE ') + 6) AS condition FROM sqlite_master "
+            "WHERE type = 'index' AND sql LIKE '%WHERE%'"
+        )
+        found = {row.name: row.condition for row in rows}
+    assert found == expected
+    assert expected
+
+
+def test_every_table_that_concerns_a_stream_says_which() -> None:
+    without = {name for name, table in metadata.tables.items() if "stream" not in table.columns}
+    assert without == {"configurations"}
+
+
+def test_an_upgrade_that_is_cut_off_leaves_the_tables_as_they_were(database: Database) -> None:
+    with database.read() as connection:
+        before = inspect(connection).get_table_names()
+    with suppress(KeyError), database.write() as connection:
+        for table in reversed(metadata.sorted_tables):
+            table.drop(connection)
+        connection.exec_driver_sql("DELETE FROM alembic_version")
+        schema.upgrade(connection)
+        raise KeyError
+    with database.read() as connection:
+        assert inspect(connection).get_table_names() == before
+        assert schema.revision_of(connection) == schema.newest_revision()
+
+
+def test_the_newest_revision_is_known() -> None:
+    assert schema.newest_revision() in schema.known_revisions()
