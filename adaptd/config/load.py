@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from adaptd.config.tree import Config
 from adaptd.errors import ConfigError
@@ -45,9 +46,11 @@ def parse(document: Mapping[str, Any], *, origin: str) -> Config:
     try:
         return Config.model_validate(document)
     except ValidationError as error:
+        items = error.errors()
         lines = [
             f"{origin}: {_key(item['loc'])}: {_expected(item['msg'])}, got {_shown(item['input'])}"
-            for item in error.errors()
+            for item in items
+            if not _is_echo(item, items)
         ]
         raise ConfigError("\n".join(lines)) from error
 
@@ -60,7 +63,8 @@ def _override(document: dict[str, Any], name: str, value: str) -> None:
         if isinstance(here, list):
             if not key.isdigit() or int(key) >= len(here):
                 raise ConfigError(
-                    f"environment: {name}: {'.'.join(keys[:index])} has items 0 to {len(here) - 1}, "
+                    f"environment: {name}: {'.'.join(keys[:index])} has "
+                    f"items 0 to {len(here) - 1}, "
                     f"got {key!r}"
                 )
             slot: Any = int(key)
@@ -83,13 +87,21 @@ def _override(document: dict[str, Any], name: str, value: str) -> None:
             here = here[slot]
 
 
-def _key(location: Sequence[int | str]) -> str:
-    # The union's own tag stands in the location; a reader's file has no such key.
-    parts = [part for part in location if part not in ("scenario", "replay", "kafka")] or list(
-        location
+def _is_echo(item: ErrorDetails, items: Sequence[ErrorDetails]) -> bool:
+    # A sequence whose items failed is also reported as too short, which its reader cannot see.
+    size = len(item["loc"])
+    return item["type"] == "too_short" and any(
+        len(other["loc"]) > size and other["loc"][:size] == item["loc"] for other in items
     )
-    if location and location[-1] in ("scenario",):
-        parts.append(location[-1])
+
+
+def _key(location: Sequence[int | str]) -> str:
+    # The union's own tag stands in the location, after `source`; a reader's file has no such key.
+    parts = [
+        part
+        for before, part in zip(("", *location), location, strict=False)
+        if before != "source" or part not in ("scenario", "replay", "kafka")
+    ]
     return ".".join(str(part) for part in parts) or "the document"
 
 

@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from apscheduler.triggers.cron import CronTrigger
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
 Setting = bool | int | float | str
@@ -173,6 +174,11 @@ class ScheduleConfig(_Section):
     def _check(self) -> "ScheduleConfig":
         if self.every_seconds is not None and self.cron is not None:
             raise ValueError("give every_seconds or cron, not both")
+        if self.cron is not None:
+            try:
+                CronTrigger.from_crontab(self.cron, timezone="UTC")
+            except ValueError as error:
+                raise ValueError(f"cron must be five fields as of crontab(5): {error}") from error
         return self
 
 
@@ -181,7 +187,7 @@ class PublishConfig(_Section):
 
     topic: str | None = Field(
         default=None,
-        description="Kafka topic of release events, for Kafka streams; None: <source topic>.releases",
+        description="Kafka topic of release events, for Kafka; None: <source topic>.releases",
     )
 
 
@@ -231,13 +237,12 @@ class ServerConfig(HttpConfig):
     enabled: bool = True
     port: int = Field(default=8_080, ge=0, le=65_535)
 
-    @model_validator(mode="after")
-    def _check(self) -> "ServerConfig":
-        if self.host not in ("127.0.0.1", "::1", "localhost"):
-            raise ValueError(
-                f"the operator page has no sign-in yet, so host must be loopback, got {self.host!r}"
-            )
-        return self
+    @field_validator("host")
+    @classmethod
+    def _is_loopback(cls, host: str) -> str:
+        if host not in ("127.0.0.1", "::1", "localhost"):
+            raise ValueError("a loopback address, since the operator page has no sign-in yet")
+        return host
 
 
 class MetricsConfig(HttpConfig):

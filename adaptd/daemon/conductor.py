@@ -86,6 +86,11 @@ class Conductor:
                     f"episode {self._episode.id} is in trial but its counts are not kept"
                 )
             self._trial = Trial.restore(state["trial"])
+        if self._episode.state == "proposed":
+            proposal = proposals.of_episode(connection, self._episode.id)
+            self._context.metrics.proposals_awaiting.labels(self._context.stream).set(
+                proposal.state == "awaiting"
+            )
         log.info("episode.resumed", episode=self._episode.id, state=self._episode.state)
 
     def open(self, trigger: Trigger) -> None:

@@ -57,9 +57,13 @@ def test_environment_takes_the_place_of_the_file(tmp_path: Path) -> None:
             MINIMAL.replace("{kind: scenario}", "{kind: replay, path: x.parquet}"),
             ["streams.0", "record", "replay"],
         ),
-        (MINIMAL + "server: {host: 0.0.0.0}\n", ["server", "loopback", "0.0.0.0"]),
+        (MINIMAL + "server: {host: 0.0.0.0}\n", ["server.host", "loopback", "0.0.0.0"]),
         ("state_directory: state\nstreams: []\n", ["streams", "at least 1"]),
         ("state_directory: state\n", ["streams", "required"]),
+        (
+            MINIMAL + "    schedule: {cron: every day}\n",
+            ["streams.0.schedule", "crontab", "every day"],
+        ),
         ("- 1\n", ["top level"]),
         ("a: [1\n", ["not valid YAML"]),
         (MINIMAL + MINIMAL.split("streams:")[1], ["streams", "differ"]),
@@ -82,6 +86,13 @@ def test_every_error_has_its_own_line(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         load(path, {})
     assert len(str(caught.value).splitlines()) == 2
+
+
+def test_an_error_in_a_stream_does_not_claim_that_there_are_none(tmp_path: Path) -> None:
+    path = written(tmp_path, MINIMAL.replace("sensors", "Sensors!"))
+    with pytest.raises(ConfigError) as caught:
+        load(path, {})
+    assert len(str(caught.value).splitlines()) == 1
 
 
 def test_missing_file_is_named(tmp_path: Path) -> None:

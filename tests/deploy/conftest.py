@@ -1,6 +1,8 @@
 """What the tests of the deployment files share: where they lie, and what the daemon exposes."""
 
+import os
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -37,9 +39,11 @@ def tool() -> Callable[[str], str]:
     """Finds a program that is no part of the project; a test that needs it skips without."""
 
     def find(name: str) -> str:
-        path = shutil.which(name)
+        # Some come with the test extras and lie beside the interpreter.
+        places = [str(Path(sys.executable).parent), os.environ.get("PATH", "")]
+        path = shutil.which(name, path=os.pathsep.join(places))
         if path is None:
-            pytest.skip(f"{name} is not installed; .ci/run says which package has it")
+            pytest.skip(f"{name} is not installed; CONTRIBUTING.md says where it comes from")
         return path
 
     return find
