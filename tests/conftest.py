@@ -33,8 +33,18 @@ def clock() -> FakeClock:
     return FakeClock()
 
 
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """A database as the daemon makes it. A migration for each test would cost more than the tests."""
+    path = tmp_path_factory.mktemp("empty") / "adaptd.db"
+    Database.open(path).close()
+    return path.read_bytes()
+
+
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    opened = Database.open(tmp_path / "adaptd.db")
+def database(tmp_path: Path, empty_database: bytes) -> Iterator[Database]:
+    path = tmp_path / "adaptd.db"
+    path.write_bytes(empty_database)
+    opened = Database.attach(path)
     yield opened
     opened.close()

@@ -34,6 +34,14 @@ RECORDS_PER_CLASS = 40
 # Standard deviation of what a morph adds to a kernel, so that new taps break their symmetry.
 NEW_TAP_NOISE = 0.02
 
+# What a person sees while a member is trained.
+PHASES = {
+    INITIAL: "initial",
+    FINE_TUNED: "fine-tune",
+    RETRAINED: "retrain",
+    NEIGHBOUR: "random-neighbour",
+}
+
 # Progress goes over a pipe: a message every so many steps keeps it out of the profile.
 STEPS_PER_REPORT = 10
 
@@ -149,16 +157,16 @@ class _Bench:
         self, name: str, architecture: Architecture, network: torch.nn.Module, samples: Samples
     ) -> None:
         """Trains the network for the job's steps, then adds it."""
-        started = time.monotonic()
+        started, phase = time.monotonic(), PHASES[name]
         train(
             network,
             samples,
             steps=self._job.steps,
             seed=self._job.seed,
-            progress=lambda step, loss: self.show(name, step, self._job.steps, loss),
+            progress=lambda step, loss: self.show(phase, step, self._job.steps, loss),
         )
         seconds = time.monotonic() - started
-        self.phase_seconds[name] = seconds
+        self.phase_seconds[phase] = seconds
         self.add(name, architecture, network, steps=self._job.steps, seconds=seconds)
 
     def add(

@@ -22,7 +22,7 @@ LABEL_ROWS = 3
 
 @dataclass(frozen=True)
 class Block:
-    """One block of the series: its first record, its size, its hits, and whose predictions they are."""
+    """One block of the series: where it begins, its size, its hits, and whose predictions."""
 
     first_record: int
     records: int
@@ -71,7 +71,7 @@ class Rectangle:
 
 @dataclass(frozen=True)
 class AccuracyPlot:
-    """Everything in pixels of the view box, rounded to tenths, so the same scores give the same SVG.
+    """In pixels of the view box, rounded to tenths, so that the same scores give the same SVG.
 
     lines: one SVG point list for each release, so that no line joins two models.
     dots: (x, y) of each block. summary: what the plot says, in words.
@@ -112,12 +112,14 @@ def draw(
         (mark for mark in marks if first <= mark.record <= end), key=lambda mark: mark.record
     )
     left, right = 52.0, width - 12.0
-    top = 14.0 + LABEL_ROW_HEIGHT * min(len(shown), LABEL_ROWS)
     bottom = height - 44.0
     low = _lowest(blocks)
 
     def x(record: float) -> float:
         return round(left + (right - left) * (record - first) / (end - first), 1)
+
+    placed = _place(shown, x, left=left, right=right)
+    top = max((mark.label_y for mark in placed), default=0.0) + LABEL_ROW_HEIGHT
 
     def y(accuracy: float) -> float:
         return round(bottom - (bottom - top) * (accuracy - low) / (1 - low), 1)
@@ -141,7 +143,7 @@ def draw(
             for tenth in range(round(10 * low), 11)
             if tenth % 2 == 0
         ),
-        marks=_place(shown, x, left=left, right=right),
+        marks=placed,
         spans=tuple(_clip(spans, x, first=first, end=end)),
         summary=_summary(runs, shown, first=first, end=end),
     )

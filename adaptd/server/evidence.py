@@ -188,13 +188,17 @@ def _rival_row(evidence: Evidence, name: str) -> RivalRow:
     return RivalRow(member(name), e_value(value), is_passed, meaning)
 
 
-def checks(evidence: Evidence, *, is_champion_current: bool) -> tuple[Check, ...]:
-    """What must hold for the evidence to be worth a release, each with its numbers."""
+def checks(evidence: Evidence, *, is_champion_current: bool | None) -> tuple[Check, ...]:
+    """What must hold for the evidence to be worth a release, each with its numbers.
+
+    is_champion_current: whether the model that it was compared with still is champion; None where
+    that is no longer asked.
+    """
     result = [
         Check(
             all(row.is_passed for row in rivals(evidence)),
             f"The e-value against each weights-only remedy must reach "
-            f"{evidence.needed:.4g} (1 / α, α = {evidence.alpha:g}).",
+            f"{evidence.needed:.4g}, one over alpha = {evidence.alpha:g}.",
         ),
         _frozen_before(evidence),
     ]
@@ -209,14 +213,15 @@ def checks(evidence: Evidence, *, is_champion_current: bool) -> tuple[Check, ...
             )
         )
     result.append(_against_random(evidence))
-    result.append(
-        Check(
-            is_champion_current,
-            "The model that it was compared with is still the champion."
-            if is_champion_current
-            else "Another release has become champion since; it was not compared with that one.",
+    if is_champion_current is not None:
+        result.append(
+            Check(
+                is_champion_current,
+                "The model that it was compared with is still the champion."
+                if is_champion_current
+                else "Another release has become champion since, and was not compared with it.",
+            )
         )
-    )
     return tuple(result)
 
 

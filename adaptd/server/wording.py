@@ -5,7 +5,12 @@ from datetime import datetime, timedelta
 
 # Between a number and its unit, so that no line breaks there.
 NO_BREAK = "\N{NO-BREAK SPACE}"
-ABSENT = "–"
+ABSENT = "\N{EN DASH}"
+MINUS = "\N{MINUS SIGN}"
+TIMES = "\N{MULTIPLICATION SIGN}"
+
+# A smaller chance tells nobody more.
+LEAST_ODDS = 1_000_000_000
 
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
@@ -39,7 +44,7 @@ def percent(fraction: float | None) -> str:
 
 def points(difference: float) -> str:
     """A difference of fractions with its sign: 0.349 -> +34.9 points."""
-    return f"{100 * difference:+.1f}{NO_BREAK}points".replace("-", "−")
+    return f"{100 * difference:+.1f}{NO_BREAK}points".replace("-", MINUS)
 
 
 def count(number: int | None) -> str:
@@ -48,12 +53,12 @@ def count(number: int | None) -> str:
 
 
 def scaled(number: float | None) -> str:
-    """Three digits and a power of thousand: 1234567 -> 1.23 M."""
+    """Three digits and a power of thousand: 1204224 -> 1.20 M."""
     if number is None or not math.isfinite(number):
         return ABSENT
     for size, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if abs(number) >= size:
-            return f"{number / size:.3g}{NO_BREAK}{unit}"
+            return f"{number / size:#.3g}".rstrip(".") + f"{NO_BREAK}{unit}"
     return f"{number:.4g}"
 
 
@@ -61,7 +66,7 @@ def ratio(number: float | None, digits: int = 3) -> str:
     """1.004 -> 1.004×."""
     if number is None or not math.isfinite(number):
         return ABSENT
-    return f"{number:.{digits}f}×"
+    return f"{number:.{digits}f}{TIMES}"
 
 
 def e_value(value: float | None) -> str:
@@ -73,14 +78,12 @@ def e_value(value: float | None) -> str:
     if value == 0 or 1e-3 <= value < 1e3:
         return f"{value:.3g}"
     mantissa, _, exponent = f"{value:.1e}".partition("e")
-    return f"{mantissa}{NO_BREAK}×{NO_BREAK}10{str(int(exponent)).translate(SUPERSCRIPTS)}"
+    return f"{mantissa}{NO_BREAK}{TIMES}{NO_BREAK}10{str(int(exponent)).translate(SUPERSCRIPTS)}"
 
 
 def odds(value: float) -> str:
-    """The chance that an e-value bounds: 120000.0 -> 1 in 120,000. value: at least 1."""
-    if math.isinf(value) or value >= 1e9:
-        return "less than 1 in 1,000,000,000"
-    return f"1 in {math.floor(value):,}"
+    """The chance that an e-value of at least 1 bounds: 120000.0 -> 1 in 120,000."""
+    return f"1 in {math.floor(min(value, LEAST_ODDS)):,}"
 
 
 def short(digest: str | None) -> str:
@@ -94,20 +97,19 @@ def instant(moment: datetime | None) -> str:
 
 
 def age(elapsed: timedelta) -> str:
-    """The largest one or two units: 2 h 10 min ago. Less than a second, or a skewed clock: just now."""
+    """Two units from hours on: 2 h 10 min ago. Below a second, or in the future: just now."""
     seconds = int(elapsed.total_seconds())
     if seconds < 1:
         return "just now"
     units = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
-    for index, (unit, size) in enumerate(units):
-        if seconds >= size:
-            text = f"{seconds // size}{NO_BREAK}{unit}"
-            rest = seconds % size
-            if index + 1 < len(units) and rest >= units[index + 1][1]:
-                smaller, smaller_size = units[index + 1]
-                text += f" {rest // smaller_size}{NO_BREAK}{smaller}"
-            return f"{text} ago"
-    return "just now"
+    index = next(index for index, (_, size) in enumerate(units) if seconds >= size)
+    unit, size = units[index]
+    text = f"{seconds // size}{NO_BREAK}{unit}"
+    if unit in ("d", "h"):
+        smaller, smaller_size = units[index + 1]
+        rest = seconds % size // smaller_size
+        text += f" {rest}{NO_BREAK}{smaller}" if rest else ""
+    return f"{text} ago"
 
 
 def duration(seconds: float | None) -> str:

@@ -4,9 +4,11 @@
 (() => {
   const RETRY_MILLISECONDS = 3000;
   const connection = document.getElementById("connection");
+  const { path, seen } = document.getElementById("main").dataset;
   let source = null;
   let isLoading = false;
   let isStale = false;
+  let isLeftOut = false;
 
   function say(text) {
     connection.textContent = text;
@@ -20,6 +22,14 @@
     );
   }
 
+  function isHeld(part) {
+    const selection = getSelection();
+    return (
+      part.contains(document.activeElement) ||
+      (selection.type === "Range" && part.contains(selection.anchorNode))
+    );
+  }
+
   function renew(part, fresh) {
     if (part.hasAttribute("data-form") && isInUse(part)) {
       const token = part.querySelector("input[name=token]");
@@ -30,6 +40,11 @@
       if (!freshDigest || freshDigest.value !== digest.value) {
         say("This proposal has been settled meanwhile. Reload to see how.");
       }
+      return;
+    }
+    // Replacing it would take the keyboard's place or the selection away.
+    if (isHeld(part)) {
+      isLeftOut = true;
       return;
     }
     const scrolled = [...part.querySelectorAll(".scroll")].map((box) => box.scrollLeft);
@@ -46,7 +61,7 @@
     }
     isLoading = true;
     const request = new XMLHttpRequest();
-    request.open("GET", location.pathname);
+    request.open("GET", path);
     request.responseType = "document"; // parsed without running anything
     request.onload = () => {
       if (request.status !== 200 || !request.response) return;
@@ -67,7 +82,7 @@
   }
 
   function open() {
-    source = new EventSource("/events");
+    source = new EventSource(`/events?seen=${encodeURIComponent(seen)}`);
     source.addEventListener("change", refresh);
     source.onopen = () => say("");
     source.onerror = () => {
@@ -95,6 +110,13 @@
       open();
     }
   });
-  // A page that answers a form is the answer to that form; fetching its address again is another page.
-  if (document.querySelector("[data-live]")) open();
+  document.addEventListener("focusout", () => {
+    if (isLeftOut && source) {
+      isLeftOut = false;
+      refresh();
+    }
+  });
+
+  // Pages that only say what is wrong have no path to be made anew from.
+  if (path) open();
 })();

@@ -1,0 +1,75 @@
+"""`ProposalView`: a proposal as its page shows it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from adaptd.registry import decisions, releases
+from adaptd.registry.decisions import Decision
+from adaptd.registry.proposals import Proposal
+from adaptd.server import evidence as evidence_of
+from adaptd.server.evidence import Check, EdgeRow, Evidence, MemberRow, RivalRow
+from adaptd.server.wording import age
+
+TRIGGERS = {
+    "drift": "a drift alarm",
+    "schedule": "the schedule, without an alarm",
+    "manual": "an operator's request",
+}
+
+
+@dataclass(frozen=True)
+class ProposalView:
+    """evidence: None where its document cannot be understood; then the rows are empty."""
+
+    proposal: Proposal
+    decision: Decision | None
+    evidence: Evidence | None
+    summary: str
+    trigger: str
+    age: str
+    members: tuple[MemberRow, ...] = ()
+    rivals: tuple[RivalRow, ...] = ()
+    checks: tuple[Check, ...] = ()
+    edges: tuple[EdgeRow, ...] = ()
+
+    @property
+    def changed(self) -> int:
+        """How many edges hold another operation."""
+        return sum(edge.is_changed for edge in self.edges)
+
+
+def view(connection: Connection, proposal: Proposal, *, now: datetime) -> ProposalView:
+    """The proposal with its decision, its evidence in words, and whether its rival still reigns."""
+    decision = next(
+        (
+            item
+            for item in decisions.listing(connection, proposal.stream)
+            if item.proposal_id == proposal.id
+        ),
+        None,
+    )
+    evidence = evidence_of.read(proposal.evidence)
+    elapsed = age(now - proposal.created_at)
+    if evidence is None:
+        return ProposalView(proposal, decision, None, "", "", elapsed)
+    champion = releases.current(connection, proposal.stream)
+    # Once it is settled, who is champion now says nothing of the evidence any more.
+    is_champion_current = (
+        champion is not None and champion.digest == proposal.champion_digest
+        if proposal.state in ("awaiting", "approved")
+        else None
+    )
+    return ProposalView(
+        proposal=proposal,
+        decision=decision,
+        evidence=evidence,
+        summary=evidence_of.summary(evidence),
+        trigger=TRIGGERS.get(evidence.trigger, evidence.trigger or "not named"),
+        age=elapsed,
+        members=evidence_of.members(evidence),
+        rivals=evidence_of.rivals(evidence),
+        checks=evidence_of.checks(evidence, is_champion_current=is_champion_current),
+        edges=evidence_of.edges(evidence),
+    )

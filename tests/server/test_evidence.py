@@ -1,0 +1,107 @@
+from typing import Any
+
+import pytest
+
+from adaptd.server import evidence as evidence_of
+from adaptd.server.evidence import Evidence
+from adaptd.server.wording import NO_BREAK
+
+Document = dict[str, Any]
+
+
+def parsed(document: Document, **changes: Any) -> Evidence:
+    evidence = evidence_of.read({**document, **changes})
+    assert evidence is not None
+    return evidence
+
+
+def failing(evidence: Evidence, *, is_champion_current: bool = True) -> list[str]:
+    checks = evidence_of.checks(evidence, is_champion_current=is_champion_current)
+    return [check.text.replace(NO_BREAK, " ") for check in checks if not check.holds]
+
+
+def test_summary_names_the_better_weights_only_remedy(evidence_document: Document) -> None:
+    text = evidence_of.summary(parsed(evidence_document)).replace(NO_BREAK, " ")
+    assert text == (
+        "Right on 93.1 % of 1,000 records (6,017 to 7,016), where the better weights-only remedy "
+        "(deployed architecture, retrained) reached 58.2 % and the deployed model 31.1 %."
+    )
+
+
+def test_members_come_most_accurate_first_with_the_lead_over_each(
+    evidence_document: Document,
+) -> None:
+    rows = evidence_of.members(parsed(evidence_document))
+    assert [row.name for row in rows] == [
+        "reopened",
+        "random-neighbour",
+        "retrained",
+        "fine-tuned",
+        "deployed",
+    ]
+    assert [row.name for row in rows if row.is_best_rival] == ["retrained"]
+    assert rows[2].difference.startswith("+34.9")
+
+
+def test_an_e_value_is_explained_as_a_chance(evidence_document: Document) -> None:
+    rows = evidence_of.rivals(parsed(evidence_document))
+    assert all(row.is_passed for row in rows)
+    assert "at most 1 in 125,000" in rows[1].meaning
+
+
+def test_both_rivals_must_be_beaten(evidence_document: Document) -> None:
+    weak = parsed(evidence_document, e_value={"fine-tuned": 3e61, "retrained": 19.9})
+    assert [row.is_passed for row in evidence_of.rivals(weak)] == [True, False]
+    assert any("must reach 20" in text for text in failing(weak))
+    missing = parsed(evidence_document, e_value={"fine-tuned": 3e61})
+    assert any("must reach 20" in text for text in failing(missing))
+
+
+def test_an_e_value_beyond_floats_passes(evidence_document: Document) -> None:
+    evidence = parsed(evidence_document, e_value={"fine-tuned": None, "retrained": None})
+    assert [row.value for row in evidence_of.rivals(evidence)] == ["∞", "∞"]
+    assert failing(evidence) == []
+
+
+def test_good_evidence_has_nothing_to_look_at(evidence_document: Document) -> None:
+    assert failing(parsed(evidence_document)) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"training_records": [4_001, 6_017]}, "overlaps the training"),
+        ({"training_records": None}, "not named"),
+        ({"macs": {"champion": 100, "challenger": 130, "cap": 110}}, "the cap is 110"),
+        ({"accuracy": {"reopened": 0.7, "random-neighbour": 0.7, "retrained": 0.6}}, "as good as"),
+        ({"accuracy": {"reopened": 0.7, "retrained": 0.6}}, "No random neighbour"),
+    ],
+)
+def test_what_undermines_the_evidence_is_said(
+    evidence_document: Document, changes: Document, said: str
+) -> None:
+    assert any(said in text for text in failing(parsed(evidence_document, **changes)))
+
+
+def test_a_champion_that_was_replaced_is_said(evidence_document: Document) -> None:
+    texts = failing(parsed(evidence_document), is_champion_current=False)
+    assert len(texts) == 1
+    assert "Another release has become champion" in texts[0]
+
+
+def test_edges_that_change_come_first(evidence_document: Document) -> None:
+    rows = evidence_of.edges(parsed(evidence_document))
+    assert [row.is_changed for row in rows] == [True] * 3 + [False] * 3
+    assert (rows[0].edge, rows[0].before, rows[0].after) == (
+        "cells.0.edges.0",
+        "dw k5 d1",
+        "dw k9 d4",
+    )
+
+
+@pytest.mark.parametrize(
+    "document",
+    [None, [], {}, {"schema_version": 2}, {"schema_version": 1, "records": 0}, "evidence"],
+)
+def test_a_document_that_is_no_evidence_reads_as_none(document: Any) -> None:
+    assert evidence_of.read(document) is None
