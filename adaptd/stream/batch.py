@@ -1,8 +1,7 @@
 """`Batch`: labelled records as columns."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,7 +73,7 @@ class Batch:
 
     @staticmethod
     def concatenate(batches: Sequence["Batch"]) -> "Batch":
-        """One after the other. Raises ValueError for none at all, or for records of different shapes."""
+        """One after the other. Raises ValueError for none at all, or for different shapes."""
         if len(batches) == 1:
             return batches[0]
         return Batch(
@@ -86,8 +85,9 @@ class Batch:
         )
 
 
-def id_column(ids: Sequence[Any]) -> NDArray[np.object_]:
+def id_column(ids: Iterable[object]) -> NDArray[np.object_]:
     """Ids as the column of a batch: object [n] of str, whatever their lengths."""
-    column = np.empty(len(ids), object)
-    column[:] = [str(value) for value in ids]
+    texts = [str(value) for value in ids]
+    column = np.empty(len(texts), object)
+    column[:] = texts
     return column

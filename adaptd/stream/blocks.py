@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, eq=False)
 class Block:
-    """A fixed number of consecutive records. values: column -> float64 [records], in record order."""
+    """Consecutive records of a fixed number. values: column -> float64 [records], in order."""
 
     first_record: int
     values: Mapping[str, NDArray[np.float64]]
@@ -36,17 +36,15 @@ class Blocks:
         self._rest: dict[str, NDArray[np.float64]] = {}
         self.clear()
 
-    def put(
-        self, first_record: int, values: Mapping[str, NDArray[np.generic]]
-    ) -> list[Block]:
+    def put(self, first_record: int, values: Mapping[str, NDArray[np.generic]]) -> list[Block]:
         """The blocks that these records fill, oldest first; the rest waits for the next ones.
 
         values: every column, numbers or booleans [n]; n may be 0.
-        Raises ValueError for records that do not follow the last ones, or columns of other names or lengths.
+        Raises ValueError for records that do not follow the last ones, and for other columns.
         """
-        arrays = {name: np.asarray(values[name], np.float64) for name in self.columns if name in values}
+        arrays = {name: np.asarray(column, np.float64) for name, column in values.items()}
         lengths = {len(array) for array in arrays.values()}
-        if arrays.keys() != set(values) or len(arrays) != len(self.columns) or len(lengths) != 1:
+        if arrays.keys() != set(self.columns) or len(lengths) != 1:
             raise ValueError(
                 f"expected {list(self.columns)} of one length, "
                 f"got { {name: len(array) for name, array in values.items()} }"
@@ -91,7 +89,7 @@ class Blocks:
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Goes on where `state` was taken. Raises ValueError for blocks of another size or other columns."""
+        """Goes on where `state` was taken. Raises ValueError for another size or columns."""
         if state["size"] != self.size or set(state["rest"]) != set(self.columns):
             raise ValueError(
                 f"the state is of blocks of {state['size']} records with {sorted(state['rest'])}, "

@@ -12,7 +12,7 @@ REASONS: tuple[Reason, ...] = get_args(Reason)
 
 @dataclass(frozen=True)
 class Reject:
-    """A record set aside. detail: what was seen and what was expected. payload: the record as it came."""
+    """A record set aside. detail: what was seen and expected. payload: the record as it came."""
 
     reason: Reason
     partition: int
@@ -22,7 +22,7 @@ class Reject:
 
 
 class UnfitRecordError(ValueError):
-    """Says why one record does not fit; its source turns it into a Reject, so it never leaves a poll."""
+    """Says why one record does not fit. Its source makes a Reject of it: it leaves no poll."""
 
     def __init__(self, reason: Reason, detail: str) -> None:
         super().__init__(f"{reason}: {detail}")

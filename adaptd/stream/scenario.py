@@ -26,7 +26,7 @@ class Draw(Protocol):
 
 @dataclass(frozen=True)
 class Scenario:
-    """shape: of one record. operation: what a sensible model deployed before the drift has on its edges."""
+    """shape: of one record. operation: what a model deployed before the drift has on its edges."""
 
     name: str
     shape: tuple[int, ...]

@@ -9,7 +9,7 @@ from adaptd.errors import SourceError
 from adaptd.stream.batch import Batch, id_column
 from adaptd.stream.scenario import Scenario, generate
 from adaptd.stream.schema import Schema
-from adaptd.stream.source import Poll
+from adaptd.stream.source import Poll, only_position
 
 # Event time of record 0; the records follow by the second. A made-up time, so that the same stream
 # has the same times whenever it is run.
@@ -19,7 +19,8 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 class ScenarioSource:
     """One partition, 0, whose offsets are the record numbers. Never waits.
 
-    drift_at: number of the first record of the new concept. records: where the stream ends; None: never.
+    drift_at: number of the first record of the new concept.
+    records: where the stream ends; None: never.
     """
 
     def __init__(
@@ -40,8 +41,8 @@ class ScenarioSource:
         self._next = only_position(positions, name=f"scenario {self._scenario.name}")
         if self._records is not None and self._next > self._records:
             raise SourceError(
-                f"scenario {self._scenario.name}: the stored position {self._next} lies beyond the "
-                f"end, records: {self._records}. Give the stream at least as many records as it had."
+                f"scenario {self._scenario.name}: the stored position {self._next} lies beyond "
+                f"its {self._records} records. Give it at least as many as it had."
             )
 
     def poll(self, *, maximum: int, timeout_seconds: float) -> Poll:  # noqa: ARG002  (never waits)
@@ -58,7 +59,7 @@ class ScenarioSource:
             x=x,
             target=target,
             ids=id_column(numbers),
-            timestamps=START.timestamp() + numbers,
+            timestamps=np.asarray(START.timestamp() + numbers, np.float64),
             positions=np.stack([np.zeros_like(numbers), numbers], axis=1),
         )
         self._next += count
@@ -69,16 +70,3 @@ class ScenarioSource:
 
     def close(self) -> None:
         """Nothing to let go of."""
-
-
-def only_position(positions: Mapping[int, int], *, name: str) -> int:
-    """The position in partition 0 of a source that has no other; 0 where none is stored.
-
-    Raises SourceError for any other partition, or a negative position: the store holds another source's.
-    """
-    if set(positions) - {0} or positions.get(0, 0) < 0:
-        raise SourceError(
-            f"{name}: has partition 0 only, the stored positions are {dict(positions)}. "
-            "They belong to another source: give this one a stream name of its own."
-        )
-    return positions.get(0, 0)

@@ -24,7 +24,7 @@ _COLUMN = re.compile(r"x(\d+)")
 
 @dataclass(frozen=True)
 class Document:
-    """One JSON record: `id`, `x` (float32 [*shape]), `target`, and `time` in POSIX seconds if it has one."""
+    """One JSON record. x: float32 [*shape]. target: the class's place. time: POSIX seconds."""
 
     id: str
     x: NDArray[np.float32]
@@ -67,7 +67,8 @@ class Schema:
 
         Columns of other names are nobody's business. `origin` names the file in the error.
         """
-        found = set(names)
+        listed = list(names)
+        found = set(listed)
         wanted = set(self.columns)
         absent = [name for name in (*self.columns, "target") if name not in found]
         surplus = sorted(
@@ -77,10 +78,13 @@ class Schema:
         expected = f"expected x0 to x{self.size - 1} (shape {list(self.shape)}) and target"
         if absent:
             raise SourceError(f"{origin}: no column {', '.join(absent[:5])}; {expected}")
+        doubled = sorted(name for name in {*wanted, "target"} if listed.count(name) > 1)
+        if doubled:
+            raise SourceError(f"{origin}: two columns are called {doubled[0]}; {expected}")
         if surplus:
             raise SourceError(
-                f"{origin}: a record's shape does not match: column {', '.join(surplus[:5])} is one "
-                f"too many; {expected}. Set record.shape to the shape that was recorded."
+                f"{origin}: column {', '.join(surplus[:5])} is one too many; {expected}. "
+                "Set record.shape to the shape that was recorded."
             )
 
     @cached_property
@@ -157,7 +161,8 @@ class Schema:
         if not isinstance(values, list):
             raise UnfitRecordError(
                 "wrong-shape" if isinstance(values, int | float) else "wrong-type",
-                f"x must be numbers nested as {list(self.shape)}, got {_shown(values)} in a list's place",
+                f"x must be numbers nested as {list(self.shape)}, "
+                f"got {_shown(values)} in a list's place",
             )
         if len(values) != len(x):
             raise UnfitRecordError(
@@ -200,7 +205,7 @@ def _decoded(payload: bytes | None) -> Any:
 
 
 def _names_non_finite(payload: bytes) -> bool:
-    """Whether it would be JSON but for NaN or Infinity, which many producers write: a better reason to give."""
+    """Whether it would be JSON but for NaN or Infinity, which many producers write."""
     names: list[str] = []
     try:
         json.loads(payload, parse_constant=names.append)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from adaptd.errors import ArtifactError
 from adaptd.store.files import write_atomically
@@ -17,7 +18,7 @@ _METADATA = b"adaptd"
 
 
 def write_segment(directory: Path, batch: Batch) -> tuple[str, Path]:
-    """Writes the batch as Arrow IPC to `<digest>.arrow`: whole or absent, and on disk when it returns.
+    """Writes the batch as Arrow IPC to `<digest>.arrow`, atomically; on disk when it returns.
 
     Returns the hex sha256 of the file's bytes, and its path. The directory is made if it is absent.
     Raises StoreUnavailable where the disk is full.
@@ -37,7 +38,7 @@ def write_segment(directory: Path, batch: Batch) -> tuple[str, Path]:
 def read_segment(path: Path, digest: str) -> Batch:
     """The batch that was written.
 
-    Raises ArtifactError, naming the file, if it is absent, does not have that digest, or is of a newer version.
+    Raises ArtifactError, naming the file, if it is absent, damaged, or of a newer version.
     """
     try:
         data = path.read_bytes()
@@ -48,7 +49,7 @@ def read_segment(path: Path, digest: str) -> Batch:
         raise ArtifactError(f"{path}: expected sha256 {digest}, got {seen}")
     try:
         table = pa.ipc.open_file(pa.BufferReader(data)).read_all()
-    except pa.ArrowInvalid as error:
+    except pa.ArrowException as error:
         raise ArtifactError(f"{path}: not a segment: {error}") from error
     return _batch(table, path)
 
@@ -77,7 +78,7 @@ def _batch(table: pa.Table, path: Path) -> Batch:
             f"{path}: segment schema_version must be {SCHEMA_VERSION}, "
             f"got {facts.get('schema_version')!r}"
         )
-    x = table["x"].combine_chunks().flatten().to_numpy()
+    x = np.asarray(pc.list_flatten(table["x"]))
     return Batch(
         # Arrow's memory is read-only; a batch's columns are ordinary arrays.
         x=x.reshape(table.num_rows, *facts["shape"]).copy(),

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from adaptd.errors import SourceError
 from adaptd.stream.batch import Batch
 from adaptd.stream.reject import Reject
 from adaptd.stream.schema import Schema
@@ -47,9 +48,22 @@ class Source(Protocol):
         ...
 
     def lag(self) -> Mapping[int, int]:
-        """partition -> records that wait behind the position; left out where it is not known. Does not block."""
+        """partition -> records that wait, where that is known. Does not block."""
         ...
 
     def close(self) -> None:
         """Lets go of files and connections. May be called twice."""
         ...
+
+
+def only_position(positions: Mapping[int, int], *, name: str) -> int:
+    """The position in partition 0 of a source that has no other; 0 where none is stored.
+
+    Raises SourceError for any other partition, or a negative position.
+    """
+    if set(positions) - {0} or positions.get(0, 0) < 0:
+        raise SourceError(
+            f"{name}: has partition 0 only, the stored positions are {dict(positions)}. "
+            "They belong to another source: give this one a stream name of its own."
+        )
+    return positions.get(0, 0)

@@ -23,9 +23,14 @@ class Window:
 
     @classmethod
     def restored(
-        cls, capacity: int, shape: Sequence[int], parts: Iterable[tuple[int, Batch]], *, next_record: int
+        cls,
+        capacity: int,
+        shape: Sequence[int],
+        parts: Iterable[tuple[int, Batch]],
+        *,
+        next_record: int,
     ) -> "Window":
-        """The window of a checkpoint, from its segments as (number of the first record, batch), oldest first.
+        """The window of a checkpoint, from its segments: (first record, batch), oldest first.
 
         Records from `next_record` on were written after the checkpoint and are left out: the source
         gives them again.
@@ -37,7 +42,8 @@ class Window:
                 window = cls(capacity, shape, next_record=first)
             if first != window.next_record:
                 raise ValueError(
-                    f"the window's segments leave a gap: expected record {window.next_record}, got {first}"
+                    f"the window's segments leave a gap: expected record {window.next_record}, "
+                    f"got {first}"
                 )
             window.append(batch[: max(0, next_record - first)])
             if window.next_record == next_record:
@@ -46,7 +52,8 @@ class Window:
             return cls(capacity, shape, next_record=next_record)
         if window.next_record != next_record:
             raise ValueError(
-                f"the window's segments end before record {window.next_record}, expected {next_record}"
+                f"the window's segments end before record {window.next_record}, "
+                f"expected {next_record}"
             )
         return window
 

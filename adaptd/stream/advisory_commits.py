@@ -1,0 +1,76 @@
+"""`AdvisoryCommits`: tells the broker how far a group has come, for lag dashboards."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import structlog
+from kafka import TopicPartition
+from kafka.errors import KafkaError
+from kafka.structs import OffsetAndMetadata
+
+from adaptd.clock import Clock
+from adaptd.stream.kafka_connection import connect
+
+_log = structlog.get_logger(__name__)
+
+# Seconds between commits: dashboards look no closer.
+_INTERVAL_SECONDS = 5.0
+# What the last commit may hold a stop up.
+_CLOSE_MS = 1_000
+
+
+class AdvisoryCommits:
+    """Commits positions now and then. Nothing depends on them: failures are logged at debug.
+
+    It has a client of its own, because a consumer that is in a group reads nothing while the
+    group's coordinator cannot be found.
+    """
+
+    def __init__(
+        self, *, bootstrap_servers: Sequence[str], topic: str, group: str, clock: Clock
+    ) -> None:
+        self._servers = list(bootstrap_servers)
+        self._topic = topic
+        self._group = group
+        self._clock = clock
+        self._consumer: Any = None
+        self._due_at = clock.monotonic()
+        self._committed: dict[int, int] = {}
+
+    def commit(self, positions: Mapping[int, int]) -> None:
+        """Sends positions, partition -> next offset, if the last time is a while ago.
+
+        Waits for no answer. The first time it connects, which may take a second.
+        """
+        now = self._clock.monotonic()
+        if now < self._due_at or positions == self._committed:
+            return
+        self._due_at = now + _INTERVAL_SECONDS
+        try:
+            if self._consumer is None:
+                self._consumer = connect(self._servers, group=self._group)
+            self._consumer.commit_async(self._offsets(positions), callback=self._answered)
+        except KafkaError as error:
+            _log.debug("commit.failed", group=self._group, error=str(error))
+        self._committed = dict(positions)
+
+    def close(self, positions: Mapping[int, int]) -> None:
+        """A last commit that waits a second at most, then lets go of the connection."""
+        consumer, self._consumer = self._consumer, None
+        if consumer is None:
+            return
+        try:
+            consumer.commit(self._offsets(positions), timeout_ms=_CLOSE_MS)
+        except KafkaError as error:
+            _log.debug("commit.failed", group=self._group, error=str(error))
+        consumer.close(autocommit=False, timeout_ms=_CLOSE_MS)
+
+    def _offsets(self, positions: Mapping[int, int]) -> dict[TopicPartition, OffsetAndMetadata]:
+        return {
+            TopicPartition(self._topic, partition): OffsetAndMetadata(offset)
+            for partition, offset in positions.items()
+        }
+
+    def _answered(self, _offsets: object, answer: object) -> None:
+        if isinstance(answer, KafkaError):
+            _log.debug("commit.failed", group=self._group, error=str(answer))

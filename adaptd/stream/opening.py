@@ -1,0 +1,71 @@
+"""From a stream's configuration to its source."""
+
+from adaptd.clock import Clock
+from adaptd.config import (
+    KafkaSourceConfig,
+    ReplaySourceConfig,
+    ScenarioSourceConfig,
+    StreamConfig,
+)
+from adaptd.errors import SourceError
+from adaptd.stream.kafka import KafkaSource
+from adaptd.stream.pace import Paced
+from adaptd.stream.replay import ReplaySource
+from adaptd.stream.scenario import SCENARIOS
+from adaptd.stream.scenario_source import ScenarioSource
+from adaptd.stream.schema import Schema
+from adaptd.stream.source import Source
+
+
+def open_source(config: StreamConfig, *, clock: Clock) -> Source:
+    """The source that the configuration names, at its earliest record. Does not wait for a broker.
+
+    Raises SourceError if it can never be read as configured: no such file, no such column, or a
+    record description that is not the scenario's.
+    """
+    schema = schema_of(config)
+    match config.source:
+        case ScenarioSourceConfig() as source:
+            opened: Source = ScenarioSource(
+                SCENARIOS[source.scenario],
+                seed=source.seed,
+                drift_at=source.drift_at,
+                records=source.records,
+            )
+            return _paced(opened, source.pace.records_per_second, clock)
+        case ReplaySourceConfig() as source:
+            opened = ReplaySource(source.path, schema)
+            return _paced(opened, source.pace.records_per_second, clock)
+        case KafkaSourceConfig() as source:
+            return KafkaSource(
+                schema,
+                bootstrap_servers=source.bootstrap_servers,
+                topic=source.topic,
+                group=source.group,
+                clock=clock,
+            )
+
+
+def schema_of(config: StreamConfig) -> Schema:
+    """What the stream's records look like; nothing is opened.
+
+    Raises SourceError for a record description that is not the scenario's.
+    """
+    if isinstance(config.source, ScenarioSourceConfig):
+        schema = SCENARIOS[config.source.scenario].schema
+        if config.record is not None and Schema.of(config.record) != schema:
+            raise SourceError(
+                f"stream {config.name}: record describes other records than scenario "
+                f"{config.source.scenario} gives (shape {list(schema.shape)}, classes "
+                f"{', '.join(schema.classes)}). Leave record out."
+            )
+        return schema
+    if config.record is None:
+        raise SourceError(f"stream {config.name}: record (shape and classes) is needed")
+    return Schema.of(config.record)
+
+
+def _paced(source: Source, records_per_second: float | None, clock: Clock) -> Source:
+    if records_per_second is None:
+        return source
+    return Paced(source, records_per_second=records_per_second, clock=clock)

@@ -1,0 +1,105 @@
+"""Rows of a Parquet file, streamed by row groups."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from adaptd.errors import SourceError
+from adaptd.stream.reject import UnfitRecordError
+from adaptd.stream.rows import Rows
+from adaptd.stream.schema import Schema
+
+# Rows decoded at a time, which bounds the memory whatever the file's row groups are.
+_STRIDE = 4_096
+
+
+class ParquetRows:
+    """Raises SourceError if the path is no Parquet file with columns of numbers x0 … and target."""
+
+    def __init__(self, path: Path, schema: Schema) -> None:
+        self._path = path
+        self._columns = schema.columns
+        try:
+            self._file = pq.ParquetFile(path, memory_map=True)
+        except (OSError, pa.ArrowException) as error:
+            raise SourceError(f"{path}: not a readable Parquet file: {error}") from error
+        arrow = self._file.schema_arrow
+        schema.check_columns(arrow.names, origin=str(path))
+        for name in self._columns:
+            kind = arrow.field(name).type
+            if not (pa.types.is_integer(kind) or pa.types.is_floating(kind)):
+                raise SourceError(f"{path}: column {name} must hold numbers, got {kind}")
+        self._groups: Iterator[pa.RecordBatch] = iter(())
+        self._buffer = self._nothing()
+        self.skip_to(0)
+
+    @property
+    def total(self) -> int:
+        return int(self._file.metadata.num_rows)
+
+    def skip_to(self, row: int) -> None:
+        group, start = 0, 0
+        metadata = self._file.metadata
+        while group < metadata.num_row_groups:
+            size = metadata.row_group(group).num_rows
+            if start + size > row:
+                break
+            start += size
+            group += 1
+        self._groups = self._file.iter_batches(
+            batch_size=_STRIDE,
+            row_groups=list(range(group, metadata.num_row_groups)),
+            columns=[*self._columns, "target"],
+        )
+        self._buffer = self._nothing()
+        self._take(row - start)
+
+    def read(self, maximum: int) -> Rows:
+        table = self._take(maximum)
+        records = table.num_rows
+        values = np.empty((records, len(self._columns)), np.float32)
+        is_absent = np.asarray(pc.is_null(table["target"]).to_numpy())
+        # A number beyond float32 becomes infinite, and the check for finite ones names it.
+        with np.errstate(over="ignore"):
+            for place, name in enumerate(self._columns):
+                column = table[name]
+                values[:, place] = column.to_numpy()
+                if column.null_count:
+                    is_absent = is_absent | np.asarray(pc.is_null(column).to_numpy())
+        faults = {
+            int(row): UnfitRecordError("missing-field", "a column is null")
+            for row in np.flatnonzero(is_absent)
+        }
+        return Rows(
+            values=values,
+            targets=table["target"].to_pylist(),
+            faults=faults,
+            payload=lambda row: orjson.dumps(table.slice(row, 1).to_pylist()[0], default=str),
+        )
+
+    def close(self) -> None:
+        self._groups = iter(())
+        self._file.close()
+
+    def _take(self, maximum: int) -> pa.Table:
+        """The next rows, fewer only at the end."""
+        parts = [self._buffer]
+        held = self._buffer.num_rows
+        try:
+            while held < maximum and (batch := next(self._groups, None)) is not None:
+                parts.append(pa.Table.from_batches([batch]))
+                held += batch.num_rows
+        except (OSError, pa.ArrowException) as error:
+            raise SourceError(f"{self._path}: a damaged Parquet file: {error}") from error
+        table = pa.concat_tables(parts)
+        self._buffer = table.slice(maximum)
+        return table.slice(0, maximum)
+
+    def _nothing(self) -> pa.Table:
+        fields = [self._file.schema_arrow.field(name) for name in (*self._columns, "target")]
+        return pa.schema(fields).empty_table()

@@ -1,0 +1,46 @@
+"""`Rows`: consecutive rows of a recorded stream, as its file gives them."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from adaptd.stream.reject import UnfitRecordError
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """n rows. values: float32 [n, size], channel-major. targets: [n] as recorded.
+
+    faults: row -> why it does not fit, as far as the format shows; its values then mean nothing.
+    payload: gives a row as bytes, for the place where rejected records go.
+    """
+
+    values: NDArray[np.float32]
+    targets: Sequence[object]
+    faults: Mapping[int, UnfitRecordError]
+    payload: Callable[[int], bytes]
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+
+class RowReader(Protocol):
+    """A file that gives its rows from front to back. Opening it raises SourceError."""
+
+    @property
+    def total(self) -> int | None:
+        """Rows in the file; None where only reading it all would tell."""
+        ...
+
+    def skip_to(self, row: int) -> None:
+        """The next row read is that one; rows are numbered from 0, header lines left out."""
+        ...
+
+    def read(self, maximum: int) -> Rows:
+        """The next rows, fewer only at the end. Raises SourceError for a damaged file."""
+        ...
+
+    def close(self) -> None: ...

@@ -1,0 +1,303 @@
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+
+import numpy as np
+import orjson
+import pytest
+from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
+from structlog.testing import capture_logs
+
+from adaptd.clock import FakeClock, SystemClock
+from adaptd.errors import SourceError, SourceUnavailable
+from adaptd.stream.kafka import KafkaSource
+from adaptd.stream.schema import Schema
+from adaptd.stream.source import Poll
+from tests.brokers import (
+    PATIENCE_SECONDS,
+    await_partitions,
+    make_topic,
+    produce,
+    running_broker,
+)
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("kafka")]
+
+_TOPICS = (f"stream-test-{number}" for number in count())
+
+
+@pytest.fixture
+def topic() -> str:
+    return next(_TOPICS)
+
+
+@contextmanager
+def opened(
+    schema: Schema,
+    address: str,
+    topic: str,
+    *,
+    clock: SystemClock | FakeClock | None = None,
+    topic_wait_seconds: float = PATIENCE_SECONDS,
+) -> Iterator[KafkaSource]:
+    source = KafkaSource(
+        schema,
+        bootstrap_servers=(address,),
+        topic=topic,
+        group=f"{topic}-readers",
+        clock=clock or SystemClock(),
+        topic_wait_seconds=topic_wait_seconds,
+    )
+    try:
+        yield source
+    finally:
+        source.close()
+
+
+def record(number: int, **changes: object) -> bytes:
+    fields = {"id": f"r{number}", "x": [[number] * 3] * 2, "target": "rough"}
+    return orjson.dumps({**fields, **changes})
+
+
+def collected(
+    source: KafkaSource, records: int, *, maximum: int = 100, is_patient: bool = False
+) -> list[Poll]:
+    """Polls until so many records came, good or bad. Patient: goes on where the broker is away."""
+    polls: list[Poll] = []
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while sum(len(poll.batch) + len(poll.rejects) for poll in polls) < records:
+        assert time.monotonic() < deadline, f"only {polls} came"
+        try:
+            polls.append(source.poll(maximum=maximum, timeout_seconds=0.5))
+        except SourceUnavailable:
+            if not is_patient:
+                raise
+    return polls
+
+
+def until_raised(kind: type[Exception], act: Callable[[], object]) -> Exception:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < deadline:
+        try:
+            act()
+        except kind as error:
+            return error
+    raise AssertionError(f"no {kind.__name__}")
+
+
+def ids(polls: list[Poll]) -> list[str]:
+    return [name for poll in polls for name in poll.batch.ids]
+
+
+def test_records_of_all_partitions_come_once_and_a_seek_goes_on_behind_them(
+    kafka_broker: str, topic: str, schema: Schema
+) -> None:
+    make_topic(kafka_broker, topic, partitions=3)
+    produce(kafka_broker, topic, [(number % 3, record(number)) for number in range(40)])
+    with opened(schema, kafka_broker, topic) as source:
+        polls = collected(source, 25, maximum=7)
+        assert all(len(poll.batch) <= 7 for poll in polls)
+        before = ids(polls)
+    with opened(schema, kafka_broker, topic) as source:
+        source.seek(polls[-1].positions)
+        after = ids(collected(source, 40 - len(before)))
+    assert sorted(before + after) == sorted(f"r{number}" for number in range(40))
+
+
+def test_a_batch_holds_what_was_sent(kafka_broker: str, topic: str, schema: Schema) -> None:
+    make_topic(kafka_broker, topic, partitions=2)
+    sent_at = time.time()
+    produce(
+        kafka_broker,
+        topic,
+        [(1, record(7, time=12.5)), (0, record(8, target="calm")), (1, record(9))],
+    )
+    with opened(schema, kafka_broker, topic) as source:
+        polls = collected(source, 3)
+    rows = {
+        name: (poll.batch.x[at], poll.batch.target[at], poll.batch.timestamps[at], place)
+        for poll in polls
+        for at, (name, place) in enumerate(
+            zip(poll.batch.ids, poll.batch.positions.tolist(), strict=True)
+        )
+    }
+    np.testing.assert_array_equal(rows["r7"][0], np.full((2, 3), 7, np.float32))
+    assert {name: int(row[1]) for name, row in rows.items()} == {"r7": 1, "r8": 0, "r9": 1}
+    assert {name: row[3] for name, row in rows.items()} == {
+        "r7": [1, 0],
+        "r8": [0, 0],
+        "r9": [1, 1],
+    }
+    assert rows["r7"][2] == 12.5
+    assert abs(rows["r9"][2] - sent_at) < PATIENCE_SECONDS
+    for poll in polls:
+        assert poll.batch.positions.tolist() == sorted(poll.batch.positions.tolist())
+
+
+def test_bad_records_are_set_aside_with_place_and_reason(
+    kafka_broker: str, topic: str, schema: Schema
+) -> None:
+    make_topic(kafka_broker, topic)
+    values = [b"not json", record(1), record(2, x=[1, 2]), None, record(4, target="stormy")]
+    produce(kafka_broker, topic, [(0, value) for value in values])
+    with opened(schema, kafka_broker, topic) as source:
+        polls = collected(source, 5)
+    assert ids(polls) == ["r1"]
+    rejects = [reject for poll in polls for reject in poll.rejects]
+    assert [(reject.offset, reject.reason) for reject in rejects] == [
+        (0, "unreadable"),
+        (2, "wrong-shape"),
+        (3, "unreadable"),
+        (4, "unknown-class"),
+    ]
+    assert rejects[0].payload == b"not json"
+    assert polls[-1].positions == {0: 5}
+
+
+def test_lag_counts_the_records_that_wait(kafka_broker: str, topic: str, schema: Schema) -> None:
+    make_topic(kafka_broker, topic)
+    produce(kafka_broker, topic, [(0, record(number)) for number in range(10)])
+    with opened(schema, kafka_broker, topic) as source:
+        assert source.lag() == {}
+        read = sum(len(poll.batch) for poll in collected(source, 4, maximum=4))
+        assert source.lag() == {0: 10 - read}
+
+
+def test_the_group_learns_how_far_the_source_came(
+    kafka_broker: str, topic: str, schema: Schema
+) -> None:
+    make_topic(kafka_broker, topic)
+    produce(kafka_broker, topic, [(0, record(number)) for number in range(3)])
+
+    def read_to_the_end() -> None:
+        with opened(schema, kafka_broker, topic) as source:
+            collected(source, 3)
+
+    # A broker's first group takes it a moment, and a commit that fails is none of our business.
+    consumer = KafkaConsumer(bootstrap_servers=kafka_broker, group_id=f"{topic}-readers")
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    place = TopicPartition(topic, 0)
+    try:
+        read_to_the_end()
+        while consumer.committed(place) != 3:
+            assert time.monotonic() < deadline, "nothing was committed"
+            read_to_the_end()
+    finally:
+        consumer.close(autocommit=False)
+
+
+def test_an_unknown_topic_is_awaited_then_named_and_never_made(
+    kafka_broker: str, topic: str, schema: Schema
+) -> None:
+    clock = FakeClock()
+    with opened(schema, kafka_broker, topic, clock=clock, topic_wait_seconds=30) as source:
+        with pytest.raises(SourceUnavailable, match=topic):
+            source.poll(maximum=1, timeout_seconds=0.1)
+        clock.advance(31)
+        with pytest.raises(SourceError, match=topic):
+            source.poll(maximum=1, timeout_seconds=0.1)
+    admin = KafkaAdminClient(bootstrap_servers=kafka_broker)
+    try:
+        assert topic not in admin.list_topics()
+    finally:
+        admin.close()
+
+
+def test_a_topic_that_is_made_later_is_read(kafka_broker: str, topic: str, schema: Schema) -> None:
+    with opened(schema, kafka_broker, topic) as source:
+        with pytest.raises(SourceUnavailable):
+            source.poll(maximum=1, timeout_seconds=0.1)
+        make_topic(kafka_broker, topic)
+        produce(kafka_broker, topic, [(0, record(5))])
+        assert ids(collected(source, 1, is_patient=True)) == ["r5"]
+
+
+def test_partitions_that_are_added_later_are_read_from_their_beginning(
+    kafka_broker: str, kafka_jars: Path | None, topic: str, schema: Schema
+) -> None:
+    if kafka_jars is None:
+        pytest.skip("Tansu adds no partitions")
+    clock = FakeClock()
+    make_topic(kafka_broker, topic)
+    produce(kafka_broker, topic, [(0, record(1))])
+    with opened(schema, kafka_broker, topic, clock=clock) as source:
+        assert ids(collected(source, 1)) == ["r1"]
+        admin = KafkaAdminClient(bootstrap_servers=kafka_broker)
+        admin.create_partitions({topic: 2})
+        admin.close()
+        await_partitions(kafka_broker, topic, 2)
+        produce(kafka_broker, topic, [(1, record(2)), (0, record(3))])
+        names: list[str] = []
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while len(names) < 2:
+            assert time.monotonic() < deadline, names
+            clock.advance(31)
+            names += ids([source.poll(maximum=10, timeout_seconds=0.5)])
+        assert sorted(names) == ["r2", "r3"]
+
+
+def test_deleted_records_are_passed_over_with_a_warning(
+    kafka_broker: str, kafka_jars: Path | None, topic: str, schema: Schema
+) -> None:
+    if kafka_jars is None:
+        pytest.skip("Tansu deletes no records")
+    make_topic(kafka_broker, topic)
+    produce(kafka_broker, topic, [(0, record(number)) for number in range(6)])
+    admin = KafkaAdminClient(bootstrap_servers=kafka_broker)
+    admin.delete_records({TopicPartition(topic, 0): 4})
+    admin.close()
+    with opened(schema, kafka_broker, topic) as source, capture_logs() as logs:
+        source.seek({0: 1})
+        assert ids(collected(source, 2)) == ["r4", "r5"]
+    (lost,) = [entry for entry in logs if entry["event"] == "source.records_lost"]
+    assert (lost["position"], lost["first_held"]) == (1, 4)
+
+
+def test_a_position_beyond_the_end_is_an_error(
+    kafka_broker: str, kafka_jars: Path | None, topic: str, schema: Schema
+) -> None:
+    if kafka_jars is None:
+        pytest.skip("Tansu takes any offset")
+    make_topic(kafka_broker, topic)
+    produce(kafka_broker, topic, [(0, record(1))])
+    with opened(schema, kafka_broker, topic) as source:
+        source.seek({0: 50})
+        error = until_raised(SourceError, lambda: source.poll(maximum=1, timeout_seconds=0.5))
+    assert topic in str(error)
+    assert "50" in str(error)
+
+
+def test_positions_of_partitions_that_are_not_there_are_an_error(
+    kafka_broker: str, topic: str, schema: Schema
+) -> None:
+    make_topic(kafka_broker, topic)
+    with opened(schema, kafka_broker, topic) as source:
+        source.seek({0: 0, 3: 10})
+        with pytest.raises(SourceError, match=r"\[3\]"):
+            source.poll(maximum=1, timeout_seconds=0.5)
+
+
+def test_a_killed_broker_is_transient_and_reading_goes_on_where_it_was(
+    kafka_jars: Path | None, tmp_path: Path, topic: str, schema: Schema
+) -> None:
+    if kafka_jars is None:
+        pytest.skip("Tansu loses its records when it is killed")
+    with running_broker(kafka_jars, tmp_path) as broker:
+        make_topic(broker.address, topic)
+        produce(broker.address, topic, [(0, record(number)) for number in range(5)])
+        with opened(schema, broker.address, topic) as source:
+            names = ids(collected(source, 3, maximum=3))
+            broker.kill()
+            # What was fetched ahead may still come first.
+            error = until_raised(
+                SourceUnavailable,
+                lambda: names.extend(ids([source.poll(maximum=3, timeout_seconds=0.5)])),
+            )
+            assert broker.address in str(error)
+            broker.start()
+            await_partitions(broker.address, topic, 1)
+            produce(broker.address, topic, [(0, record(number)) for number in range(5, 8)])
+            names += ids(collected(source, 8 - len(names), is_patient=True))
+        assert names == [f"r{number}" for number in range(8)]

@@ -1,0 +1,64 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from adaptd.clock import FakeClock
+from adaptd.config import StreamConfig
+from adaptd.errors import SourceError
+from adaptd.stream.kafka import KafkaSource
+from adaptd.stream.opening import open_source, schema_of
+from adaptd.stream.pace import Paced
+from adaptd.stream.replay import ReplaySource
+from adaptd.stream.scenario import SCENARIOS
+from adaptd.stream.scenario_source import ScenarioSource
+
+RECORD = {"shape": [1, 2], "classes": ["calm", "rough"]}
+
+
+def config(source: dict[str, Any], record: dict[str, Any] | None = None) -> StreamConfig:
+    return StreamConfig.model_validate({"name": "pumps", "source": source, "record": record})
+
+
+def test_each_kind_opens_its_source(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("x0,x1,target\n1,2,calm\n")
+    kafka = {"kind": "kafka", "bootstrap_servers": ["127.0.0.1:9"], "topic": "t"}
+    opened = [
+        open_source(config({"kind": "scenario"}), clock=FakeClock()),
+        open_source(config({"kind": "replay", "path": str(path)}, RECORD), clock=FakeClock()),
+        # Nobody listens there: opening waits for no broker.
+        open_source(config(kafka, RECORD), clock=FakeClock()),
+    ]
+    assert [type(source) for source in opened] == [ScenarioSource, ReplaySource, KafkaSource]
+    assert opened[1].poll(maximum=5, timeout_seconds=0).batch.x.tolist() == [[[1, 2]]]
+    for source in opened:
+        source.close()
+
+
+def test_the_configured_scenario_is_the_one_that_comes() -> None:
+    source = open_source(
+        config({"kind": "scenario", "scenario": "sampling-rate", "records": 10}), clock=FakeClock()
+    )
+    assert source.schema == SCENARIOS["sampling-rate"].schema
+    assert source.poll(maximum=99, timeout_seconds=0).is_exhausted
+
+
+def test_a_pace_is_kept() -> None:
+    source = open_source(
+        config({"kind": "scenario", "pace": {"records_per_second": 5}}), clock=FakeClock()
+    )
+    assert isinstance(source, Paced)
+
+
+def test_a_record_description_that_contradicts_the_scenario_is_refused() -> None:
+    with pytest.raises(SourceError, match="Leave record out"):
+        schema_of(config({"kind": "scenario"}, RECORD))
+    lag = SCENARIOS["lag-shift"]
+    same = {"shape": list(lag.shape), "classes": list(lag.classes)}
+    assert schema_of(config({"kind": "scenario"}, same)) == lag.schema
+
+
+def test_a_file_that_is_not_there_is_named() -> None:
+    with pytest.raises(SourceError, match=r"gone\.csv"):
+        open_source(config({"kind": "replay", "path": "gone.csv"}, RECORD), clock=FakeClock())

@@ -1,0 +1,212 @@
+import csv
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adaptd.errors import SourceError
+from adaptd.stream.replay import ReplaySource
+from adaptd.stream.schema import Schema
+from adaptd.stream.source import Poll
+
+SCHEMA = Schema(shape=(1, 3), classes=("calm", "rough"), features=("x0",))
+HEADER = ("x0", "x1", "x2", "target", "note")
+
+Row = tuple[object, ...]
+Write = Callable[[Path, Sequence[Row]], Path]
+
+
+def good(records: int) -> list[Row]:
+    return [(n, n + 0.25, -n, n % 2, "kept by nobody") for n in range(records)]
+
+
+def write_csv(directory: Path, rows: Sequence[Row]) -> Path:
+    path = directory / "stream.csv"
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows([HEADER, *rows])
+    return path
+
+
+def write_parquet(directory: Path, rows: Sequence[Row]) -> Path:
+    path = directory / "stream.parquet"
+    columns = list(zip(*rows, strict=True)) if rows else [()] * len(HEADER)
+    kinds = (pa.float64(), pa.float32(), pa.float64(), pa.int16(), pa.string())
+    arrays = [pa.array(c, kind) for c, kind in zip(columns, kinds, strict=True)]
+    pq.write_table(pa.table(arrays, names=list(HEADER)), path, row_group_size=7)
+    return path
+
+
+@pytest.fixture(params=[write_csv, write_parquet], ids=["csv", "parquet"])
+def write(request: pytest.FixtureRequest) -> Write:
+    chosen: Write = request.param
+    return chosen
+
+
+def all_polls(source: ReplaySource, maximum: int) -> list[Poll]:
+    polls = [source.poll(maximum=maximum, timeout_seconds=0)]
+    while not polls[-1].is_exhausted:
+        polls.append(source.poll(maximum=maximum, timeout_seconds=0))
+    return polls
+
+
+def reasons(polls: Sequence[Poll]) -> list[tuple[int, str]]:
+    return [(reject.offset, reject.reason) for poll in polls for reject in poll.rejects]
+
+
+@pytest.mark.parametrize("maximum", [1, 4, 7, 100])
+def test_rows_come_in_order_however_they_are_polled(
+    tmp_path: Path, write: Write, maximum: int
+) -> None:
+    polls = all_polls(ReplaySource(write(tmp_path, good(20)), SCHEMA), maximum)
+    x = np.concatenate([poll.batch.x for poll in polls])
+    np.testing.assert_array_equal(x[:, 0, 1], np.arange(20) + 0.25)
+    np.testing.assert_array_equal(x[:, 0, 2], -np.arange(20))
+    assert x.dtype == np.float32
+    assert np.concatenate([poll.batch.target for poll in polls]).tolist() == [0, 1] * 10
+    positions = np.concatenate([poll.batch.positions for poll in polls])
+    assert positions.tolist() == [[0, row] for row in range(20)]
+    assert polls[-1].positions == {0: 20}
+
+
+@pytest.mark.parametrize("position", [0, 3, 7, 13, 14, 20])
+def test_a_seek_goes_on_at_that_row(tmp_path: Path, write: Write, position: int) -> None:
+    source = ReplaySource(write(tmp_path, good(20)), SCHEMA)
+    source.poll(maximum=9, timeout_seconds=0)
+    source.seek({0: position})
+    polls = all_polls(source, 5)
+    names = [name for poll in polls for name in poll.batch.ids]
+    assert names == [str(row) for row in range(position, 20)]
+
+
+def test_bad_rows_are_set_aside_and_the_rest_goes_on(tmp_path: Path, write: Write) -> None:
+    rows: list[Row] = [
+        (0, 0, 0, 1, "good"),
+        (math.nan, 0, 0, 1, "no number"),
+        (1e39, 0, 0, 1, "beyond float32"),
+        (None, 0, 0, 1, "nothing"),
+        (0, 0, 0, None, "no label"),
+        (0, 0, 0, 2, "no such class"),
+        (5, 5, 5, 0, "good"),
+    ]
+    polls = all_polls(ReplaySource(write(tmp_path, rows), SCHEMA), 3)
+    assert [name for poll in polls for name in poll.batch.ids] == ["0", "6"]
+    assert reasons(polls) == [
+        (1, "not-finite"),
+        (2, "not-finite"),
+        (3, "missing-field"),
+        (4, "missing-field"),
+        (5, "unknown-class"),
+    ]
+    payloads = [reject.payload for poll in polls for reject in poll.rejects]
+    assert b"2" in payloads[-1]
+    assert polls[-1].positions == {0: 7}
+
+
+def test_rows_that_csv_alone_can_hold(tmp_path: Path) -> None:
+    path = tmp_path / "stream.csv"
+    lines = [
+        b"x0,x1,x2,target",
+        b"1,2,3,calm",
+        b"1,2,3",
+        b"1,2,3,calm,5",
+        b"one,2,3,calm",
+        b"1_0,2,3,calm",
+        b"",
+        b"\xff\xfe,2,3,calm",
+        b'"' + b"9" * 200_000 + b'",2,3,calm',
+        b"4,5,6,1",
+    ]
+    path.write_bytes(b"\n".join(lines))
+    polls = all_polls(ReplaySource(path, SCHEMA), 4)
+    assert [name for poll in polls for name in poll.batch.ids] == ["0", "7"]
+    assert reasons(polls) == [
+        (1, "wrong-shape"),
+        (2, "wrong-shape"),
+        (3, "wrong-type"),
+        (4, "wrong-type"),
+        (5, "wrong-type"),
+        (6, "unreadable"),
+    ]
+    payloads = [reject.payload for poll in polls for reject in poll.rejects]
+    assert payloads[4] == b"\xff\xfe,2,3,calm"
+
+
+@given(text=st.text(alphabet='0123456789.,-einfax"\n\r \x00é', max_size=200))
+def test_no_csv_text_breaks_the_reader(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
+    path = tmp_path_factory.mktemp("csv") / "stream.csv"
+    path.write_text("x0,x1,x2,target\n" + text, encoding="utf-8", newline="")
+    polls = all_polls(ReplaySource(path, SCHEMA), 3)
+    rows = sum(len(poll.batch) + len(poll.rejects) for poll in polls)
+    assert polls[-1].positions == {0: rows}
+    assert all(np.isfinite(poll.batch.x).all() for poll in polls)
+
+
+def test_a_byte_order_mark_and_spaces_in_the_header_do_no_harm(tmp_path: Path) -> None:
+    path = tmp_path / "stream.csv"
+    path.write_bytes(b"\xef\xbb\xbfx0, x1, x2, target\n1, 2, 3, rough\n")
+    (poll,) = all_polls(ReplaySource(path, SCHEMA), 10)
+    assert poll.batch.target.tolist() == [1]
+
+
+def test_a_file_without_rows_is_exhausted_at_once(tmp_path: Path, write: Write) -> None:
+    poll = ReplaySource(write(tmp_path, []), SCHEMA).poll(maximum=5, timeout_seconds=0)
+    assert (len(poll.batch), poll.is_exhausted) == (0, True)
+
+
+def test_lag_is_what_is_left_where_the_file_says_how_long_it_is(tmp_path: Path) -> None:
+    source = ReplaySource(write_parquet(tmp_path, good(20)), SCHEMA)
+    source.poll(maximum=5, timeout_seconds=0)
+    assert source.lag() == {0: 15}
+    assert ReplaySource(write_csv(tmp_path, good(20)), SCHEMA).lag() == {}
+
+
+def test_positions_of_another_source_are_refused(tmp_path: Path) -> None:
+    source = ReplaySource(write_parquet(tmp_path, good(20)), SCHEMA)
+    for wrong in ({1: 0}, {0: 21}):
+        with pytest.raises(SourceError, match=r"stream\.parquet"):
+            source.seek(wrong)
+
+
+def test_a_file_that_can_not_be_read_is_named(tmp_path: Path) -> None:
+    (tmp_path / "text.parquet").write_text("no parquet")
+    (tmp_path / "empty.csv").write_text("")
+    (tmp_path / "columns.csv").write_text("a,b\n1,2\n")
+    (tmp_path / "stream.json").write_text("{}")
+    (tmp_path / "folder.csv").mkdir()
+    for name in (
+        "gone.csv",
+        "gone.parquet",
+        "text.parquet",
+        "empty.csv",
+        "columns.csv",
+        "stream.json",
+        "folder.csv",
+    ):
+        with pytest.raises(SourceError, match=name):
+            ReplaySource(tmp_path / name, SCHEMA)
+
+
+def test_a_column_that_holds_no_numbers_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "stream.parquet"
+    table = pa.table({"x0": ["1"], "x1": [1.0], "x2": [1.0], "target": [0]})
+    pq.write_table(table, path)
+    with pytest.raises(SourceError, match="x0 must hold numbers, got string"):
+        ReplaySource(path, SCHEMA)
+
+
+def test_recorded_streams_are_read_as_they_are(shared_directory: Path) -> None:
+    path = shared_directory / "streams" / "swap-sis-up.parquet"
+    schema = Schema((3, 128), tuple(f"activity-{n}" for n in range(6)), ("x", "y", "z"))
+    source = ReplaySource(path, schema)
+    source.seek({0: 2_000})
+    poll = source.poll(maximum=10, timeout_seconds=0)
+    assert poll.rejects == ()
+    stored = pq.read_table(path, columns=["x128", "target"]).slice(2_000, 10)
+    np.testing.assert_array_equal(poll.batch.x[:, 1, 0], stored["x128"].to_numpy())
+    np.testing.assert_array_equal(poll.batch.target, stored["target"].to_numpy())

@@ -1,0 +1,183 @@
+import json
+import math
+from typing import Any
+
+import numpy as np
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adaptd.config import RecordConfig
+from adaptd.errors import SourceError
+from adaptd.stream.reject import REASONS, UnfitRecordError
+from adaptd.stream.schema import Schema
+
+SCHEMA = Schema(shape=(2, 3), classes=("calm", "rough"), features=("left", "right"))
+
+# Numbers that float32 holds.
+_NUMBERS = st.floats(width=32, allow_nan=False, allow_infinity=False) | st.integers(-1_000, 1_000)
+_X = st.lists(st.lists(_NUMBERS, min_size=3, max_size=3), min_size=2, max_size=2)
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=20,
+)
+
+
+def document(**changes: object) -> dict[str, Any]:
+    return {"id": "a", "x": [[1, 2, 3], [4, 5, 6.5]], "target": "rough", **changes}
+
+
+def reason(payload: bytes | None) -> str:
+    with pytest.raises(UnfitRecordError) as caught:
+        SCHEMA.parse(payload)
+    return caught.value.reason
+
+
+@given(x=_X, place=st.integers(0, 1), name=st.text(min_size=1))
+def test_what_fits_comes_out_as_it_went_in(x: list[list[float]], place: int, name: str) -> None:
+    try:
+        payload = orjson.dumps(document(id=name, x=x, target=SCHEMA.classes[place]))
+    except TypeError:  # text that is no Unicode
+        return
+    parsed = SCHEMA.parse(payload)
+    np.testing.assert_array_equal(parsed.x, np.array(x, np.float32))
+    assert parsed.x.dtype == np.float32
+    assert parsed.x.shape == (2, 3)
+    assert (parsed.id, parsed.target, parsed.time) == (name, place, None)
+
+
+@given(payload=st.binary() | _JSON.map(lambda value: json.dumps(value).encode()))
+def test_anything_else_is_refused_with_a_known_reason(payload: bytes) -> None:
+    assert reason(payload) in REASONS
+
+
+@given(field=st.sampled_from(["id", "x", "target", "time"]), value=_JSON)
+def test_one_odd_field_never_breaks_the_parser(field: str, value: object) -> None:
+    payload = json.dumps(document(**{field: value})).encode()
+    try:
+        parsed = SCHEMA.parse(payload)
+    except UnfitRecordError:
+        return
+    assert np.isfinite(parsed.x).all()
+    assert parsed.target in (0, 1)
+    assert parsed.time is None or math.isfinite(parsed.time)
+
+
+@pytest.mark.parametrize(
+    ("payload", "expected"),
+    [
+        (None, "unreadable"),
+        (b"", "unreadable"),
+        (b"{", "unreadable"),
+        (b"\xff\xfe", "unreadable"),
+        (b"[" * 100_000, "unreadable"),
+        (b'{"id": "\\ud800", "x": [[1,2,3],[4,5,6]], "target": "calm"}', "unreadable"),
+        (b"[" * 500 + b"]" * 500, "wrong-type"),
+        (b"3", "wrong-type"),
+    ],
+)
+def test_what_is_no_record_at_all(payload: bytes | None, expected: str) -> None:
+    assert reason(payload) == expected
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"id": None}, "missing-field"),
+        ({"x": None}, "missing-field"),
+        ({"target": None}, "missing-field"),
+        ({"id": True}, "wrong-type"),
+        ({"id": [1]}, "wrong-type"),
+        ({"x": "123"}, "wrong-type"),
+        ({"x": [[1, 2, "3"], [4, 5, 6]]}, "wrong-type"),
+        ({"x": [[1, 2, None], [4, 5, 6]]}, "wrong-type"),
+        ({"x": [[1, 2, True], [4, 5, 6]]}, "wrong-type"),
+        ({"x": 5}, "wrong-shape"),
+        ({"x": []}, "wrong-shape"),
+        ({"x": [1, 2, 3]}, "wrong-shape"),
+        ({"x": [[1, 2], [3, 4], [5, 6]]}, "wrong-shape"),
+        ({"x": [[1, 2, 3], [4, 5]]}, "wrong-shape"),
+        ({"x": [[1, 2, [3]], [4, 5, 6]]}, "wrong-shape"),
+        ({"x": [[1, 2, 1e39], [4, 5, 6]]}, "not-finite"),
+        ({"target": "stormy"}, "unknown-class"),
+        ({"target": 2}, "unknown-class"),
+        ({"target": -1}, "unknown-class"),
+        ({"target": 0.5}, "unknown-class"),
+        ({"target": "9" * 5_000}, "unknown-class"),
+        ({"target": True}, "wrong-type"),
+        ({"target": ["rough"]}, "wrong-type"),
+        ({"time": "yesterday"}, "wrong-type"),
+        ({"time": False}, "wrong-type"),
+    ],
+)
+def test_each_reason_is_given_for_its_fault(changes: dict[str, object], expected: str) -> None:
+    assert reason(orjson.dumps(document(**changes))) == expected
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
+def test_numbers_that_json_has_not_are_named_as_such(number: float) -> None:
+    payload = json.dumps(document(x=[[1, 2, number], [4, 5, 6]])).encode()
+    assert reason(payload) == "not-finite"
+
+
+def test_other_keys_are_left_alone_and_an_integer_will_do_as_id() -> None:
+    parsed = SCHEMA.parse(orjson.dumps(document(id=12, colour={"a": None})))
+    assert parsed.id == "12"
+
+
+@pytest.mark.parametrize(
+    ("time", "seconds"),
+    [
+        (None, None),
+        (12, 12.0),
+        (1.5, 1.5),
+        ("1970-01-01T00:01:00Z", 60.0),
+        ("1970-01-01T01:00:00+01:00", 0.0),
+        ("1970-01-02", 86_400.0),
+    ],
+)
+def test_time_is_posix_seconds_or_iso_8601(time: object, seconds: float | None) -> None:
+    assert SCHEMA.parse(orjson.dumps(document(time=time))).time == seconds
+
+
+def test_an_integer_is_the_place_where_classes_are_words() -> None:
+    assert SCHEMA.place_of(1) == 1
+    assert SCHEMA.place_of(1.0) == 1
+    assert SCHEMA.place_of("1") == 1
+
+
+def test_an_integer_is_the_name_where_classes_are_numbers() -> None:
+    digits = Schema(shape=(1,), classes=("3", "7", "0"), features=("x0",))
+    assert [digits.place_of(target) for target in (7, "7", 7.0, 0, "3")] == [1, 1, 1, 2, 0]
+    with pytest.raises(UnfitRecordError, match="unknown-class"):
+        digits.place_of(1)
+
+
+def test_the_schema_of_a_configuration_names_its_channels() -> None:
+    record = RecordConfig(shape=(2, 8), classes=("a", "b"))
+    assert Schema.of(record).features == ("x0", "x1")
+    named = RecordConfig(shape=(2, 8), classes=("a", "b"), features=("left", "right"))
+    assert Schema.of(named).features == ("left", "right")
+
+
+def test_the_contract_says_what_the_schema_says() -> None:
+    contract = SCHEMA.contract()
+    assert (contract.shape, contract.classes) == ((2, 3), ("calm", "rough"))
+    assert contract.features == ("left", "right")
+
+
+def test_columns_of_a_recording_are_checked_by_name() -> None:
+    right = ["x0", "x1", "x2", "x3", "x4", "x5", "target"]
+    SCHEMA.check_columns([*right, "segment", "xylophone"], origin="a.csv")
+    for wrong, seen in (
+        (right[1:], "x0"),
+        (right[:-1], "target"),
+        ([*right, "x6"], "x6"),
+        ([*right, "x2"], "x2"),
+    ):
+        with pytest.raises(SourceError, match=seen) as caught:
+            SCHEMA.check_columns(wrong, origin="a.csv")
+        assert "a.csv" in str(caught.value)
