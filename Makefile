@@ -25,7 +25,7 @@ test: $(VENV)/.tested
 	$(PYTEST) -m "not slow"
 
 test-slow: $(VENV)/.tested
-	$(PYTEST) -m slow
+	$(PYTEST) -m slow --reruns 1
 
 test-all: test test-slow
 

@@ -29,7 +29,7 @@ def diff(before: Architecture, after: Architecture) -> tuple[Edit, ...]:
         or before.operations.keys() != after.operations.keys()
     ):
         raise ValueError(
-            f"{before.network} and {after.network} differ in more than the operations on their edges"
+            f"{before.network} and {after.network} differ in more than their edges' operations"
         )
     return tuple(
         Edit(edge, operation, after.operations[edge])

@@ -1,9 +1,9 @@
 """Layers that take and give [n, channels, length] as any other, but keep memory channel by channel.
 
-A tensor is *channel-major* where `x.transpose(0, 1)` is contiguous, as `channels_last` is the opposite. A pointwise
-convolution is then one matrix product, batch norm runs over whole rows, and the Toeplitz product of
-`adaptd.space.depthwise` needs no copy. Element-wise operations keep the layout. For small batches of short
-sequences on CPU a training step takes about half the time. An exported graph holds the ordinary operators.
+A tensor is *channel-major* where `x.transpose(0, 1)` is contiguous, as `channels_last` is the
+opposite. A pointwise convolution is then one matrix product, batch norm runs over whole rows, and
+the Toeplitz product of `adaptd.space.depthwise` needs no copy. Element-wise operations keep the
+layout. An exported graph holds the ordinary operators.
 """
 
 import torch
@@ -16,7 +16,7 @@ def is_plain_path(x: Tensor) -> bool:
 
 
 def rows(x: Tensor) -> Tensor:
-    """[n, channels, length] -> [channels, n, length], contiguous; no copy where x is channel-major."""
+    """[n, channels, length] -> [channels, n, length], contiguous; no copy if x is channel-major."""
     return x.transpose(0, 1).contiguous()
 
 

@@ -5,16 +5,17 @@ from math import gcd
 from typing import Any, cast
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
+from torch.nn import functional
 
 from adaptd.space.channel_major import is_plain_path, rows
 from adaptd.space.operation import Depthwise
 
-# Samples. The Toeplitz product costs length^2 a channel. Forward and backward of 64 records of 16 channels, one
-# thread, AVX2: at 64 samples 0.7 ms whatever the taps, against 0.6 (3 taps) to 2.8 ms (dilated, or 11 taps) of
-# torch's depthwise convolution; at 128 it wins only where taps lie far out, beyond that nowhere.
+# Samples. The Toeplitz product costs length^2 a channel. Forward and backward of 64 records of 16
+# channels, one thread, AVX2: at 64 samples 0.7 ms whatever the taps, against 0.6 (3 taps) to 2.8 ms
+# (dilated, or 11 taps) of torch's depthwise convolution; at 128 it wins only where taps lie far
+# out, beyond that nowhere.
 _ALWAYS_SHORT = 64
 _SHORT_FOR_LONG_REACH = 128
 _LONG_REACH = 4
@@ -37,7 +38,9 @@ def depthwise_conv1d(x: Tensor, kernel: Tensor, offsets: tuple[int, ...]) -> Ten
         # Taps at uneven distances are an even kernel with zeros between them.
         places = torch.tensor([even.index(offset) for offset in offsets], device=x.device)
         kernel = kernel.new_zeros(len(kernel), len(even)).index_copy(1, places, kernel)
-    return F.conv1d(x, kernel.unsqueeze(1), padding=reach, dilation=step, groups=len(kernel))
+    return functional.conv1d(
+        x, kernel.unsqueeze(1), padding=reach, dilation=step, groups=len(kernel)
+    )
 
 
 class DepthwiseConv1d(nn.Module):
@@ -54,7 +57,7 @@ class DepthwiseConv1d(nn.Module):
         """float [n, channels, length] -> the same shape."""
         if is_plain_path(x):
             # Written out, so that the exported convolution takes the weight as it is stored.
-            return F.conv1d(
+            return functional.conv1d(
                 x,
                 self.weight,
                 padding=self.operation.reach,
@@ -78,7 +81,7 @@ def _shifts(offsets: tuple[int, ...], length: int, dtype: torch.dtype) -> Tensor
 
 
 class _ToeplitzProduct(torch.autograd.Function):
-    """x [channels, n, length] times the Toeplitz matrix of each channel's kernel, which is built again in backward."""
+    """x [channels, n, length] times each channel's Toeplitz matrix, which backward builds again."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, kernel: Tensor, offsets: tuple[int, ...]) -> Tensor:
@@ -89,7 +92,7 @@ class _ToeplitzProduct(torch.autograd.Function):
         return torch.bmm(x, matrices)
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
         x, kernel = ctx.saved_tensors
         length = x.shape[2]

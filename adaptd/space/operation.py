@@ -9,7 +9,7 @@ _TEXT = re.compile(r"dw k([1-9][0-9]*) d([1-9][0-9]*)")
 
 @dataclass(frozen=True, order=True)
 class Depthwise:
-    """A separable 1-D convolution: ReLU, depthwise of so many taps so far apart, pointwise, batch norm.
+    """A separable 1-D convolution whose depthwise part has so many taps, so far apart.
 
     taps: odd, >= 1, so that the kernel has a middle. dilation: samples between two taps, >= 1.
     Raises ValueError for anything else.
@@ -47,7 +47,7 @@ class Depthwise:
 
 
 def parse_operation(text: str) -> Depthwise:
-    """The operation that a text names, e.g. `dw k5 d4`. Raises ValueError naming what is expected."""
+    """The operation that a text names, e.g. `dw k5 d4`. Raises ValueError with what is expected."""
     match = _TEXT.fullmatch(text)
     if match is None:
         raise ValueError(

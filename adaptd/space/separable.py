@@ -1,7 +1,7 @@
 """`SeparableConv1d`: what stands on an edge of a plain network."""
 
-import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn import functional
 
 from adaptd.space.channel_major import ChannelNorm1d, PointwiseConv1d
 from adaptd.space.depthwise import DepthwiseConv1d
@@ -11,7 +11,8 @@ from adaptd.space.operation import Depthwise
 class SeparableConv1d(nn.Module):
     """ReLU, depthwise convolution, pointwise convolution, batch norm; length and channels stay.
 
-    Only the depthwise part depends on the operation: operations on one edge merge in it and share the rest.
+    Only the depthwise part depends on the operation: operations on one edge merge in it and share
+    the rest.
     """
 
     def __init__(self, channels: int, operation: Depthwise) -> None:
@@ -30,5 +31,5 @@ class SeparableConv1d(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """float [n, channels, length] -> the same shape."""
-        normalised: Tensor = self.norm(self.pointwise(self.depthwise(F.relu(x))))
+        normalised: Tensor = self.norm(self.pointwise(self.depthwise(functional.relu(x))))
         return normalised

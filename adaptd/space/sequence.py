@@ -1,7 +1,7 @@
 """`convnet`: the network for streams of short multi-channel sequences."""
 
-import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn import functional
 
 from adaptd.space.channel_major import ChannelNorm1d
 from adaptd.space.operation import Depthwise
@@ -10,7 +10,9 @@ from adaptd.space.standardise import Standardise
 
 
 def convnet(*, in_channels: int, classes: int, width: int = 16) -> nn.Module:
-    """A classifier with six edges, `cells.0.edges.0` to `cells.1.edges.2`; the second cell at half the length.
+    """A classifier with six edges, `cells.0.edges.0` to `cells.1.edges.2`, in two cells.
+
+    The second cell works at half the length.
 
     Takes float32 [n, in_channels, length >= 2], raw, and gives logits float32 [n, classes].
     Raises ValueError for in_channels or width below 1, or fewer than two classes.
@@ -56,5 +58,5 @@ class ConvNet(nn.Module):
         """float32 [n, in_channels, length] -> logits float32 [n, classes]."""
         first, second = self.cells
         features = self.reduction(first(self.stem(self.standardise(x))))
-        logits: Tensor = self.head(F.relu(self.norm(second(features))).mean(-1))
+        logits: Tensor = self.head(functional.relu(self.norm(second(features))).mean(-1))
         return logits

@@ -22,7 +22,8 @@ class Standardise(nn.Module):
     def fit(self, x: Tensor) -> None:
         """Takes mean and standard deviation of each channel from x, float [n, channels, length].
 
-        A channel that does not vary keeps scale 1. Raises ValueError for no records, other channels, NaN, infinity.
+        A channel that does not vary keeps scale 1. Raises ValueError for no records, other
+        channels, NaN, infinity.
         """
         if x.ndim != 3 or len(x) == 0 or x.shape[1] != len(self.mean):
             raise ValueError(

@@ -1,0 +1,140 @@
+"""Training a plain network on labelled records for a given number of steps."""
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from adaptd.errors import PermanentError
+
+BATCH_RECORDS = 64
+RATE = 4e-3
+WEIGHT_DECAY = 1e-3
+
+# Steps over which the rate rises from nothing: AdamW's second moments are noise before.
+_WARM_UP_STEPS = 20
+# Share of the rate that is left at the end.
+_FINAL_SHARE = 0.02
+
+Progress = Callable[[int, float], None]
+
+
+class TrainingDiverged(PermanentError):
+    """The loss became NaN or infinite; the text names the step."""
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Labelled records, at least one. x: float32 [n, *shape]; target: int64 [n].
+
+    Raises ValueError if there are none, or not as many records as targets.
+    """
+
+    x: Tensor
+    target: Tensor
+
+    def __post_init__(self) -> None:
+        if len(self.x) != len(self.target) or len(self.x) == 0:
+            raise ValueError(
+                f"expected as many records as targets and at least one, "
+                f"got {len(self.x)} and {len(self.target)}"
+            )
+
+    def __len__(self) -> int:
+        return len(self.target)
+
+    def at(self, places: Tensor) -> "Samples":
+        """The records at these places, int64 [m]."""
+        return Samples(self.x[places], self.target[places])
+
+
+def minibatches(samples: Samples, generator: torch.Generator) -> Iterator[Samples]:
+    """Endless batches of 64 (of all, if fewer); each pass in a new order, less its remainder."""
+    size = min(BATCH_RECORDS, len(samples))
+    while True:
+        order = torch.randperm(len(samples), generator=generator)
+        for first in range(0, len(samples) - size + 1, size):
+            yield samples.at(order[first : first + size])
+
+
+def rate_at(step: int, steps: int, rate: float) -> float:
+    """The learning rate of a step: a cosine from rate to a fiftieth, after 20 steps of warm-up."""
+    cosine = 0.5 * (1 + math.cos(math.pi * step / steps))
+    return (
+        rate * (_FINAL_SHARE + (1 - _FINAL_SHARE) * cosine) * min(1.0, (step + 1) / _WARM_UP_STEPS)
+    )
+
+
+def optimiser_for(
+    parameters: list[nn.Parameter], *, rate: float = RATE, weight_decay: float = WEIGHT_DECAY
+) -> torch.optim.AdamW:
+    """AdamW, fused: at this size the calls cost more than the arithmetic."""
+    return torch.optim.AdamW(parameters, lr=rate, weight_decay=weight_decay, fused=True)
+
+
+def descend(
+    network: nn.Module, batch: Samples, optimiser: torch.optim.Optimizer, *, rate: float, step: int
+) -> float:
+    """One step on the optimiser's parameters and no other. Returns the loss (cross entropy, nats).
+
+    Raises TrainingDiverged if the loss is not finite.
+    """
+    parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
+    for group in optimiser.param_groups:
+        group["lr"] = rate
+    loss = functional.cross_entropy(network(batch.x), batch.target)
+    value = float(loss.detach())
+    if not math.isfinite(value):
+        raise TrainingDiverged(
+            f"the loss is {value} at step {step}: look for NaN or huge values in the records"
+        )
+    optimiser.zero_grad(set_to_none=True)
+    torch.autograd.backward(loss, inputs=parameters)
+    optimiser.step()
+    return value
+
+
+def train(
+    network: nn.Module,
+    samples: Samples,
+    *,
+    steps: int,
+    seed: int,
+    rate: float = RATE,
+    weight_decay: float = WEIGHT_DECAY,
+    progress: Progress | None = None,
+) -> None:
+    """Trains all parameters in place, `steps` batches of 64, AdamW under a cosine rate.
+
+    progress: called after each step with the number of steps done and its loss.
+    The same network, samples, steps and seed give the same weights. Raises TrainingDiverged.
+    """
+    batches = minibatches(samples, torch.Generator().manual_seed(seed))
+    optimiser = optimiser_for(list(network.parameters()), rate=rate, weight_decay=weight_decay)
+    network.train()
+    for step in range(steps):
+        loss = descend(
+            network, next(batches), optimiser, rate=rate_at(step, steps, rate), step=step
+        )
+        if progress is not None:
+            progress(step + 1, loss)
+
+
+def accuracy(network: nn.Module, samples: Samples) -> float:
+    """Share of records whose class has the largest logit, in evaluation mode.
+
+    The network keeps the mode it was in.
+    """
+    was_training = network.training
+    network.eval()
+    hits = 0
+    with torch.no_grad():
+        for x, target in zip(
+            torch.split(samples.x, 512), torch.split(samples.target, 512), strict=True
+        ):
+            hits += int((network(x).argmax(1) == target).sum())
+    network.train(was_training)
+    return hits / len(samples)

@@ -1,0 +1,222 @@
+"""The bounded search as a whole."""
+
+import copy
+from dataclasses import dataclass
+
+import pytest
+import torch
+from torch import nn
+from torch.optim.optimizer import register_optimizer_step_pre_hook
+
+from adaptd.architecture import Architecture
+from adaptd.clock import FakeClock
+from adaptd.search.bounded import Reopened, Schedule, reopen, shrink_factor
+from adaptd.search.training import Samples, TrainingDiverged, accuracy, train
+from adaptd.space import build, count_macs, fit_standardisation, initial_architecture
+from adaptd.stream.scenario import SCENARIOS, generate
+
+STEPS = 40
+
+
+@dataclass(frozen=True)
+class Deployed:
+    architecture: Architecture
+    network: nn.Module
+    samples: Samples
+
+    @property
+    def macs(self) -> int:
+        return count_macs(self.architecture, tuple(self.samples.x.shape[1:]))
+
+
+@pytest.fixture(scope="module")
+def deployed() -> Deployed:
+    generator = torch.Generator().manual_seed(0)
+    settings = {"in_channels": 1, "classes": 3, "width": 4}
+    architecture = initial_architecture("adaptd.space.sequence:convnet", settings, "dw k5 d1")
+    x = torch.randn(200, 1, 16, generator=generator)
+    samples = Samples(x, torch.randint(3, (200,), generator=generator))
+    network = build(architecture, seed=1)
+    fit_standardisation(network, x)
+    return Deployed(architecture, network, samples)
+
+
+def reopened(deployed: Deployed, **changes: object) -> Reopened:
+    arguments: dict[str, object] = {
+        "steps": STEPS,
+        "seed": 3,
+        "macs_cap": int(1.1 * deployed.macs),
+        "concentrations": {},
+        **changes,
+    }
+    return reopen(
+        deployed.network,
+        deployed.architecture,
+        deployed.samples,
+        **arguments,  # type: ignore[arg-type]
+    )
+
+
+@pytest.fixture(scope="module")
+def first(deployed: Deployed) -> Reopened:
+    return reopened(deployed)
+
+
+def test_the_schedule_spends_what_was_given() -> None:
+    for steps in (20, 21, 37, 800):
+        schedule = Schedule.of(steps)
+        assert schedule.search + schedule.fold + schedule.plain == steps
+        assert min(schedule.search, schedule.fold, schedule.plain) >= 2
+    assert Schedule.of(800) == Schedule(search=200, fold=80, plain=520)
+
+
+def test_too_few_steps_are_refused(deployed: Deployed) -> None:
+    with pytest.raises(ValueError, match="at least 20 steps, got 19"):
+        reopened(deployed, steps=19)
+
+
+def test_the_outcome_is_a_plain_network_of_its_architecture_within_the_cap(
+    deployed: Deployed,
+) -> None:
+    outcome = reopened(deployed)
+    fresh = build(outcome.architecture)
+    fresh.load_state_dict(outcome.network.state_dict())
+    x = deployed.samples.x
+    torch.testing.assert_close(fresh.eval()(x), outcome.network.eval()(x))
+    assert outcome.architecture.operations.keys() == deployed.architecture.operations.keys()
+    assert count_macs(outcome.network, (1, 16)) <= int(1.1 * deployed.macs)
+    assert outcome.supernet_memory_ratio >= 1
+
+
+def test_every_gradient_is_counted_and_the_deployed_network_left_as_it_was(
+    deployed: Deployed,
+) -> None:
+    before = copy.deepcopy(deployed.network.state_dict())
+    seen: list[tuple[str, int]] = []
+    gradients = 0
+
+    def count(*_: object) -> None:
+        nonlocal gradients
+        gradients += 1
+
+    # Every optimiser step, of weights or alphas, in torch's own words.
+    handle = register_optimizer_step_pre_hook(count)
+    try:
+        outcome = reopened(deployed, progress=lambda phase, done, _: seen.append((phase, done)))
+    finally:
+        handle.remove()
+    assert gradients == outcome.steps == STEPS
+    assert [done for _, done in seen] == list(range(1, STEPS + 1))
+    assert [phase for phase, _ in seen] == ["search"] * 10 + ["fold"] * 30
+    torch.testing.assert_close(deployed.network.state_dict(), before, atol=0, rtol=0)
+
+
+def test_the_same_arguments_give_the_same_architecture_and_weights(
+    deployed: Deployed, first: Reopened
+) -> None:
+    torch.manual_seed(99)
+    again = reopened(deployed)
+    other = reopened(deployed, seed=4)
+    assert again.architecture == first.architecture
+    assert again.alphas == first.alphas
+    torch.testing.assert_close(
+        again.network.state_dict(), first.network.state_dict(), atol=0, rtol=0
+    )
+    assert other.alphas != first.alphas
+
+
+def test_alphas_move_and_become_the_counts_of_the_next_search(
+    deployed: Deployed, first: Reopened
+) -> None:
+    assert first.concentrations == first.alphas
+    for weights in first.alphas.values():
+        assert sum(weights.values()) == pytest.approx(1)
+        assert max(weights.values()) > 0.26
+    second = reopened(deployed, concentrations=first.concentrations)
+    for group, counts in second.concentrations.items():
+        for operation, count in counts.items():
+            assert count == pytest.approx(
+                first.alphas[group][operation] / 2 + second.alphas[group][operation]
+            )
+
+
+def test_earlier_counts_are_where_the_alphas_start(deployed: Deployed, first: Reopened) -> None:
+    counts = {group: {"dw k9 d1": 2.0} for group in ("cells.0", "cells.1")}
+    tilted = reopened(deployed, concentrations=counts)
+    for group in counts:
+        assert tilted.alphas[group]["dw k9 d1"] > first.alphas[group]["dw k9 d1"] + 0.05
+
+
+def test_the_clock_that_was_given_times_the_phases(deployed: Deployed) -> None:
+    clock = FakeClock()
+
+    def advance(phase: str, _done: int, _loss: float) -> None:
+        clock.advance(2 if phase == "search" else 1)
+
+    assert reopened(deployed, clock=clock, progress=advance).phase_seconds == {
+        "search": 20,
+        "fold": 30,
+    }
+
+
+def test_nan_in_the_records_stops_it(deployed: Deployed) -> None:
+    x = deployed.samples.x.clone()
+    x[:] = float("nan")
+    broken = Deployed(deployed.architecture, deployed.network, Samples(x, deployed.samples.target))
+    with pytest.raises(TrainingDiverged):
+        reopened(broken)
+
+
+def test_the_worse_the_deployed_network_the_more_it_is_shrunk() -> None:
+    class Says(nn.Module):
+        """Right on the given share of the records, whose class is their value."""
+
+        def __init__(self, right: int) -> None:
+            super().__init__()
+            self.right = right
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            named = torch.where(x[:, 1] < self.right, x[:, 0], 1 - x[:, 0]).long()
+            return nn.functional.one_hot(named, 2).float()
+
+    places = torch.arange(100.0)
+    samples = Samples(torch.stack([places % 2, places], 1), (places % 2).long())
+    assert shrink_factor(Says(100), samples) == 1
+    assert shrink_factor(Says(75), samples) == pytest.approx(0.75)
+    assert shrink_factor(Says(50), samples) == pytest.approx(0.5)
+    assert shrink_factor(Says(0), samples) == 0.5
+
+
+@pytest.mark.slow
+def test_after_a_lag_shift_it_finds_the_reach_that_weights_alone_cannot() -> None:
+    torch.set_num_threads(1)
+    scenario = SCENARIOS["lag-shift"]
+
+    def records(first: int, count: int) -> Samples:
+        x, target = generate(scenario, seed=0, first=first, count=count, drift_at=2_000)
+        return Samples(torch.from_numpy(x), torch.from_numpy(target))
+
+    settings = {"in_channels": 1, "classes": len(scenario.classes)}
+    architecture = initial_architecture(
+        "adaptd.space.sequence:convnet", settings, scenario.operation
+    )
+    network = build(architecture, seed=0)
+    fit_standardisation(network, records(0, 2_000).x)
+    train(network, records(0, 2_000), steps=300, seed=0)
+    window, later = records(2_000, 1_500), records(3_500, 2_000)
+    macs = count_macs(architecture, scenario.shape)
+    outcome = reopen(
+        network,
+        architecture,
+        window,
+        steps=500,
+        seed=0,
+        macs_cap=int(1.1 * macs),
+        concentrations={},
+    )
+    train(network, window, steps=500, seed=0)
+    # With 600 and 800 steps the gain was 30 to 38 points on three seeds. The run is deterministic
+    # on one machine; the margin is for the rounding of others and for the smaller budget.
+    assert accuracy(outcome.network, later) > accuracy(network, later) + 0.12
+    assert outcome.supernet_memory_ratio < 1.05
+    assert count_macs(outcome.network, scenario.shape) <= int(1.1 * macs)

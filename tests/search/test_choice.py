@@ -1,0 +1,120 @@
+"""The best combination under a cap."""
+
+import itertools
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adaptd.architecture import Architecture
+from adaptd.search.candidates import reopening_of
+from adaptd.search.choice import Option, best_within, choose, grow
+from adaptd.space import EdgeCosts, initial_architecture
+
+SHAPE = (1, 64)
+
+groups_of_options = st.lists(
+    st.lists(st.tuples(st.integers(-20, 20), st.integers(0, 30)), min_size=1, max_size=5),
+    min_size=1,
+    max_size=4,
+).map(
+    lambda groups: {
+        f"group {place}": [
+            Option(f"operation {number}", float(score), macs)
+            for number, (score, macs) in enumerate(group)
+        ]
+        for place, group in enumerate(groups)
+    }
+)
+
+
+@given(options=groups_of_options, cap=st.integers(0, 100))
+def test_no_other_combination_within_the_cap_scores_more_or_as_much_for_less(
+    options: dict[str, list[Option]], cap: int
+) -> None:
+    chosen = best_within(options, cap)
+    fitting = [
+        (sum(option.score for option in combination), -sum(option.macs for option in combination))
+        for combination in itertools.product(*options.values())
+        if sum(option.macs for option in combination) <= cap
+    ]
+    if chosen is None:
+        assert not fitting
+        return
+    picked = [
+        next(option for option in options[group] if option.operation == operation)
+        for group, operation in chosen.items()
+    ]
+    outcome = (sum(option.score for option in picked), -sum(option.macs for option in picked))
+    assert outcome == max(fitting)
+
+
+@pytest.fixture(scope="module")
+def deployed() -> Architecture:
+    settings = {"in_channels": 1, "classes": 4}
+    return initial_architecture("adaptd.space.sequence:convnet", settings, "dw k5 d1")
+
+
+@pytest.fixture(scope="module")
+def costs(deployed: Architecture) -> EdgeCosts:
+    return EdgeCosts.of(deployed, SHAPE)
+
+
+def weights(**shares: float) -> dict[str, float]:
+    texts = {"k3d1": "dw k3 d1", "k5d1": "dw k5 d1", "k9d1": "dw k9 d1", "k5d4": "dw k5 d4"}
+    return {text: shares.get(name, 0.01) for name, text in texts.items()}
+
+
+def test_the_likeliest_operations_are_chosen_where_the_cap_allows(
+    deployed: Architecture, costs: EdgeCosts
+) -> None:
+    alphas = {"cells.0": weights(k9d1=0.9), "cells.1": weights(k3d1=0.9)}
+    chosen = choose(deployed, reopening_of(deployed), alphas, costs, macs_cap=10**9)
+    assert set(chosen.operations.values()) == {"dw k9 d1", "dw k3 d1"}
+    assert chosen.operations["cells.0.edges.2"] == "dw k9 d1"
+
+
+def test_a_tight_cap_gives_the_best_that_fits(deployed: Architecture, costs: EdgeCosts) -> None:
+    alphas = {
+        "cells.0": weights(k9d1=0.6, k5d4=0.3),
+        "cells.1": weights(k9d1=0.6, k3d1=0.39),
+    }
+    cap = costs.total(deployed)
+    chosen = choose(deployed, reopening_of(deployed), alphas, costs, macs_cap=cap)
+    assert costs.total(chosen) <= cap
+    assert chosen.operations["cells.0.edges.0"] == "dw k5 d4"
+    assert chosen.operations["cells.1.edges.0"] == "dw k3 d1"
+
+
+def test_a_cap_below_everything_is_refused_with_both_figures(
+    deployed: Architecture, costs: EdgeCosts
+) -> None:
+    alphas = {"cells.0": weights(), "cells.1": weights()}
+    with pytest.raises(ValueError, match=f"within 1000 .* takes {costs.total(deployed)}"):
+        choose(deployed, reopening_of(deployed), alphas, costs, macs_cap=1_000)
+
+
+def test_taps_grow_at_the_chosen_dilation_until_the_cap(
+    deployed: Architecture, costs: EdgeCosts
+) -> None:
+    chosen = deployed.with_operations(dict.fromkeys(deployed.operations, "dw k5 d4"))
+    cap = int(1.1 * costs.total(deployed))
+    grown = grow(chosen, deployed, reopening_of(deployed), costs, macs_cap=cap)
+    assert set(grown.operations.values()) == {"dw k7 d4"}
+    assert costs.total(grown) <= cap
+
+
+def test_nothing_grows_that_does_not_reach_further_than_what_is_deployed(
+    deployed: Architecture, costs: EdgeCosts
+) -> None:
+    grown = grow(deployed, deployed, reopening_of(deployed), costs, macs_cap=10**9)
+    assert grown == deployed
+
+
+def test_no_kernel_grows_beyond_half_of_its_sequence(
+    deployed: Architecture, costs: EdgeCosts
+) -> None:
+    chosen = deployed.with_operations(dict.fromkeys(deployed.operations, "dw k5 d4"))
+    grown = grow(chosen, deployed, reopening_of(deployed), costs, macs_cap=10**9)
+    assert grown.operations["cells.0.edges.0"] == "dw k17 d4"
+    assert grown.operations["cells.1.edges.0"] == "dw k9 d4"

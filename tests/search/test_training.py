@@ -1,0 +1,130 @@
+"""Training a plain network."""
+
+from collections import Counter
+
+import pytest
+import torch
+from torch import nn
+
+from adaptd.errors import PermanentError
+from adaptd.search.training import (
+    Samples,
+    TrainingDiverged,
+    accuracy,
+    descend,
+    minibatches,
+    optimiser_for,
+    rate_at,
+    train,
+)
+
+
+def samples_of(n: int, *, seed: int = 0) -> Samples:
+    """The class is the sign of the mean."""
+    x = torch.randn(n, 1, 8, generator=torch.Generator().manual_seed(seed))
+    return Samples(x, (x.mean((1, 2)) > 0).long())
+
+
+def small_network(seed: int = 0) -> nn.Module:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return nn.Sequential(nn.Flatten(), nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 2))
+
+
+def test_samples_need_a_target_each_and_at_least_one() -> None:
+    with pytest.raises(ValueError, match="got 3 and 2"):
+        Samples(torch.zeros(3, 1), torch.zeros(2, dtype=torch.int64))
+    with pytest.raises(ValueError, match="at least one"):
+        Samples(torch.zeros(0, 1), torch.zeros(0, dtype=torch.int64))
+
+
+def test_each_pass_shows_every_record_at_most_once_in_a_new_order() -> None:
+    samples = Samples(torch.arange(150.0)[:, None], torch.arange(150))
+    batches = minibatches(samples, torch.Generator().manual_seed(0))
+    passes = [[next(batches), next(batches)] for _ in range(3)]
+    assert all(len(batch) == 64 for one in passes for batch in one)
+    shown = [torch.cat([batch.target for batch in one]) for one in passes]
+    assert all(max(Counter(one.tolist()).values()) == 1 for one in shown)
+    assert not torch.equal(shown[0], shown[1])
+    assert all(torch.equal(batch.x[:, 0].long(), batch.target) for one in passes for batch in one)
+
+
+def test_fewer_records_than_a_batch_make_one_of_all() -> None:
+    batch = next(minibatches(samples_of(10), torch.Generator().manual_seed(0)))
+    assert len(batch) == 10
+
+
+def test_the_rate_warms_up_peaks_and_falls_to_a_fiftieth() -> None:
+    rates = [rate_at(step, 1_000, 1.0) for step in range(1_001)]
+    assert rates[0] == pytest.approx(1 / 20)
+    assert max(rates) == pytest.approx(1, abs=0.01)
+    assert rates[:20] == sorted(rates[:20])
+    assert rates[20:] == sorted(rates[20:], reverse=True)
+    assert rates[-1] == pytest.approx(1 / 50)
+
+
+def test_training_learns_what_can_be_learnt() -> None:
+    network = small_network()
+    before = accuracy(network, samples_of(500, seed=1))
+    train(network, samples_of(512), steps=150, seed=0)
+    assert before < 0.8
+    assert accuracy(network, samples_of(500, seed=1)) > 0.9
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_one_others() -> None:
+    first, again, other = small_network(), small_network(), small_network()
+    train(first, samples_of(200), steps=10, seed=3)
+    train(again, samples_of(200), steps=10, seed=3)
+    train(other, samples_of(200), steps=10, seed=4)
+    torch.testing.assert_close(again.state_dict(), first.state_dict(), atol=0, rtol=0)
+    assert not torch.equal(next(other.parameters()), next(first.parameters()))
+
+
+def test_progress_comes_after_every_step_with_its_loss() -> None:
+    seen: list[tuple[int, float]] = []
+    train(
+        small_network(),
+        samples_of(128),
+        steps=5,
+        seed=0,
+        progress=lambda step, loss: seen.append((step, loss)),
+    )
+    assert [step for step, _ in seen] == [1, 2, 3, 4, 5]
+    assert all(0 < loss < 5 for _, loss in seen)
+
+
+def test_a_loss_that_is_not_finite_stops_for_good_and_names_the_step() -> None:
+    samples = samples_of(64)
+    samples.x[3, 0, 0] = float("nan")
+    network = small_network()
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    with pytest.raises(TrainingDiverged, match="the loss is nan at step 0") as caught:
+        train(network, samples, steps=5, seed=0)
+    assert isinstance(caught.value, PermanentError)
+    torch.testing.assert_close(network.state_dict(), before, atol=0, rtol=0)
+
+
+def test_a_step_moves_only_what_its_optimiser_holds() -> None:
+    network = small_network()
+    first, *others = network.parameters()
+    before = [other.detach().clone() for other in others]
+    start = first.detach().clone()
+    descend(network, samples_of(64), optimiser_for([first]), rate=0.01, step=0)
+    assert not torch.equal(first, start)
+    torch.testing.assert_close([other.detach() for other in others], before, atol=0, rtol=0)
+    assert all(other.grad is None for other in others)
+
+
+def test_accuracy_is_the_share_of_hits_and_keeps_the_mode() -> None:
+    class Sign(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            assert not self.training
+            mean = x.mean((1, 2))
+            return torch.stack([-mean, mean], 1)
+
+    samples = samples_of(1_100)
+    target = samples.target.clone()
+    target[:275] = 1 - target[:275]
+    network = Sign()
+    assert accuracy(network, Samples(samples.x, target)) == pytest.approx(0.75)
+    assert network.training
