@@ -35,7 +35,7 @@ def clock() -> FakeClock:
 
 @pytest.fixture(scope="session")
 def empty_database(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """A database as the daemon makes it; a migration for each test would cost more than the test."""
+    """A database as the daemon makes it; migrating for each test would cost more than the test."""
     path = tmp_path_factory.mktemp("empty") / "adaptd.db"
     Database.open(path).close()
     return path.read_bytes()

@@ -9,13 +9,13 @@ PLAIN_COLUMNS = 200
 
 
 def open_console() -> Console:
-    """Standard output. Its width is the terminal's, or wide enough for any row in a file or pipe."""
+    """Standard output, as wide as the terminal, or wide enough for any row in a file or pipe."""
     console = Console(highlight=False)
     return console if console.is_terminal else Console(highlight=False, width=PLAIN_COLUMNS)
 
 
 def open_table(console: Console, *columns: str, title: str | None = None) -> Table:
-    """An empty table: with rules in a terminal, plain columns elsewhere. A title is a line above it."""
+    """An empty table: ruled in a terminal, plain columns elsewhere. The title stands above it."""
     return Table(
         *columns,
         title=title,

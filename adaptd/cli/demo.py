@@ -17,7 +17,7 @@ from rich.console import Console
 from adaptd.cli.console import open_console
 from adaptd.cli.demo_display import open_display
 from adaptd.cli.demo_facts import Facts, Failure, Success, ending, read
-from adaptd.cli.demo_picture import draw, live_curve, untouched_curve, untouched_hits
+from adaptd.cli.demo_picture import curve, draw, untouched
 from adaptd.cli.demo_report import Report, build, show
 from adaptd.cli.demo_setup import Demo, claim, configuration, free_ports
 from adaptd.cli.demo_watch import watch
@@ -39,16 +39,23 @@ LIMIT_SECONDS = 15 * 60.0
 # Far more blocks than a demo sees within its limit.
 ALL_BLOCKS = 1_000_000
 
-ScenarioName = StrEnum("ScenarioName", {name: name for name in SCENARIOS})
 
-app = typer.Typer()
+class ScenarioName(StrEnum):
+    """The streams to choose from: the names in SCENARIOS."""
+
+    LAG_SHIFT = "lag-shift"
+    SAMPLING_RATE = "sampling-rate"
+
+
+app = typer.Typer(add_completion=False)
 
 
 @app.command()
 def demo(
+    *,
     scenario: Annotated[
         ScenarioName, typer.Option("--scenario", help="The stream, and how it drifts.")
-    ] = ScenarioName("lag-shift"),
+    ] = ScenarioName.LAG_SHIFT,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of the stream and all training.")] = 0,
     state: Annotated[
         Path | None,
@@ -86,7 +93,7 @@ def demo(
     for target in (json_file, picture):
         if target is not None and not os.access(target.parent, os.W_OK):
             raise typer.BadParameter(
-                f"{target.parent} is no directory that {target.name} can go into"
+                f"{target.parent}: no directory that {target.name} can go into"
             )
     chosen = Demo(scenario.value, seed)
     console = open_console()
@@ -203,7 +210,7 @@ def _finish(
                 write_atomically(json_file, json.dumps(report, indent=2).encode() + b"\n")
                 console.print(f"Result: {json_file}")
             if picture is not None:
-                _picture(picture, facts, demo, report, directory, series)
+                _picture(picture, facts, demo, report=report, directory=directory, series=series)
                 console.print(f"Picture: {picture}")
             return
         case Failure(reason):
@@ -220,18 +227,17 @@ def _picture(
     path: Path,
     facts: Facts,
     demo: Demo,
+    *,
     report: Report,
     directory: StateDirectory,
     series: list[BlockScore],
 ) -> None:
-    live = live_curve(series)
     predictor = Predictor.load(directory.path / facts.releases[0].path)
-    hits = untouched_hits(demo, predictor, first=demo.initial_records, last=int(live[0][-1]))
     draw(
         path,
         report=report,
-        live=live,
-        untouched=untouched_curve(hits, first_record=demo.initial_records),
+        live=curve(series),
+        baseline=curve(untouched(series, demo, predictor)),
         classes=len(SCENARIOS[demo.scenario].classes),
     )
 

@@ -15,6 +15,8 @@ from adaptd.cli.demo_events import unit
 from adaptd.cli.demo_facts import Facts
 from adaptd.server.wording import ABSENT, count, percent, phase
 
+BAR_COLUMNS = 30
+
 
 @dataclass(frozen=True)
 class View:
@@ -71,6 +73,10 @@ def panel(view: View) -> Panel:
     """Stream, champion, accuracy and the phase that is under way."""
     facts = view.facts
     grid = Table.grid(padding=(0, 2))
+    # As wide as the longest phase, so that the panel keeps its width from phase to phase.
+    grid.add_column(min_width=36)
+    grid.add_column(min_width=BAR_COLUMNS)
+    grid.add_column(min_width=32)
     rate = ABSENT if view.rate is None else f"{view.rate:,.0f} records/s"
     grid.add_row("stream", f"{count(facts.records)} records", rate)
     champion = f"release {facts.releases[-1].number}" if facts.releases else "none yet"
@@ -79,8 +85,10 @@ def panel(view: View) -> Panel:
         step, steps = facts.progress["step"], facts.progress["steps"]
         grid.add_row(
             phase(facts.progress["phase"]),
-            ProgressBar(total=max(steps, 1), completed=min(step, steps), width=30),
-            f"{count(step)} of {count(steps)} {unit(facts.progress['phase'])}",
+            ProgressBar(total=max(steps, 1), completed=min(step, steps), width=BAR_COLUMNS)
+            if steps
+            else "",
+            f"{count(step)} of {count(steps)} {unit(facts.progress['phase'])}" if steps else "",
         )
     else:
         grid.add_row("observing", "", "")

@@ -17,6 +17,9 @@ DRIFTS = {
     "sampling-rate": "the sensor is resampled: the same waveforms, four times as fast and noisier",
 }
 
+# Too short to be worth a line: over before it is read, and back after each remedy.
+BRIEF_PHASES = frozenset({"export"})
+
 
 @dataclass(frozen=True)
 class Event:
@@ -28,7 +31,7 @@ class Event:
 
 
 def events(facts: Facts, demo: Demo) -> list[Event]:
-    """All that has happened so far, oldest first; those without a time come last."""
+    """All that has happened so far, oldest first; the phase under way comes last."""
     found = [_released(release) for release in facts.releases]
     for alarm in facts.alarms:
         found.append(
@@ -45,8 +48,9 @@ def events(facts: Facts, demo: Demo) -> list[Event]:
     found.extend(_decided(decision) for decision in facts.decisions)
     found.sort(key=_time)
     if facts.records > demo.drift_at:
-        found.append(Event("drift", f"record {count(demo.drift_at)}: {DRIFTS[demo.scenario]}"))
-    if facts.progress is not None:
+        drift = Event("drift", f"record {count(demo.drift_at)}: {DRIFTS[demo.scenario]}")
+        found.insert(_place_of_drift(found, facts, demo), drift)
+    if facts.progress is not None and facts.progress["phase"] not in BRIEF_PHASES:
         steps = facts.progress["steps"]
         found.append(
             Event(
@@ -56,6 +60,13 @@ def events(facts: Facts, demo: Demo) -> list[Event]:
             )
         )
     return found
+
+
+def _place_of_drift(found: list[Event], facts: Facts, demo: Demo) -> int:
+    # The store keeps no time for it: it belongs before the first alarm that it can have caused.
+    caused = {f"alarm {alarm.id}" for alarm in facts.alarms if alarm.record >= demo.drift_at}
+    places = (place for place, event in enumerate(found) if event.key in caused)
+    return next(places, len(found))
 
 
 def unit(phase_name: str) -> str:

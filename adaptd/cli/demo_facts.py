@@ -1,11 +1,11 @@
-"""What has happened in a demo, read from its store alone, so that a run after a kill knows as much."""
+"""What has happened in a demo, from its store alone, so that a run after a kill knows as much."""
 
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection
 
-from adaptd.cli.demo_setup import MEASURED_RECORDS, Demo
+from adaptd.cli.demo_setup import MEASURED_RECORDS, WATCHED_RECORDS, Demo
 from adaptd.registry import (
     alarms,
     decisions,
@@ -33,8 +33,8 @@ class Facts:
     """One consistent view of the demo's stream. Every sequence is in order of time.
 
     records: how many the daemon has counted. accuracy: fraction over the latest 1,000, or None.
-    progress: phase, step, steps, loss; None between phases. watched: records by each release digest,
-    over the latest blocks.
+    progress: phase, step, steps, loss; None between phases. watched: release digest -> how many
+    records of the latest blocks it predicted.
     """
 
     records: int
@@ -108,7 +108,7 @@ def ending(facts: Facts, demo: Demo) -> Success | Failure | None:
             release.digest for release in facts.releases if release.number >= success.release.number
         }
         watched = sum(facts.watched.get(digest, 0) for digest in later)
-        return success if watched >= MEASURED_RECORDS else None
+        return success if watched >= WATCHED_RECORDS else None
     if any(episode.closed_at is None for episode in facts.episodes):
         return None
     for episode in facts.episodes:

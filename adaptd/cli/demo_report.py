@@ -8,10 +8,11 @@ from adaptd.architecture import Architecture, diff
 from adaptd.cli.console import open_table
 from adaptd.cli.demo_facts import Facts, Success
 from adaptd.cli.demo_setup import Demo
+from adaptd.cli.proposal_output import phases
 from adaptd.observer.predictor import Predictor
 from adaptd.observer.score import score
 from adaptd.registry.scores import BlockScore
-from adaptd.server.wording import count, duration, percent, points, ratio, short
+from adaptd.server.wording import count, percent, points, ratio, short
 from adaptd.store.directory import StateDirectory
 from adaptd.stream.scenario import SCENARIOS, generate
 
@@ -81,6 +82,7 @@ def show(console: Console, report: Report, success: Success) -> None:
         "new release against the random edit",
         points(report["accuracy_released"] - report["accuracy_random_neighbour"]),
     )
+    console.print()
     console.print(table)
 
     facts = open_table(console, "", "", title="How")
@@ -108,9 +110,8 @@ def show(console: Console, report: Report, success: Success) -> None:
         "memory of a search step",
         f"{ratio(report['supernet_memory_ratio'])} of training the deployed model",
     )
-    facts.add_row(
-        "time", ", ".join(f"{k} {duration(v)}" for k, v in report["phase_seconds"].items())
-    )
+    facts.add_row("time", phases(report["phase_seconds"]))
+    console.print()
     console.print(facts)
 
 

@@ -18,8 +18,10 @@ NOTE = "demo.json"
 INITIAL_RECORDS = 2_000
 # Leaves 2,000 records on which release 1 is seen at its best before the drift.
 DRIFT_AT = 4_000
-# Enough for every accuracy of the report, and for watching the release.
+# Every accuracy of the report is over at least so many.
 MEASURED_RECORDS = 1_000
+# How long the new release is watched: enough to be seen in the picture of a much longer stream.
+WATCHED_RECORDS = 2_000
 
 
 @dataclass(frozen=True)

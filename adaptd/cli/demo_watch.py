@@ -25,6 +25,7 @@ def watch(
     stop: Event,
     clock: Clock,
     limit_seconds: float,
+    poll_seconds: float = POLL_SECONDS,
 ) -> None:
     """Shows what happens until the demo has ended or `stop` is set; sets `stop` however it ends.
 
@@ -54,7 +55,7 @@ def watch(
                     return
                 if awaiting(facts) is not None:
                     deadline = now + limit_seconds
-            if now > deadline or stop.wait(POLL_SECONDS):
+            if now > deadline or stop.wait(poll_seconds):
                 return
     finally:
         stop.set()

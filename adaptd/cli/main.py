@@ -43,7 +43,9 @@ def _root(
         typer.Option("--version", callback=_version, is_eager=True, help="Print the version."),
     ] = False,
 ) -> None:
-    """Watch a deployed model on its stream; when the data drifts, search a better architecture around it, prove it on live records, and release it once it is approved."""
+    """Watch a deployed model on its stream; when the data drifts, search a better architecture
+    around it, prove it on live records, and release it once it is approved.
+    """
 
 
 def main() -> None:

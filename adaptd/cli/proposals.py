@@ -10,16 +10,17 @@ from sqlalchemy import Connection
 
 from adaptd.cli.console import open_console
 from adaptd.cli.location import ConfigOption, StateOption, attached, state_directory
-from adaptd.cli.proposal_view import SCHEMA_VERSION, document, show_list
-from adaptd.cli.proposal_view import show as show_one
+from adaptd.cli.proposal_output import SCHEMA_VERSION, document, print_list, print_one
 from adaptd.clock import SystemClock
 from adaptd.errors import ConflictError, NotFoundError
-from adaptd.registry import decisions, proposals, releases
+from adaptd.registry import decisions, proposals
 from adaptd.registry.decisions import Decision
 from adaptd.registry.proposals import Proposal
+from adaptd.server.proposal_view import view
 
 app = typer.Typer(
     no_args_is_help=True,
+    add_completion=False,
     help="List, show, approve and reject proposed releases. Works while the daemon runs.",
 )
 
@@ -29,7 +30,7 @@ IdArgument = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 CommentOption = Annotated[
     str,
-    typer.Option("--comment", help="Why; goes to the log of decisions, which is kept for good."),
+    typer.Option("--comment", help="Why. It is kept with the decision for good."),
 ]
 DigestOption = Annotated[
     str | None,
@@ -57,7 +58,7 @@ def list_(
         documents = [document(item, _of(item, made)) for item in found]
         typer.echo(json.dumps({"schema_version": SCHEMA_VERSION, "proposals": documents}, indent=2))
     elif found:
-        show_list(open_console(), found)
+        print_list(open_console(), found)
     else:
         typer.echo("No proposals." if is_all else "No proposal awaits a decision.")
 
@@ -72,13 +73,11 @@ def show(
     """One proposal with its evidence."""
     with attached(state_directory(config, state)) as database, database.read() as connection:
         found = _find(connection, proposal_id)
-        made = _of(found, decisions.listing(connection, found.stream))
-        champion = releases.current(connection, found.stream)
+        shown = view(connection, found, now=SystemClock().now())
     if is_json:
-        typer.echo(json.dumps(document(found, made), indent=2))
+        typer.echo(json.dumps(document(found, shown.decision), indent=2))
     else:
-        is_current = champion is not None and champion.digest == found.champion_digest
-        show_one(open_console(), found, made, is_champion_current=is_current)
+        print_one(open_console(), shown)
 
 
 @app.command()
@@ -126,7 +125,7 @@ def _decide(
         found = _find(connection, proposal_id)
         if found.state != "awaiting":
             made = _of(found, decisions.listing(connection, found.stream))
-            by = f" by {made[-1].actor}" if made else ""
+            by = "" if made is None else f" ({made.verdict} by {made.actor})"
             raise ConflictError(
                 f"proposal {found.id} is {found.state}{by} and no longer awaits a decision"
             )
@@ -158,8 +157,8 @@ def _find(connection: Connection, prefix: str) -> Proposal:
     return found[0]
 
 
-def _of(proposal: Proposal, made: list[Decision]) -> list[Decision]:
-    return [decision for decision in made if decision.proposal_id == proposal.id]
+def _of(proposal: Proposal, made: list[Decision]) -> Decision | None:
+    return next((decision for decision in made if decision.proposal_id == proposal.id), None)
 
 
 def _login() -> str:

@@ -14,7 +14,7 @@ from adaptd.errors import ConfigError
 from adaptd.store.directory import StateDirectory
 from adaptd.telemetry.logging import configure
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 @app.command()

@@ -43,11 +43,16 @@ class Paced:
         self._positions = dict(positions)
 
     def poll(self, *, maximum: int, timeout_seconds: float) -> Poll:
-        """As the source's; where no record is due within the timeout, it waits and gives none."""
+        """As the source's; where no record is due within the timeout, it waits and gives none.
+
+        What falls due within the timeout comes together: a poll for each record would cost its
+        reader far more than the records do.
+        """
         self._earn()
-        if self._credit < 1:
+        wanted = min(maximum, max(1.0, self._rate * timeout_seconds))
+        if self._credit < wanted:
             due = (1 - self._credit) / self._rate
-            self._sleep(min(due, timeout_seconds))
+            self._sleep(min((wanted - self._credit) / self._rate, timeout_seconds))
             self._earn()
             if due > timeout_seconds:
                 return Poll(Batch.empty(self.schema.shape), (), self._positions, is_exhausted=False)

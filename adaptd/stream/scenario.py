@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Protocol
 
@@ -84,8 +85,16 @@ def generate(
             upper = min(end, start + CHUNK_RECORDS, end if is_after else drift_at)
             if lower >= upper:
                 continue
-            sequence = np.random.SeedSequence(seed, spawn_key=(int(is_after), chunk))
-            drawn = scenario.draw(np.random.default_rng(sequence), CHUNK_RECORDS, is_after=is_after)
+            drawn = _chunk(scenario, seed, chunk, is_after=is_after)
             x[lower - first : upper - first] = drawn[0][lower - start : upper - start]
             target[lower - first : upper - first] = drawn[1][lower - start : upper - start]
     return x, target
+
+
+# A stream that is read a few records at a time asks for the same chunk again and again.
+@lru_cache(maxsize=8)
+def _chunk(
+    scenario: Scenario, seed: int, chunk: int, *, is_after: bool
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    sequence = np.random.SeedSequence(seed, spawn_key=(int(is_after), chunk))
+    return scenario.draw(np.random.default_rng(sequence), CHUNK_RECORDS, is_after=is_after)

@@ -23,7 +23,7 @@ def test_a_drift_ends_in_a_release_that_takes_over_without_a_restart(daemon: Dae
     assert f'adaptd_episodes_total{{outcome="released",stream="{STREAM}"}} 1.0' in metrics
     assert f'adaptd_drift_active{{stream="{STREAM}"}} 0.0' in metrics
     assert 'number="2"' in metrics
-    running.wait_for(lambda: running.state.events.exists(), name="release event")
+    running.wait_for(running.state.events.exists, name="release event")
     running.wait_for(
         lambda: len(running.state.events.read_text().splitlines()) == 2, name="two release events"
     )

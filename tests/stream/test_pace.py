@@ -55,3 +55,10 @@ def test_the_end_is_passed_on() -> None:
     clock.advance(1)
     assert source.poll(maximum=2_000, timeout_seconds=1).is_exhausted
     assert source.lag() == {0: 0}
+
+
+def test_what_falls_due_within_the_timeout_comes_in_one_poll() -> None:
+    clock = FakeClock()
+    source = paced(clock, 300)
+    assert len(source.poll(maximum=256, timeout_seconds=0.1).batch) == 30
+    assert len(source.poll(maximum=8, timeout_seconds=0.1).batch) == 8
