@@ -38,9 +38,8 @@ class ArtifactError(PermanentError):
     """A release's files do not match their manifest."""
 
 
-class InsufficientData(PermanentError):
-    """Too few labelled records for a search; the text names the count, the minimum and the
-    fallback."""
+class JobError(PermanentError):
+    """A job can never be done as it was asked for (no such network, training diverged)."""
 
 
 class SourceError(PermanentError):

@@ -11,7 +11,7 @@ import orjson
 from adaptd.adaptation.job import Job, Progress, Result
 from adaptd.adaptation.worker import run
 from adaptd.clock import Clock
-from adaptd.errors import WorkerFailed
+from adaptd.errors import JobError, WorkerFailed
 
 # A killed process is gone at once; this only bounds the wait for the kernel.
 JOIN_SECONDS = 5.0
@@ -31,12 +31,18 @@ class Executor(Protocol):
     takes."""
 
     def start(self, job: Job, *, wall_seconds: float) -> None:
-        """Begins the job; it is killed after so many seconds. Raises RuntimeError if one is
-        running."""
+        """Begins the job; it is killed after so many seconds.
+
+        Raises RuntimeError if one is running, WorkerFailed where no process can be had.
+        """
         ...
 
     def poll(self) -> Report:
-        """Raises WorkerFailed, once, when the worker has died, failed or run out of time."""
+        """What is new.
+
+        Raises, once and with the executor free again, WorkerFailed when the worker has died,
+        failed or run out of time, and JobError when the job cannot be done at all.
+        """
         ...
 
     def stop(self) -> None:
@@ -60,10 +66,19 @@ class LocalExecutor:
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
         self._process = context.Process(
-            target=run, args=(theirs, job.model_dump_json()), name=f"adaptd-worker-{job.stream}"
+            target=run,
+            args=(theirs, job.model_dump_json()),
+            name=f"adaptd-worker-{job.stream}",
+            daemon=True,
         )
-        self._process.start()
-        theirs.close()
+        try:
+            self._process.start()
+        except OSError as error:
+            ours.close()
+            self._process = None
+            raise WorkerFailed(f"no worker process could be started: {error}") from error
+        finally:
+            theirs.close()
         self._connection = ours
         self._wall_seconds = wall_seconds
         self._deadline = self._clock.monotonic() + wall_seconds
@@ -82,10 +97,13 @@ class LocalExecutor:
                         result = Result.model_validate(message["document"])
                         self.stop()
                         return Report(progress, result)
+                    case "refusal":
+                        self.stop()
+                        raise JobError(str(message["error"]))
                     case _:
                         self.stop()
                         raise WorkerFailed(str(message["error"]))
-        except (EOFError, ConnectionResetError) as error:
+        except (EOFError, OSError) as error:
             self._process.join(JOIN_SECONDS)
             code = self._process.exitcode
             self.stop()

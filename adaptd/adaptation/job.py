@@ -24,7 +24,7 @@ class Job(_Document):
     architecture: the champion's; for `initial` one without edges, which gets `operation` on each.
     records: Arrow file of labelled records, all of which may be trained on; its hex digest
     guards it.
-    champion: release directory whose weights are inherited (`adapt` only).
+    champion: release directory whose weights are inherited (`adapt` only); its digest guards it.
     output: directory that the worker empties and fills, one folder for each member.
     steps: optimiser steps, the same for each remedy. macs_cap: absolute, None for no cap.
     minimum_records: a reopening with fewer, or fewer than 40 a class, is refused.
@@ -39,6 +39,7 @@ class Job(_Document):
     records: Path
     records_digest: str
     champion: Path | None = None
+    champion_digest: str | None = None
     operation: str | None = None
     output: Path
     steps: int
@@ -61,6 +62,7 @@ class Member(_Document):
 class Result(_Document):
     """What came of a job. refused: why nothing was searched, or None."""
 
+    schema_version: Literal[1] = 1
     members: dict[str, Member] = {}
     alphas: dict[str, dict[str, float]] = {}
     concentrations: dict[str, dict[str, float]] = {}

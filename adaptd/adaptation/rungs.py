@@ -19,6 +19,8 @@ from adaptd.adaptation.job import (
     Result,
 )
 from adaptd.architecture import Architecture, Contract
+from adaptd.errors import JobError
+from adaptd.registry import manifest
 from adaptd.search.bounded import reopen
 from adaptd.search.neighbour import random_neighbour
 from adaptd.search.training import Samples, train
@@ -62,13 +64,25 @@ def perform(job: Job, report: Report) -> Result:
 
 
 def initial(job: Job, samples: Samples, report: Report) -> Result:
-    """The first model: the wanted operation on every edge, from a fresh initialisation."""
+    """The first model: the wanted operation on every edge, from a fresh initialisation.
+
+    Raises JobError, naming the model, if no network can be built like that.
+    """
     bench = _Bench(job, report)
     if job.operation is None:
         raise ValueError("an initial job names the operation on every edge")
     wanted = Architecture.from_document(job.architecture)
-    architecture = initial_architecture(wanted.network, wanted.settings, operation=job.operation)
-    bench.keep(INITIAL, architecture, bench.fresh(architecture, samples), samples)
+    try:
+        architecture = initial_architecture(
+            wanted.network, wanted.settings, operation=job.operation
+        )
+        network = bench.fresh(architecture, samples)
+    except (ImportError, TypeError, ValueError) as error:
+        raise JobError(
+            f"stream {job.stream}: model: cannot build {wanted.network} with "
+            f"{dict(wanted.settings)} and {job.operation!r} on every edge: {error}"
+        ) from error
+    bench.keep(INITIAL, architecture, network, samples)
     return bench.result()
 
 
@@ -83,6 +97,7 @@ def adapt(job: Job, samples: Samples, report: Report) -> Result:
         return Result(refused=f"{shortage}; the deployed architecture stays")
     if job.champion is None or job.macs_cap is None:
         raise ValueError("an adapt job names its champion and its cap on MACs")
+    manifest.verify(job.champion, digest=job.champion_digest)
     bench = _Bench(job, report)
     champion, architecture = load_network(job.champion)
 

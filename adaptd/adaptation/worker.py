@@ -11,11 +11,11 @@ from typing import Any
 import orjson
 
 from adaptd.adaptation.job import Job, Progress
-from adaptd.errors import AdaptdError
+from adaptd.errors import PermanentError
 
 
 def run(connection: Connection, job_json: str) -> None:
-    """Does the job and sends progress, then one result or one error, as JSON bytes.
+    """Does the job and sends progress, then one result, refusal or error, as JSON bytes.
 
     The process ends when the other end of the pipe closes, whatever it is doing then.
     """
@@ -36,8 +36,8 @@ def run(connection: Connection, job_json: str) -> None:
         rungs = importlib.import_module("adaptd.adaptation.rungs")
         result = rungs.perform(Job.model_validate_json(job_json), report)
         send({"kind": "result", "document": result.model_dump(mode="json")})
-    except AdaptdError as error:
-        send({"kind": "error", "error": str(error)})
+    except PermanentError as error:
+        send({"kind": "refusal", "error": str(error)})
     except Exception:  # noqa: BLE001 -- the outermost frame of a process: its parent must learn why
         send({"kind": "error", "error": traceback.format_exc()})
 

@@ -2,6 +2,9 @@
 
 from numpy.random import Generator
 
+# 2 ** 64 first waits are longer than any longest one, and 2.0 ** 1024 is no float any more.
+MOST_DOUBLINGS = 64
+
 
 class Backoff:
     """Doubles from `first_seconds` to `longest_seconds`, each time less a random quarter.
@@ -19,7 +22,8 @@ class Backoff:
 
     def fail(self) -> float:
         """Counts a failure and returns the seconds to wait."""
-        seconds = min(self._longest_seconds, self._first_seconds * 2.0**self._failures)
+        doublings = min(self._failures, MOST_DOUBLINGS)
+        seconds = min(self._longest_seconds, self._first_seconds * 2.0**doublings)
         self._failures += 1
         return float(seconds * (1 - 0.25 * self._random.random()))
 

@@ -8,36 +8,32 @@ import numpy as np
 import numpy.typing as npt
 import structlog
 from sqlalchemy import Connection
-from ulid import ULID
 
-from adaptd.adaptation.job import REOPENED, Result
+from adaptd.adaptation.job import Result
 from adaptd.adaptation.trial import Trial
 from adaptd.adaptation.trigger import Trigger
-from adaptd.architecture import Architecture, Contract
+from adaptd.architecture import Contract
 from adaptd.daemon.context import StreamContext
-from adaptd.daemon.dossier import dossier
+from adaptd.daemon.episode_log import EpisodeLog
 from adaptd.daemon.lineup import DEPLOYED, Lineup
-from adaptd.daemon.planning import job_of, members_directory, plan, span
+from adaptd.daemon.planning import job_of, members_directory, plan, span, sweep_members
+from adaptd.daemon.proposal_desk import ProposalDesk
 from adaptd.daemon.release_desk import ReleaseDesk
-from adaptd.errors import ConflictError, WorkerFailed
-from adaptd.registry import concentrations, decisions, episodes, progress, proposals, releases
+from adaptd.errors import ArtifactError, ConflictError, JobError, WorkerFailed
+from adaptd.registry import concentrations, releases, schedules
 from adaptd.registry.episodes import Episode
-from adaptd.registry.proposals import Proposal
 from adaptd.registry.releases import Release
 from adaptd.stream.batch import Batch
 from adaptd.stream.window import Window
 
 log = structlog.get_logger()
 
-AUTOMATIC = "policy:automatic"
-
-# A person's decision is looked for this often: quick for a person, nothing for the store.
-DECISION_SECONDS = 0.5
+# A worker that died (of memory, of a signal) is tried once more before the episode fails.
+ATTEMPTS = 2
 
 
 class Conductor:
-    """The state machine of an episode. Rows go through the ledger; what it holds is rebuilt from
-    them."""
+    """The state machine of an episode: collecting, searching, trial, proposed, closed."""
 
     def __init__(
         self,
@@ -49,21 +45,17 @@ class Conductor:
         desk: ReleaseDesk,
         on_close: Callable[[], None],
     ) -> None:
+        """on_close: called when an episode ends without a release."""
         self._context = context
         self._contract = contract
         self._window = window
         self._lineup = lineup
-        self._desk = desk
+        self._log = EpisodeLog(context)
+        self._proposals = ProposalDesk(context, desk)
         self._on_close = on_close
-        self._episode: Episode | None = None
         self._trial: Trial | None = None
-        self._looked_at = float("-inf")
         self._is_working = False
-
-    @property
-    def episode(self) -> Episode | None:
-        """The open episode, if there is one."""
-        return self._episode
+        self._failures = 0
 
     def state(self) -> dict[str, Any]:
         """What the checkpoint keeps: the trial's counts. All else of an episode stands in its
@@ -72,60 +64,19 @@ class Conductor:
 
     def restore(self, connection: Connection, state: dict[str, Any]) -> None:
         """Takes the open episode up where the store left it; a search that was cut off begins
-        again."""
-        self._episode = episodes.active(connection, self._context.stream)
-        if self._episode is None:
+        anew."""
+        episode = self._log.restore(connection)
+        if episode is None:
             return
-        self._context.metrics.episode_active.labels(self._context.stream).set(1)
-        if self._episode.trigger["kind"] == "drift":
-            self._context.metrics.drift_active.labels(self._context.stream).set(1)
-        if self._episode.state == "trial":
-            self._seat(Result.model_validate(self._episode.result))
-            if state.get("trial") is None:
-                raise ValueError(
-                    f"episode {self._episode.id} is in trial but its counts are not kept"
-                )
+        if episode.state == "trial":
+            try:
+                self._seat(episode, Result.model_validate(episode.result))
+            except ArtifactError as error:
+                self._close("failed", f"a member of the trial is missing or damaged: {error}")
+                return
             self._trial = Trial.restore(state["trial"])
-        if self._episode.state == "proposed":
-            proposal = proposals.of_episode(connection, self._episode.id)
-            self._context.metrics.proposals_awaiting.labels(self._context.stream).set(
-                proposal.state == "awaiting"
-            )
-        log.info("episode.resumed", episode=self._episode.id, state=self._episode.state)
-
-    def open(self, trigger: Trigger) -> None:
-        """Begins an episode. Raises RuntimeError if one is open."""
-        if self._episode is not None:
-            raise RuntimeError("one episode at a time for each stream")
-        now = self._context.clock.now()
-        self._episode = Episode(
-            id=str(ULID()),
-            stream=self._context.stream,
-            trigger=trigger.to_document(),
-            state="collecting",
-            outcome=None,
-            reason=None,
-            plan={},
-            result={},
-            opened_at=now,
-            updated_at=now,
-            closed_at=None,
-        )
-        episode = self._episode
-        self._context.ledger.add(
-            lambda connection: episodes.open_(
-                connection,
-                id=episode.id,
-                stream=episode.stream,
-                trigger=episode.trigger,
-                now=now,
-            ),
-            is_urgent=True,
-        )
-        self._context.metrics.episode_active.labels(self._context.stream).set(1)
-        log.info(
-            "episode.opened", stream=self._context.stream, episode=episode.id, trigger=trigger.kind
-        )
+        elif episode.state == "proposed":
+            self._proposals.restore(connection, episode)
 
     def on_records(
         self, batch: Batch, *, first_record: int, champion_hits: npt.NDArray[np.bool_]
@@ -135,44 +86,54 @@ class Conductor:
             return
         hits = self._lineup.hits(batch.x, batch.target)
         self._trial.update({DEPLOYED: champion_hits, **hits}, first_record=first_record)
+        metrics, stream = self._context.metrics, self._context.stream
         for rival, log_value in self._trial.log_e_values().items():
-            self._context.metrics.trial_log_e_value.labels(self._context.stream, rival).set(
-                log_value
-            )
+            metrics.trial_log_e_value.labels(stream, rival).set(log_value)
 
     def step(self, *, is_exhausted: bool) -> Release | None:
         """Goes on as far as it can without waiting. Returns a release right after its publication.
 
         is_exhausted: the stream has ended, so what still needs records will not get them.
         """
-        if self._episode is None:
+        episode = self._log.current
+        if episode is None:
             trigger = self._context.queue.take(self._context.stream)
             if trigger is not None:
-                self.open(trigger)
+                self._take(trigger)
             return None
-        match self._episode.state:
+        try:
+            return self._go_on(episode, is_exhausted=is_exhausted)
+        except ArtifactError as error:
+            self._close("failed", f"files of the episode are missing or damaged: {error}")
+            return None
+
+    def _go_on(self, episode: Episode, *, is_exhausted: bool) -> Release | None:
+        match episode.state:
             case "collecting":
-                self._collect(self._episode, is_exhausted=is_exhausted)
+                self._collect(episode, is_exhausted=is_exhausted)
             case "searching":
-                self._search(self._episode)
+                self._search(episode)
             case "trial":
-                self._judge(self._episode, is_exhausted=is_exhausted)
+                self._judge(episode, is_exhausted=is_exhausted)
             case "proposed":
-                return self._decide(self._episode)
+                return self._decide(episode)
         return None
 
     def _collect(self, episode: Episode, *, is_exhausted: bool) -> None:
         trigger = Trigger.from_document(episode.trigger)
-        first, last = span(trigger, self._window, records=self._context.config.episode.records)
-        self._show("collecting", self._window.next_record - first, last - first)
-        if self._window.next_record < last:
-            if is_exhausted:
-                self._close(
-                    "refused",
-                    f"the stream ended {self._window.next_record - first} records after the drift, "
-                    f"training takes {last - first}",
-                )
+        first, end = span(trigger, self._window, records=self._context.config.episode.records)
+        collected = self._window.next_record - first
+        self._log.show("collecting", collected, end - first)
+        if is_exhausted:
+            self._close(
+                "refused",
+                f"the stream has ended with {collected} of {end - first} training records; "
+                "none can come for a trial",
+            )
             return
+        if self._window.next_record < end:
+            return
+        sweep_members(self._context, keep=episode.id)
         champion = self._champion()
         with self._context.database.read() as connection:
             first_release = releases.history(connection, self._context.stream)[-1]
@@ -181,14 +142,14 @@ class Conductor:
             self._context,
             episode=episode.id,
             first=first,
-            last=last,
+            end=end,
             window=self._window,
             champion=champion,
             # Absolute for the stream: a cap relative to each champion would compound over episodes.
             macs_cap=int(first_release.macs * self._context.config.episode.macs_ratio),
             concentrations=prior,
         )
-        self._advance("searching", plan=planned)
+        self._log.advance("searching", plan=planned)
 
     def _search(self, episode: Episode) -> None:
         if not self._is_working:
@@ -207,32 +168,42 @@ class Conductor:
         try:
             report = self._context.executor.poll()
         except WorkerFailed as error:
-            log.error("episode.worker_failed", episode=episode.id, error=str(error))
+            self._is_working = False
+            self._failures += 1
+            log.error(
+                "episode.worker_failed",
+                stream=self._context.stream,
+                episode=episode.id,
+                error=str(error),
+            )
+            if self._failures >= ATTEMPTS:
+                self._close("failed", str(error))
+            return
+        except JobError as error:
             self._close("failed", str(error))
             return
         if report.progress is not None:
-            self._show(
-                report.progress.phase,
-                report.progress.step,
-                report.progress.steps,
-                report.progress.loss,
-            )
+            at = report.progress
+            self._log.show(at.phase, at.step, at.steps, at.loss)
         if report.result is None:
             return
         self._is_working = False
         if report.result.refused is not None:
             self._close("refused", report.result.refused)
-            return
-        self._keep_concentrations(self._champion().digest, report.result)
-        self._seat(report.result)
+        else:
+            self._begin_trial(episode, report.result)
+
+    def _begin_trial(self, episode: Episode, result: Result) -> None:
+        self._keep_concentrations(self._champion().digest, result)
+        self._seat(episode, result)
         trial = self._context.config.trial
         self._trial = Trial.start(
-            (DEPLOYED, *report.result.members),
+            (DEPLOYED, *result.members),
             alpha=trial.alpha,
             minimum_records=trial.minimum_records,
             maximum_records=trial.maximum_records,
         )
-        self._advance("trial", result=report.result.model_dump(mode="json"))
+        self._log.advance("trial", result=result.model_dump(mode="json"))
 
     def _judge(self, episode: Episode, *, is_exhausted: bool) -> None:
         trial = self._trial
@@ -240,158 +211,69 @@ class Conductor:
             raise RuntimeError(f"episode {episode.id} is in trial without one")
         verdict = trial.verdict()
         if verdict == "running":
-            self._show("trial", trial.records, self._context.config.trial.minimum_records)
+            self._log.show("trial", trial.records, self._context.config.trial.minimum_records)
             if is_exhausted:
                 self._close(
                     "inconclusive", f"the stream ended after {trial.records} records of the trial"
                 )
-            return
-        evidence = trial.evidence()
-        if verdict == "better":
-            self._propose(episode, trial)
-        elif verdict == "not-better":
-            self._close("no-better", _sentence("not better", evidence))
-        else:
-            self._close("inconclusive", _sentence("without evidence either way", evidence))
-
-    def _propose(self, episode: Episode, trial: Trial) -> None:
-        champion = self._champion()
-        result = Result.model_validate(episode.result)
-        evidence = dossier(
-            trial=trial,
-            result=result,
-            champion=champion,
-            trigger=Trigger.from_document(episode.trigger),
-            plan=episode.plan,
-        )
-        now = self._context.clock.now()
-        digest = self._desk.seal(
-            members_directory(self._context, episode.id) / REOPENED,
-            architecture=Architecture.from_document(result.members[REOPENED].architecture),
-            parent=champion.digest,
-            episode=episode.id,
-            evidence=evidence,
-            now=now,
-        )
-        is_automatic = self._context.config.approval.policy == "automatic"
-
-        def propose(connection: Connection) -> None:
-            proposal = proposals.create(
-                connection,
-                stream=self._context.stream,
-                episode_id=episode.id,
-                digest=digest,
-                champion_digest=champion.digest,
-                evidence=evidence,
-                created_record=self._window.next_record,
-                now=now,
+        elif verdict == "better":
+            self._proposals.propose(
+                episode, trial=trial, champion=self._champion(), record=self._window.next_record
             )
-            if is_automatic:
-                decisions.decide(
-                    connection,
-                    proposal_id=proposal.id,
-                    digest=digest,
-                    verdict="approve",
-                    actor=AUTOMATIC,
-                    comment="approval.policy is automatic",
-                    now=now,
-                )
-
-        self._context.ledger.add(propose)
-        if not is_automatic:
-            self._context.metrics.proposals_awaiting.labels(self._context.stream).set(1)
-        self._trial = None
-        self._lineup.dismiss()
-        self._advance("proposed")
-        log.info("proposal.created", stream=self._context.stream, episode=episode.id, digest=digest)
+            self._trial = None
+            self._lineup.drop_members()
+            self._log.advance("proposed")
+        elif verdict == "not-better":
+            self._close("no-better", _sentence("not better", trial.evidence()))
+        else:
+            self._close("inconclusive", _sentence("no evidence either way", trial.evidence()))
 
     def _decide(self, episode: Episode) -> Release | None:
-        # The proposal's own row must be there before it is looked for.
-        now = self._context.clock.monotonic()
-        if self._context.ledger.is_urgent or now - self._looked_at < DECISION_SECONDS:
+        proposal = self._proposals.look(episode)
+        if proposal is None:
             return None
-        self._looked_at = now
-        with self._context.database.read() as connection:
-            proposal = proposals.of_episode(connection, episode.id)
-        if proposal.state == "approved":
-            return self._publish(episode, proposal)
         age = self._window.next_record - proposal.created_record
-        if proposal.state == "awaiting" and age > self._context.config.approval.expires_records:
-            self._expire(proposal, age)
+        if proposal.state == "approved":
+            try:
+                release = self._proposals.publish(episode, proposal)
+            except ConflictError as error:
+                self._close("failed", f"the champion has changed meanwhile: {error}")
+            except ArtifactError:
+                self._proposals.withdraw(proposal)
+                raise
+            else:
+                self._forget_triggers_before(episode.plan["end_record"])
+                self._end("released")
+                return release
         elif proposal.state == "rejected":
             self._close("rejected", "rejected by a decision")
+        elif age > self._context.config.approval.expires_records and self._proposals.expire(
+            episode, proposal, reason=f"no decision within {age} records"
+        ):
+            self._end("expired")
+            self._resume_alarms()
         return None
 
-    def _expire(self, proposal: Proposal, age: int) -> None:
-        try:
-            with self._context.database.write() as connection:
-                proposals.move(
-                    connection,
-                    proposal.id,
-                    expected="awaiting",
-                    to="expired",
-                    now=self._context.clock.now(),
-                )
-        except ConflictError:
-            return  # decided at this very moment: the next look sees how
-        self._close("expired", f"no decision within {age} records")
-
-    def _publish(self, episode: Episode, proposal: Proposal) -> Release | None:
-        result = Result.model_validate(episode.result)
-        member = result.members[REOPENED]
-        installed = self._desk.install(
-            members_directory(self._context, episode.id) / REOPENED, digest=proposal.digest
-        )
-        now = self._context.clock.now()
-        published: list[Release] = []
-
-        def publish(connection: Connection) -> None:
-            proposals.move(connection, proposal.id, expected="approved", to="published", now=now)
-            published.append(
-                self._desk.promote(
-                    connection,
-                    digest=proposal.digest,
-                    architecture=Architecture.from_document(member.architecture),
-                    directory=installed,
-                    macs=member.macs,
-                    episode=episode.id,
-                    expected=proposal.champion_digest,
-                    now=now,
-                )
-            )
-            concentrations.save(
-                connection,
-                stream=self._context.stream,
-                release_digest=proposal.digest,
-                counts=result.concentrations,
-                now=now,
-            )
-            episodes.close(connection, episode.id, outcome="released", reason=None, now=now)
-            progress.clear(connection, self._context.stream)
-
-        try:
-            self._context.ledger.commit(self._context.database, publish)
-        except ConflictError as error:
+    def _take(self, trigger: Trigger) -> None:
+        if trigger.kind == "schedule":
+            # It fired in a thread of its own, which knows the time but not the stream.
+            latest, now = self._window.next_record - 1, self._context.clock.now()
+            trigger = replace(trigger, record=latest, since_record=latest)
             self._context.ledger.add(
-                lambda connection: proposals.move(
-                    connection, proposal.id, expected="approved", to="expired", now=now
+                lambda connection: schedules.ran(
+                    connection, self._context.stream, at=now, next_due=None
                 )
             )
-            self._close("failed", f"the champion has changed meanwhile: {error}")
-            return None
-        self._forget("released")
-        return published[0]
+        self._log.open(trigger)
 
     def _champion(self) -> Release:
         if self._lineup.release is None:
             raise RuntimeError("an episode needs a champion")
         return self._lineup.release
 
-    def _seat(self, result: Result) -> None:
-        if self._episode is None:
-            raise RuntimeError("no episode is open")
-        directory = members_directory(self._context, self._episode.id)
-        self._lineup.seat(
+    def _seat(self, episode: Episode, result: Result) -> None:
+        directory = members_directory(self._context, episode.id)
+        self._lineup.load_members(
             {name: directory / member.directory for name, member in result.members.items()}
         )
 
@@ -407,73 +289,34 @@ class Conductor:
             )
         )
 
-    def _advance(
-        self,
-        state: str,
-        *,
-        plan: dict[str, Any] | None = None,
-        result: dict[str, Any] | None = None,
-    ) -> None:
-        if self._episode is None:
-            raise RuntimeError("no episode is open")
-        now = self._context.clock.now()
-        self._episode = replace(
-            self._episode,
-            state=state,
-            plan=self._episode.plan if plan is None else plan,
-            result=self._episode.result if result is None else result,
-        )
-        id_ = self._episode.id
-        self._context.ledger.add(
-            lambda connection: episodes.advance(
-                connection, id_, state=state, plan=plan, result=result, now=now
-            ),
-            is_urgent=True,
-        )
-        log.info("episode.advanced", stream=self._context.stream, episode=id_, state=state)
-
     def _close(self, outcome: str, reason: str) -> None:
-        if self._episode is None:
-            raise RuntimeError("no episode is open")
-        id_, now = self._episode.id, self._context.clock.now()
-        self._context.ledger.add(
-            lambda connection: episodes.close(
-                connection, id_, outcome=outcome, reason=reason, now=now
-            ),
-            is_urgent=True,
-        )
-        self._context.ledger.put_progress(
-            lambda connection: progress.clear(connection, self._context.stream)
-        )
-        log.info(
-            "episode.closed",
-            stream=self._context.stream,
-            episode=id_,
-            outcome=outcome,
-            reason=reason,
-        )
-        self._forget(outcome)
-        self._on_close()
+        self._log.close(outcome, reason)
+        self._clear()
+        self._resume_alarms()
 
-    def _forget(self, outcome: str) -> None:
-        self._context.metrics.close_episode(self._context.stream, outcome)
-        self._context.metrics.proposals_awaiting.labels(self._context.stream).set(0)
-        self._episode = None
+    def _resume_alarms(self) -> None:
+        # A drift that waits for its own episode is known: alarms stay quiet until that is over.
+        waiting = self._context.queue.waiting(self._context.stream)
+        if all(trigger.kind != "drift" for trigger in waiting):
+            self._on_close()
+
+    def _forget_triggers_before(self, record: int) -> None:
+        # The release has learnt from what came before; a later drift it has never seen.
+        queue, stream = self._context.queue, self._context.stream
+        later = [trigger for trigger in queue.waiting(stream) if trigger.since_record >= record]
+        queue.forget(stream)
+        for trigger in later:
+            queue.put(trigger)
+
+    def _end(self, outcome: str) -> None:
+        self._log.forget(outcome)
+        self._clear()
+
+    def _clear(self) -> None:
         self._trial = None
         self._is_working = False
-        self._lineup.dismiss()
-
-    def _show(self, phase: str, step: int, steps: int, loss: float | None = None) -> None:
-        stream, clock = self._context.stream, self._context.clock
-        episode = self._episode.id if self._episode is not None else None
-        self._context.metrics.episode_step.labels(stream).set(step)
-        self._context.metrics.episode_steps.labels(stream).set(steps)
-        document = {"phase": phase, "step": step, "steps": steps, "loss": loss}
-        self._context.ledger.put_progress(
-            lambda connection: progress.report(
-                connection, stream=stream, episode_id=episode, document=document, now=clock.now()
-            )
-        )
+        self._failures = 0
+        self._lineup.drop_members()
 
 
 def _sentence(verdict: str, evidence: dict[str, Any]) -> str:

@@ -3,8 +3,9 @@
 import os
 import socket
 import threading
+from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import structlog
@@ -20,8 +21,8 @@ from adaptd.daemon.ledger import Ledger
 from adaptd.daemon.relay import Relay
 from adaptd.daemon.schedule import Schedule
 from adaptd.daemon.server_process import ServerProcess
+from adaptd.daemon.slot import StreamSlot
 from adaptd.daemon.stream_loop import StreamLoop
-from adaptd.errors import TransientError
 from adaptd.registry.publisher import FilePublisher, KafkaPublisher, Publisher
 from adaptd.store import configurations, epochs, files
 from adaptd.store.database import Database
@@ -33,16 +34,6 @@ log = structlog.get_logger()
 
 # A round waits this long for records in all, so a stop is seen at least ten times a second.
 ROUND_SECONDS = 0.1
-
-
-@dataclass
-class _Berth:
-    """One stream's place in the daemon: its loop once its source could be opened."""
-
-    config: StreamConfig
-    backoff: Backoff
-    loop: StreamLoop | None = None
-    retry_at: float = float("-inf")
 
 
 class Daemon:
@@ -61,10 +52,10 @@ class Daemon:
     def run(self, stop: threading.Event) -> None:
         """Blocks until `stop` is set, then ends within seconds with everything checkpointed.
 
+        A stream that fails for good is out of service and shown so; the others go on.
         Raises StateDirectoryError where another daemon holds the directory or its version is newer,
-        StaleEpochError where another owner took a stream, SourceError where a source can never
-        be read,
-        OSError where a port is taken.
+        StaleEpochError where another owner took a stream, the last stream's PermanentError where
+        none is left, OSError where a port is taken.
         """
         with ExitStack() as stack:
             stack.enter_context(DaemonLock(self._state.lock))
@@ -88,17 +79,26 @@ class Daemon:
                     stream.name: self._publisher(stream) for stream in self._config.streams
                 },
                 clock=self._clock,
+                on_trouble=self._show_relay,
             )
             stack.callback(relay.close)
+            slots = [
+                StreamSlot(
+                    stream,
+                    open_loop=partial(self._open, database=database),
+                    backoff=Backoff(np.random.default_rng([self._config.seed, index])),
+                    clock=self._clock,
+                    health=self.health,
+                )
+                for index, stream in enumerate(self._config.streams)
+            ]
+            for slot in slots:
+                stack.callback(slot.close)
+            # Closed before the loops, so that no trigger comes after their last checkpoint.
             schedule = Schedule(database=database, queue=self._queue, clock=self._clock)
             stack.callback(schedule.close)
             for stream in self._config.streams:
                 schedule.add(stream.name, stream.schedule)
-            berths = [
-                _Berth(stream, Backoff(np.random.default_rng([self._config.seed, index])))
-                for index, stream in enumerate(self._config.streams)
-            ]
-            stack.callback(_close_all, berths)
             operator_server = ServerProcess(self._config, self._clock)
             stack.callback(operator_server.close)
             schedule.start()
@@ -107,36 +107,19 @@ class Daemon:
             while not stop.is_set():
                 if self._config.server.enabled:
                     operator_server.step()
-                worked = [self._step(berth, database, len(berths)) for berth in berths]
-                self.health.beat()
-                if not any(worked):
-                    stop.wait(ROUND_SECONDS)
+                self._round(slots, stop)
             log.info("daemon.stopping")
 
-    def _step(self, berth: _Berth, database: Database, streams: int) -> bool:
-        """One round of a stream. False where it could not work and the round should not spin."""
-        name = berth.config.name
-        if self._clock.monotonic() < berth.retry_at:
-            return False
-        try:
-            if berth.loop is None:
-                berth.loop = self._open(berth.config, database)
-            berth.loop.step(timeout_seconds=ROUND_SECONDS / streams)
-        except TransientError as error:
-            wait = berth.backoff.fail()
-            berth.retry_at = self._clock.monotonic() + wait
-            self.health.obstruct(name, str(error))
-            log.warning("stream.unavailable", stream=name, error=str(error), retry_seconds=wait)
-            return False
-        berth.backoff.succeed()
-        if berth.loop.is_store_available:
-            self.health.clear(name)
-        else:
-            self.health.obstruct(name, "the store cannot be written")
-        return not berth.loop.is_idle
+    def _round(self, slots: Sequence[StreamSlot], stop: threading.Event) -> None:
+        has_waited = [slot.step(timeout_seconds=ROUND_SECONDS / len(slots)) for slot in slots]
+        self.health.beat()
+        failures = [slot.failure for slot in slots if slot.failure is not None]
+        if len(failures) == len(slots):
+            raise failures[-1]
+        if not any(has_waited):
+            stop.wait(ROUND_SECONDS)
 
-    def _open(self, config: StreamConfig, database: Database) -> StreamLoop:
-        source = open_source(config, clock=self._clock)
+    def _open(self, config: StreamConfig, *, database: Database) -> StreamLoop:
         for directory in (self._state.releases(config.name), self._state.episodes(config.name)):
             files.sweep(directory)
         owner = f"{socket.gethostname()}:{os.getpid()}"
@@ -155,16 +138,21 @@ class Daemon:
             clock=self._clock,
             metrics=self.metrics,
         )
-        return StreamLoop(context, source=source)
+        source = open_source(config, clock=self._clock)
+        with ExitStack() as stack:
+            stack.callback(source.close)
+            loop = StreamLoop(context, source=source)
+            stack.pop_all()
+        return loop
+
+    def _show_relay(self, trouble: str | None) -> None:
+        if trouble is None:
+            self.health.clear("relay")
+        else:
+            self.health.obstruct("relay", trouble)
 
     def _publisher(self, stream: StreamConfig) -> Publisher:
         if stream.source.kind == "kafka":
             topic = stream.publish.topic or f"{stream.source.topic}.releases"
             return KafkaPublisher(",".join(stream.source.bootstrap_servers), topic)
         return FilePublisher(self._state.events)
-
-
-def _close_all(berths: list[_Berth]) -> None:
-    for berth in berths:
-        if berth.loop is not None:
-            berth.loop.close()

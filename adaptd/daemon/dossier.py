@@ -36,7 +36,7 @@ def dossier(
         **trial.evidence(),
         "trigger": trigger.kind,
         "drift": drift,
-        "training_records": [plan["first_record"], plan["last_record"]],
+        "training_records": [plan["first_record"], plan["end_record"] - 1],
         "training_steps": plan["steps"],
         "champion_architecture": champion.architecture.to_document(),
         "challenger_architecture": challenger.to_document(),

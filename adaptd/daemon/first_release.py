@@ -31,7 +31,10 @@ class FirstRelease:
         self._contract = contract
         self._window = window
         self._desk = desk
+        self._directory = context.state.episodes(context.stream) / INITIAL
         self._is_training = False
+        self._result: Result | None = None
+        self._digest: str | None = None
 
     @property
     def wants_records(self) -> bool:
@@ -39,13 +42,26 @@ class FirstRelease:
         return self._window.next_record < self._context.config.initial.records
 
     def step(self) -> Release | None:
-        """Goes on; the release once it is published. Raises WorkerFailed if the training failed."""
+        """Goes on; the release once it is published.
+
+        Raises WorkerFailed if the training ended without a result: the next step begins it again.
+        Raises JobError if the configured model can never be built or trained; StoreUnavailable with
+        the result kept for the next step.
+        """
         if self.wants_records:
             return None
-        if not self._is_training:
+        if self._result is None and not self._is_training:
             self._start()
-            return None
-        report = self._context.executor.poll()
+        elif self._result is None:
+            self._result = self._poll()
+        return None if self._result is None else self._publish(self._result)
+
+    def _poll(self) -> Result | None:
+        try:
+            report = self._context.executor.poll()
+        except WorkerFailed:
+            self._is_training = False
+            raise
         if report.progress is not None:
             document = report.progress.model_dump()
             self._context.ledger.put_progress(
@@ -57,13 +73,14 @@ class FirstRelease:
                     now=self._context.clock.now(),
                 )
             )
-        return self._publish(report.result) if report.result is not None else None
+        return report.result
 
     def _start(self) -> None:
         config, model = self._context.config.initial, self._context.config.model
-        directory = self._context.state.episodes(self._context.stream) / INITIAL
-        directory.mkdir(parents=True, exist_ok=True)
-        digest, path = write_segment(directory, self._window.between(0, config.records))
+        first = self._window.first_record
+        digest, path = write_segment(
+            self._directory, self._window.between(first, first + config.records)
+        )
         self._context.executor.start(
             Job(
                 kind="initial",
@@ -81,7 +98,7 @@ class FirstRelease:
                 contract=self._contract.to_document(),
                 records=path,
                 records_digest=digest,
-                output=directory / "members",
+                output=self._directory / "members",
                 steps=config.steps,
             ),
             wall_seconds=config.wall_seconds,
@@ -90,25 +107,22 @@ class FirstRelease:
         log.info("initial.training", stream=self._context.stream, records=config.records)
 
     def _publish(self, result: Result) -> Release:
-        if INITIAL not in result.members:
-            raise WorkerFailed(f"the first training gave no network: {result.refused}")
         member = result.members[INITIAL]
         architecture = Architecture.from_document(member.architecture)
-        directory = (
-            self._context.state.episodes(self._context.stream) / INITIAL / "members" / INITIAL
-        )
-        now = self._context.clock.now()
-        digest = self._desk.seal(
-            directory,
-            architecture=architecture,
-            parent=None,
-            episode=None,
-            evidence={"training_records": [0, self._context.config.initial.records]},
-            now=now,
-        )
-        installed = self._desk.install(directory, digest=digest)
+        stream, now = self._context.stream, self._context.clock.now()
+        if self._digest is None:
+            self._digest = self._desk.seal(
+                self._directory / "members" / INITIAL,
+                architecture=architecture,
+                parent=None,
+                episode=None,
+                evidence={"training_records": [0, self._context.config.initial.records - 1]},
+                now=now,
+            )
+        digest = self._digest
+        installed = self._desk.install(self._directory / "members" / INITIAL, digest=digest)
         published: list[Release] = []
-        self._context.ledger.commit(
+        self._context.ledger.transact(
             self._context.database,
             lambda connection: published.append(
                 self._desk.promote(
@@ -122,6 +136,6 @@ class FirstRelease:
                     now=now,
                 )
             ),
-            lambda connection: progress.clear(connection, self._context.stream),
         )
+        self._context.ledger.put_progress(lambda connection: progress.clear(connection, stream))
         return published[0]

@@ -47,3 +47,13 @@ class Ledger:
         self._effects.clear()
         self._progress = None
         self.is_urgent = False
+
+    def transact(self, database: Database, effect: Effect) -> None:
+        """Writes one effect in a transaction of its own; what waits goes on waiting.
+
+        For what may lose a compare-and-set, and must not take the positions' transaction with it.
+        Raises what the effect raises, StoreUnavailable, StaleEpochError; nothing is written then.
+        """
+        with database.write() as connection:
+            epochs.verify(connection, stream=self._stream, epoch=self._epoch)
+            effect(connection)

@@ -9,6 +9,7 @@ import numpy.typing as npt
 from adaptd.architecture import Contract
 from adaptd.observer.predictor import Predictor
 from adaptd.observer.score import score
+from adaptd.registry import manifest
 from adaptd.registry.releases import Release
 
 DEPLOYED = "deployed"
@@ -23,19 +24,23 @@ class Lineup:
         self._champion: Predictor | None = None
         self._members: dict[str, Predictor] = {}
 
-    def enthrone(self, release: Release, directory: Path) -> None:
-        """Loads a release as the champion and lets the members of a trial go."""
+    def set_champion(self, release: Release, directory: Path) -> None:
+        """Loads a release as the champion and lets the members of a trial go.
+
+        Raises ArtifactError if its files are not what was released.
+        """
+        manifest.verify(directory, digest=release.digest)
         self._champion = Predictor.load(directory, self._contract)
         self.release = release
         self._members = {}
 
-    def seat(self, members: Mapping[str, Path]) -> None:
+    def load_members(self, members: Mapping[str, Path]) -> None:
         """Loads the members of a trial by name."""
         self._members = {
             name: Predictor.load(path, self._contract) for name, path in members.items()
         }
 
-    def dismiss(self) -> None:
+    def drop_members(self) -> None:
         """Lets the members of a trial go."""
         self._members = {}
 

@@ -1,7 +1,8 @@
 """What a stream's loop remembers: its window, its positions, and where they lie on disk."""
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import structlog
 from sqlalchemy import Connection
 
 from adaptd.daemon.context import StreamContext
+from adaptd.registry import scores
 from adaptd.registry.scores import BlockScore
 from adaptd.store import checkpoints, segments
 from adaptd.store.checkpoints import Checkpoint
@@ -19,15 +21,25 @@ from adaptd.stream.window import Window
 
 log = structlog.get_logger()
 
+# Blocks of earlier runs that the accuracy may still need: 1,000 records of the smallest blocks.
+ACCURACY_BLOCKS = 125
+
 
 class Memory:
     """The window of labelled records, kept as segments that the checkpoint's transaction names."""
 
-    def __init__(self, context: StreamContext, window: Window, positions: dict[int, int]) -> None:
+    def __init__(
+        self,
+        context: StreamContext,
+        *,
+        window: Window,
+        positions: dict[int, int],
+        blocks: Iterable[BlockScore],
+    ) -> None:
         self._context = context
         self._directory = context.state.segments(context.stream)
         self._unsaved: list[Batch] = []
-        self._blocks: deque[BlockScore] = deque()
+        self._blocks = deque(blocks)
         self.window = window
         self.positions = positions
 
@@ -51,9 +63,13 @@ class Memory:
             ),
             next_record=0 if checkpoint is None else checkpoint.next_record,
         )
-        if checkpoint is None:
-            return cls(context, window, {}), None
-        return cls(context, window, dict(checkpoint.positions)), checkpoint.document
+        memory = cls(
+            context,
+            window=window,
+            positions={} if checkpoint is None else dict(checkpoint.positions),
+            blocks=scores.series(connection, context.stream, limit=ACCURACY_BLOCKS),
+        )
+        return memory, None if checkpoint is None else checkpoint.document
 
     def append(self, batch: Batch) -> None:
         """Takes records into the window; the next save makes them last."""
@@ -104,7 +120,8 @@ class Memory:
         ledger.commit(self._context.database, close)
         # The rows went first: a kill here leaves files that the next start sweeps.
         for gone in dropped:
-            self._context.absolute(gone.path).unlink(missing_ok=True)
+            with suppress(OSError):
+                self._context.absolute(gone.path).unlink(missing_ok=True)
 
 
 def _sweep(directory: Path, known: set[Path]) -> None:

@@ -1,5 +1,6 @@
 """What an episode will train on and under which budget, fixed before it begins."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -29,23 +30,23 @@ def plan(
     *,
     episode: str,
     first: int,
-    last: int,
+    end: int,
     window: Window,
     champion: Release,
     macs_cap: int,
     concentrations: dict[str, dict[str, float]],
 ) -> dict[str, Any]:
-    """Writes the training records to the episode's folder and returns the plan that names them."""
+    """Writes the records `first` to `end` - 1 to the episode's folder; the plan names them."""
     directory = context.state.episodes(context.stream) / episode
-    directory.mkdir(parents=True, exist_ok=True)
-    digest, path = write_segment(directory, window.between(first, last))
+    digest, path = write_segment(directory, window.between(first, end))
     return {
+        "schema_version": 1,
         "first_record": first,
-        "last_record": last,
+        "end_record": end,
         "records": context.relative(path),
         "records_digest": digest,
         "champion": champion.digest,
-        "seed": context.seed_for("episode", last),
+        "seed": context.seed_for("episode", end),
         "steps": context.config.episode.steps,
         "macs_cap": macs_cap,
         "concentrations": concentrations,
@@ -70,6 +71,7 @@ def job_of(
         records=context.absolute(plan["records"]),
         records_digest=plan["records_digest"],
         champion=context.absolute(champion.path),
+        champion_digest=champion.digest,
         output=members_directory(context, episode),
         steps=plan["steps"],
         macs_cap=plan["macs_cap"],
@@ -81,3 +83,10 @@ def job_of(
 def members_directory(context: StreamContext, episode: str) -> Path:
     """Where an episode's worker leaves its networks."""
     return context.state.episodes(context.stream) / episode / "members"
+
+
+def sweep_members(context: StreamContext, *, keep: str) -> None:
+    """Deletes the networks of episodes that are over; their records and their rows stay."""
+    for directory in context.state.episodes(context.stream).glob("*/members"):
+        if directory.parent.name != keep:
+            shutil.rmtree(directory, ignore_errors=True)

@@ -33,38 +33,47 @@ class Schedule:
         )
 
     def add(self, stream: str, config: ScheduleConfig) -> None:
-        """Adds a stream's periodic trigger, if it has one. An interval goes on from its last
-        run."""
+        """Adds a stream's periodic trigger, if it has one.
+
+        An interval goes on from its last run, or from when it was added for the first time. What
+        has come due since is run once, at `start`. Raises StoreUnavailable.
+        """
         trigger = periodic(config)
         if trigger is None:
             return
         options = {}
         if config.every_seconds is not None:
-            with self._database.read() as connection:
-                last = schedules.last_run(connection, stream)
-            if last is not None:
-                due = last + timedelta(seconds=config.every_seconds)
-                options["next_run_time"] = max(due, self._clock.now())
+            due = self._due(stream, timedelta(seconds=config.every_seconds))
+            options["next_run_time"] = max(due, self._clock.now())
         self._scheduler.add_job(self._fire, trigger, args=(stream,), id=stream, **options)
 
     def start(self) -> None:
+        """Begins to enqueue what comes due."""
         self._scheduler.start()
 
     def close(self) -> None:
+        """Enqueues nothing more."""
         if self._scheduler.running:
             self._scheduler.shutdown(wait=False)
 
+    def next_due(self, stream: str) -> datetime | None:
+        """When the stream's trigger comes due next; None if it has none, or before `start`."""
+        job = self._scheduler.get_job(stream)
+        return None if job is None or job.pending else job.next_run_time
+
     def _fire(self, stream: str) -> None:
-        now = self._clock.now()
+        # A run is recorded where the trigger is taken: one that was lost on the way comes again.
         self._queue.put(
             Trigger(kind="schedule", stream=stream, record=0, since_record=0, detail="periodic")
         )
-        with self._database.write() as connection:
-            schedules.ran(connection, stream, at=now, next_due=self._next_due(stream))
 
-    def _next_due(self, stream: str) -> datetime | None:
-        job = self._scheduler.get_job(stream)
-        return job.next_run_time if job is not None else None
+    def _due(self, stream: str, interval: timedelta) -> datetime:
+        with self._database.write() as connection:
+            last = schedules.last_run(connection, stream)
+            if last is None:
+                last = self._clock.now()
+                schedules.anchor(connection, stream, at=last, next_due=last + interval)
+        return last + interval
 
 
 def periodic(config: ScheduleConfig) -> IntervalTrigger | CronTrigger | None:

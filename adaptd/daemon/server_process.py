@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from contextlib import suppress
 
 import structlog
 
@@ -39,12 +40,11 @@ class ServerProcess:
             self._start_at = self._clock.monotonic() + RESTART_SECONDS
         if self._clock.monotonic() < self._start_at:
             return
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "adaptd.server"], stdin=subprocess.PIPE
-        )
-        if self._process.stdin is not None:
-            self._process.stdin.write(self._config_json.encode() + b"\n")
-            self._process.stdin.flush()
+        try:
+            self._start()
+        except OSError as error:
+            log.warning("server.not_started", error=str(error))
+            self._start_at = self._clock.monotonic() + RESTART_SECONDS
 
     def close(self) -> None:
         """Ends the server."""
@@ -58,7 +58,16 @@ class ServerProcess:
             self._process.wait()
         self._release()
 
+    def _start(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "adaptd.server"], stdin=subprocess.PIPE
+        )
+        if self._process.stdin is not None:
+            self._process.stdin.write(self._config_json.encode() + b"\n")
+            self._process.stdin.flush()
+
     def _release(self) -> None:
         if self._process is not None and self._process.stdin is not None:
-            self._process.stdin.close()
+            with suppress(OSError):  # what it never read stays in the buffer
+                self._process.stdin.close()
         self._process = None

@@ -5,10 +5,13 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
+import numpy as np
 import structlog
 from sqlalchemy import Connection
 
 from adaptd.adaptation.trigger import Trigger
+from adaptd.architecture import Contract
+from adaptd.daemon.backoff import Backoff
 from adaptd.daemon.conductor import Conductor
 from adaptd.daemon.context import StreamContext
 from adaptd.daemon.first_release import FirstRelease
@@ -17,7 +20,7 @@ from adaptd.daemon.memory import Memory
 from adaptd.daemon.release_desk import ReleaseDesk
 from adaptd.drift.alarm import Alarm
 from adaptd.drift.monitor import SIGNALS
-from adaptd.errors import StoreUnavailable
+from adaptd.errors import ConfigError, SourceError, SourceUnavailable, StoreUnavailable
 from adaptd.observer.observer import Observation, Observer
 from adaptd.observer.score import score
 from adaptd.registry import alarms, dead_letters, releases, scores
@@ -30,6 +33,8 @@ from adaptd.stream.source import Source
 
 log = structlog.get_logger()
 
+SCHEMA_VERSION = 1
+
 # Records a poll; small enough that a stop is prompt and a paced stream looks smooth.
 POLL_RECORDS = 256
 
@@ -37,7 +42,7 @@ POLL_RECORDS = 256
 # again.
 CHECKPOINT_SECONDS = 1.0
 
-# Blocks of the latest 1,000 records give the accuracy that the gauge shows.
+# Enough records for an accuracy within 3 points, few enough that a drift shows within minutes.
 ACCURACY_RECORDS = 1_000
 
 # How long a stream rests after the store could not take its checkpoint.
@@ -51,9 +56,10 @@ class StreamLoop:
     def __init__(self, context: StreamContext, *, source: Source) -> None:
         self._context = context
         self._source = source
-        with context.database.read() as connection:
-            self._memory, document = Memory.open(context, connection, shape=source.schema.shape)
         contract = source.schema.contract()
+        with context.database.read() as connection:
+            _check_schema(context, releases.current(connection, context.stream), contract)
+            self._memory, document = Memory.open(context, connection, shape=source.schema.shape)
         self._lineup = Lineup(contract)
         desk = ReleaseDesk(context, contract)
         self._observer = Observer(
@@ -74,9 +80,13 @@ class StreamLoop:
             desk=desk,
         )
         self._is_exhausted = False
-        self._is_idle = False
+        self._is_idle = True
         self._checkpoint_due = context.clock.monotonic() + CHECKPOINT_SECONDS
-        self._resume_at = float("-inf")
+        self._is_whole = True
+        self._is_store_available = True
+        self._source_trouble: str | None = None
+        self._resume_at = self._poll_at = float("-inf")
+        self._backoff = Backoff(np.random.default_rng(context.seed_for("backoff", 0)))
         context.metrics.prepare(context.stream, signals=SIGNALS, reasons=REASONS, outcomes=OUTCOMES)
         with context.database.read() as connection:
             self._restore(connection, document)
@@ -91,20 +101,25 @@ class StreamLoop:
         return self._is_idle
 
     @property
-    def is_store_available(self) -> bool:
-        """False while the latest checkpoint could not be written: the stream pauses."""
-        return self._resume_at == float("-inf")
+    def trouble(self) -> str | None:
+        """Why records do not flow now, for readiness; None where they do."""
+        if self._is_store_available:
+            return self._source_trouble
+        return "the store cannot be written"
 
     def step(self, *, timeout_seconds: float) -> None:
         """One round. Waits for records no longer than the time-out.
 
-        Raises SourceUnavailable while the source cannot be reached, StaleEpochError where
-        another owner
-        has taken over, WorkerFailed if the first model cannot be trained.
+        A source or a store that cannot be reached is retried in later rounds, while what needs
+        neither goes on. Raises WorkerFailed where the first training has to begin again, and for
+        good: StaleEpochError where another owner has taken over, JobError if the first model can
+        never be trained, SourceError if the source can never be read on.
         """
-        if self._context.clock.monotonic() < self._resume_at:
-            self._is_idle = True
+        now = self._context.clock.monotonic()
+        self._is_idle = True
+        if now < self._resume_at:
             return
+        self._is_whole = False
         if self._lineup.release is None:
             release = self._first_release.step()
             wants_records = self._first_release.wants_records
@@ -113,9 +128,15 @@ class StreamLoop:
             wants_records = True
         if release is not None:
             self._take_over(release)
-        self._is_idle = self._is_exhausted or not wants_records
-        if not self._is_idle and not self._context.ledger.is_urgent:
-            self._poll(timeout_seconds)
+        if (
+            wants_records
+            and not self._is_exhausted
+            and not self._context.ledger.is_urgent
+            and self._is_store_available
+            and now >= self._poll_at
+        ):
+            self._try_poll(timeout_seconds)
+        self._is_whole = True
         if (
             self._context.ledger.is_urgent
             or self._context.clock.monotonic() >= self._checkpoint_due
@@ -129,6 +150,7 @@ class StreamLoop:
             try:
                 self._memory.save(
                     {
+                        "schema_version": SCHEMA_VERSION,
                         "observer": self._observer.state(),
                         "conductor": self._conductor.state(),
                         "queue": [
@@ -138,27 +160,33 @@ class StreamLoop:
                     }
                 )
             except StoreUnavailable as error:
-                if self.is_store_available:
+                if self._is_store_available:
                     log.error("store.unavailable", stream=self.stream, error=str(error))
                 self._context.metrics.store_unavailable.labels(self.stream).inc()
+                self._is_store_available = False
                 self._resume_at = clock.monotonic() + STORE_RETRY_SECONDS
                 return
-        self._resume_at = float("-inf")
+        self._is_store_available = True
         self._checkpoint_due = clock.monotonic() + CHECKPOINT_SECONDS
 
     def close(self) -> None:
-        """Ends the worker, checkpoints, closes the source. What was learnt halfway is learnt
-        again."""
-        self._context.executor.stop()
-        self.checkpoint()
-        self._source.close()
+        """Ends the worker, checkpoints, closes the source. What was learnt halfway is learnt anew.
+
+        A round that an error broke off is not checkpointed: its records are read again.
+        """
+        try:
+            self._context.executor.stop()
+            if self._is_whole:
+                self.checkpoint()
+        finally:
+            self._source.close()
 
     def _restore(self, connection: Connection, document: dict[str, Any] | None) -> None:
         self._source.seek(self._memory.positions)
         release = releases.current(connection, self.stream)
         if release is None:
             return
-        self._lineup.enthrone(release, self._context.absolute(release.path))
+        self._lineup.set_champion(release, self._context.absolute(release.path))
         self._show_release(release)
         self._observer.reset(release.digest)
         if document is not None:
@@ -173,6 +201,21 @@ class StreamLoop:
             release=release.number,
             next_record=self._memory.window.next_record,
         )
+
+    def _try_poll(self, timeout_seconds: float) -> None:
+        try:
+            self._poll(timeout_seconds)
+        except SourceUnavailable as error:
+            wait = self._backoff.fail()
+            self._poll_at = self._context.clock.monotonic() + wait
+            self._source_trouble = str(error)
+            log.warning(
+                "source.unavailable", stream=self.stream, error=str(error), retry_seconds=wait
+            )
+        else:
+            self._backoff.succeed()
+            self._source_trouble = None
+            self._is_idle = False
 
     def _poll(self, timeout_seconds: float) -> None:
         poll = self._source.poll(maximum=self._room(), timeout_seconds=timeout_seconds)
@@ -189,8 +232,17 @@ class StreamLoop:
         self._context.metrics.show_lag(self.stream, self._source.lag())
         if poll.is_exhausted and not self._is_exhausted:
             self._is_exhausted = True
+            self._check_first_window()
             log.info(
                 "stream.exhausted", stream=self.stream, records=self._memory.window.next_record
+            )
+
+    def _check_first_window(self) -> None:
+        records, needed = self._memory.window.next_record, self._context.config.initial.records
+        if self._lineup.release is None and records < needed:
+            raise SourceError(
+                f"stream {self.stream} ended after {records} records; "
+                f"release 1 needs {needed} (initial.records)"
             )
 
     def _room(self) -> int:
@@ -264,9 +316,8 @@ class StreamLoop:
             self._context.metrics.rejected_records.labels(self.stream, reject.reason).inc()
 
     def _take_over(self, release: Release) -> None:
-        self._lineup.enthrone(release, self._context.absolute(release.path))
+        self._lineup.set_champion(release, self._context.absolute(release.path))
         self._observer.reset(release.digest)
-        self._context.queue.forget(self.stream)
         self._context.metrics.releases.labels(self.stream).inc()
         self._show_release(release)
         self.checkpoint()
@@ -278,3 +329,15 @@ class StreamLoop:
         self._context.metrics.release.labels(self.stream).info(
             {"number": str(release.number), "digest": release.digest}
         )
+
+
+def _check_schema(context: StreamContext, champion: Release | None, contract: Contract) -> None:
+    if champion is None or champion.contract.schema_digest == contract.schema_digest:
+        return
+    released = champion.contract
+    raise ConfigError(
+        f"stream {context.stream}: record: release {champion.number} takes shape "
+        f"{list(released.shape)} and gives classes {list(released.classes)}, got "
+        f"{list(contract.shape)} and {list(contract.classes)}; another schema is another lineage "
+        "of releases: give it another state_directory or another stream name"
+    )

@@ -93,6 +93,7 @@ class Metrics:
     def close_episode(self, stream: str, outcome: str) -> None:
         """Counts the outcome and takes the episode's gauges back."""
         self.episodes.labels(stream, outcome).inc()
+        self.trial_log_e_value.remove_by_labels({"stream": stream})
         for gauge in (
             self.episode_active,
             self.drift_active,

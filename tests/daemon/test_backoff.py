@@ -15,3 +15,9 @@ def test_waits_double_up_to_the_longest_and_start_again() -> None:
 def test_two_daemons_do_not_wait_alike() -> None:
     one, other = (Backoff(np.random.default_rng(seed)) for seed in (1, 2))
     assert one.fail() != other.fail()
+
+
+def test_a_failure_that_goes_on_for_days_waits_the_longest_time() -> None:
+    backoff = Backoff(np.random.default_rng(0), first_seconds=1e-6, longest_seconds=8)
+    waits = [backoff.fail() for _ in range(1_100)]
+    assert all(6 < wait <= 8 for wait in waits[-1_000:])

@@ -28,7 +28,7 @@ def context(tmp_path: Path, database: Database, clock: FakeClock) -> StreamConte
             "source": ScenarioSourceConfig(kind="scenario"),
             "window_records": 100,
             "initial": {"records": 100},
-            "episode": {"records": 100},
+            "episode": {"records": 100, "minimum_records": 100},
         }
     )
     with database.write() as connection:

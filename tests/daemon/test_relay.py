@@ -1,10 +1,13 @@
+import threading
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from adaptd.clock import FakeClock
-from adaptd.daemon.relay import Relay
+from adaptd.daemon.relay import REST_SECONDS, Relay
 from adaptd.errors import TransientError
 from adaptd.store import outbox
 from adaptd.store.database import Database
@@ -14,15 +17,16 @@ from adaptd.store.outbox import Event
 class Inbox:
     """A publisher that keeps what it gets and fails as often as it is told to."""
 
-    def __init__(self, failures: int = 0) -> None:
+    def __init__(self, failures: int = 0, *, error: Exception | None = None) -> None:
         self.failures = failures
         self.numbers: list[int] = []
         self.is_closed = False
+        self._error = error or TransientError("broker unreachable")
 
     def publish(self, event: Event) -> None:
         if self.failures:
             self.failures -= 1
-            raise TransientError("broker unreachable")
+            raise self._error
         self.numbers.append(event.document["number"])
 
     def close(self) -> None:
@@ -51,16 +55,90 @@ def test_events_are_sent_once_and_in_order(database: Database, clock: FakeClock)
     assert inbox.numbers == [1, 2, 3]
 
 
-def test_a_failed_event_is_sent_again_before_later_ones(
+def test_a_failed_event_is_sent_again_after_a_rest_and_before_later_ones(
     database: Database, clock: FakeClock
 ) -> None:
     inbox = Inbox(failures=1)
     relay = Relay(database=database, publishers={"s": inbox}, clock=clock)
     post(database, clock, [1, 2])
-    with pytest.raises(TransientError):
-        relay.send()
+    assert relay.send() == 0
+    assert relay.send() == 0
+    assert inbox.failures == 0
+    assert inbox.numbers == []
+    clock.advance(REST_SECONDS)
     assert relay.send() == 2
     assert inbox.numbers == [1, 2]
+
+
+@pytest.mark.parametrize("error", [TransientError("broker unreachable"), KeyError("a defect")])
+def test_a_failing_stream_holds_up_no_other(
+    database: Database, clock: FakeClock, error: Exception
+) -> None:
+    down, up = Inbox(failures=9, error=error), Inbox()
+    relay = Relay(database=database, publishers={"down": down, "up": up}, clock=clock)
+    # More than are taken at once.
+    post(database, clock, range(120), stream="down")
+    post(database, clock, [1, 2], stream="up")
+    with capture_logs() as logs:
+        assert relay.send() == 2
+    assert up.numbers == [1, 2]
+    assert down.failures == 8
+    assert [entry["stream"] for entry in logs] == ["down"]
+
+
+def test_an_unexpected_error_is_logged_with_its_traceback_and_told_until_it_is_over(
+    database: Database, clock: FakeClock
+) -> None:
+    told: list[str | None] = []
+    inbox = Inbox(failures=2, error=KeyError("a defect"))
+    relay = Relay(
+        database=database,
+        publishers={"s": inbox, "other": Inbox()},
+        clock=clock,
+        on_trouble=told.append,
+    )
+    post(database, clock, [1])
+    with capture_logs() as logs:
+        relay.send()
+    assert logs[0]["exc_info"]
+    (trouble,) = told
+    assert trouble is not None
+    assert "stream s" in trouble
+    assert "a defect" in trouble
+    relay.send()
+    clock.advance(REST_SECONDS)
+    relay.send()
+    assert told == [trouble]
+    clock.advance(REST_SECONDS)
+    assert relay.send() == 1
+    assert told == [trouble, None]
+
+
+def test_a_receiver_that_cannot_be_reached_is_no_trouble(
+    database: Database, clock: FakeClock
+) -> None:
+    told: list[str | None] = []
+    relay = Relay(
+        database=database, publishers={"s": Inbox(failures=1)}, clock=clock, on_trouble=told.append
+    )
+    post(database, clock, [1])
+    relay.send()
+    clock.advance(REST_SECONDS)
+    assert relay.send() == 1
+    assert told == []
+
+
+def test_an_event_that_could_not_be_marked_is_sent_again(tmp_path: Path, clock: FakeClock) -> None:
+    database = Database.open(tmp_path / "other.db", busy_timeout_seconds=0.05)
+    inbox = Inbox()
+    relay = Relay(database=database, publishers={"s": inbox}, clock=clock)
+    post(database, clock, [1])
+    with database.write():
+        assert relay.send() == 1
+    clock.advance(REST_SECONDS)
+    assert relay.send() == 1
+    assert inbox.numbers == [1, 1]
+    database.close()
 
 
 def test_events_of_an_unknown_stream_are_kept(database: Database, clock: FakeClock) -> None:
@@ -71,12 +149,24 @@ def test_events_of_an_unknown_stream_are_kept(database: Database, clock: FakeClo
         assert len(outbox.pending(connection)) == 1
 
 
-def test_the_thread_sends_and_close_ends_it(database: Database, clock: FakeClock) -> None:
-    inbox = Inbox()
-    relay = Relay(database=database, publishers={"s": inbox}, clock=clock)
+def test_the_thread_outlives_an_unexpected_error_and_close_ends_it(
+    database: Database, clock: FakeClock
+) -> None:
+    told = threading.Event()
+    inbox = Inbox(failures=1, error=KeyError("a defect"))
+    relay = Relay(
+        database=database,
+        publishers={"s": inbox},
+        clock=clock,
+        on_trouble=lambda _trouble: told.set(),
+    )
     post(database, clock, [1])
     relay.start()
+    assert told.wait(30)
+    clock.advance(REST_SECONDS)
+    deadline = time.monotonic() + 30
     while not inbox.numbers:
+        assert time.monotonic() < deadline
         time.sleep(0.01)
     relay.close()
     assert inbox.is_closed

@@ -33,9 +33,12 @@ class RunningDaemon:
         self._config = directory / "config.yaml"
         self._log = directory / "log"
         self._config.write_text(yaml.safe_dump(document(self.state.path, **changes)))
+        self._start = 0
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> "RunningDaemon":
+        """Starts the daemon; events are looked for from here on."""
+        self._start = self._log.stat().st_size if self._log.exists() else 0
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "adaptd", "run", "-c", str(self._config)],
@@ -60,9 +63,9 @@ class RunningDaemon:
         return self._log.read_text()
 
     def events(self, name: str) -> list[dict[str, Any]]:
-        """The log events of that name, so far."""
+        """The log events of that name since the latest start."""
         found = []
-        for line in self.log.splitlines():
+        for line in self._log.read_bytes()[self._start :].decode().splitlines():
             if line.startswith("{"):
                 event = json.loads(line)
                 if event.get("event") == name:
@@ -137,7 +140,7 @@ def daemon(tmp_path: Path) -> Iterator[DaemonMaker]:
         running.close()
 
 
-def document(state: Path, **changes: Any) -> dict[str, Any]:
+def document(state: Path, *, server: bool = False, **changes: Any) -> dict[str, Any]:
     """A configuration that goes from start to release in well under a minute."""
     stream: dict[str, Any] = {
         "name": STREAM,
@@ -156,7 +159,7 @@ def document(state: Path, **changes: Any) -> dict[str, Any]:
     return {
         "state_directory": str(state),
         "streams": [{**stream, **changes}],
-        "server": {"enabled": False, "port": 0},
+        "server": {"enabled": server, "port": 0},
         "metrics": {"port": 0},
         "log": {"format": "json"},
     }

@@ -70,14 +70,11 @@ def check(directory: Path, output: str, scenario: str = "lag-shift") -> dict[str
 
 
 @pytest.mark.timeout(DEMO_SECONDS)
-@pytest.mark.parametrize("scenario", ["lag-shift", "sampling-rate"])
-def test_the_released_architecture_beats_every_change_of_weights(
-    tmp_path: Path, scenario: str
-) -> None:
-    running = demo(tmp_path, "--scenario", scenario)
+def test_the_released_architecture_beats_every_change_of_weights(tmp_path: Path) -> None:
+    running = demo(tmp_path, "--scenario", "sampling-rate")
     output, _ = running.communicate()
     assert running.returncode == 0, output
-    check(tmp_path, output, scenario)
+    check(tmp_path, output, "sampling-rate")
 
 
 @pytest.mark.timeout(DEMO_SECONDS)

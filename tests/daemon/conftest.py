@@ -1,0 +1,269 @@
+"""One stream's loop in this process: a scripted executor, records in memory, models of one line."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from adaptd.adaptation.executor import Report
+from adaptd.adaptation.job import (
+    FINE_TUNED,
+    INITIAL,
+    NEIGHBOUR,
+    REOPENED,
+    RETRAINED,
+    Job,
+    Member,
+    Progress,
+    Result,
+)
+from adaptd.adaptation.trigger import TriggerQueue
+from adaptd.architecture import Architecture
+from adaptd.architecture.contract import OPSET
+from adaptd.clock import FakeClock
+from adaptd.config import StreamConfig
+from adaptd.daemon.context import StreamContext
+from adaptd.daemon.ledger import Ledger
+from adaptd.daemon.stream_loop import StreamLoop
+from adaptd.store import epochs
+from adaptd.store.database import Database
+from adaptd.store.directory import StateDirectory
+from adaptd.stream.batch import Batch, id_column
+from adaptd.stream.reject import Reject
+from adaptd.stream.schema import Schema
+from adaptd.stream.source import Poll
+from adaptd.telemetry import Metrics
+
+STREAM = "s"
+SCHEMA = Schema(shape=(2, 1), classes=("minus", "plus"), features=("left", "right"))
+DRIFT_AT = 700
+
+# Which of the two channels a member's answer follows; after the drift the right one is right.
+FOLLOWS = {INITIAL: 0, FINE_TUNED: 0, RETRAINED: 0, NEIGHBOUR: 0, REOPENED: 1}
+
+BEFORE = Architecture("acme.models:sign", {}, {"edge": "left"})
+AFTER = BEFORE.with_operations({"edge": "right"})
+
+
+def records(first: int, count: int, *, drift_at: int = DRIFT_AT) -> Batch:
+    """The class is the sign of one channel: of the left one before the drift, then the right."""
+    numbers = np.arange(first, first + count)
+    x = np.random.default_rng(0).standard_normal((20_000, 2, 1))[numbers].astype(np.float32)
+    channel = np.where(numbers < drift_at, 0, 1)
+    target = (x[np.arange(count), channel, 0] > 0).astype(np.int64)
+    return Batch(
+        x=x,
+        target=target,
+        ids=id_column(numbers.tolist()),
+        timestamps=numbers.astype(np.float64),
+        positions=np.stack([np.zeros(count, np.int64), numbers], axis=1),
+    )
+
+
+def write_model(directory: Path, *, channel: int) -> None:
+    """The three files of a release: the logits are minus and plus one channel's value."""
+    directory.mkdir(parents=True)
+    weights = np.zeros((2, 2), np.float32)
+    weights[channel] = (-4, 4)
+    graph = helper.make_graph(
+        [
+            helper.make_node("Flatten", ["x"], ["flat"]),
+            helper.make_node("MatMul", ["flat", "weights"], ["logits"]),
+        ],
+        "sign",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 2, 1])],
+        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["n", 2])],
+        [numpy_helper.from_array(weights, "weights")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=9)
+    onnx.save(model, str(directory / "model.onnx"))
+    (directory / "weights.safetensors").write_bytes(f"channel {channel}".encode())
+    architecture = BEFORE if channel == 0 else AFTER
+    (directory / "architecture.json").write_text(architecture.to_json())
+
+
+@dataclass
+class ScriptedExecutor:
+    """Does jobs at once, without learning. `errors`: raised by the next polls, one each."""
+
+    jobs: list[Job] = field(default_factory=list)
+    errors: list[Exception] = field(default_factory=list)
+    follows: Mapping[str, int] = field(default_factory=lambda: FOLLOWS)
+    refused: str | None = None
+    is_running: bool = False
+
+    def start(self, job: Job, *, wall_seconds: float) -> None:
+        assert not self.is_running
+        assert wall_seconds > 0
+        self.jobs.append(job)
+        self.is_running = True
+
+    def poll(self) -> Report:
+        if not self.is_running:
+            return Report()
+        self.is_running = False
+        if self.errors:
+            raise self.errors.pop(0)
+        return Report(Progress(phase="search", step=1, steps=1), self._result(self.jobs[-1]))
+
+    def stop(self) -> None:
+        self.is_running = False
+
+    def _result(self, job: Job) -> Result:
+        if job.kind == "adapt" and self.refused is not None:
+            return Result(refused=self.refused)
+        names = [INITIAL] if job.kind == "initial" else [n for n in FOLLOWS if n != INITIAL]
+        members = {}
+        for name in names:
+            channel = self.follows[name]
+            write_model(job.output / name, channel=channel)
+            members[name] = Member(
+                architecture=(BEFORE if channel == 0 else AFTER).to_document(),
+                macs=100,
+                parameters=4,
+                steps=job.steps,
+                seconds=1.0,
+                directory=name,
+            )
+        return Result(
+            members=members,
+            alphas={"cell": {"left": 0.2, "right": 0.8}},
+            concentrations={"cell": {"left": 0.2, "right": 0.8}},
+            supernet_memory_ratio=1.0,
+        )
+
+
+@dataclass
+class MemorySource:
+    """Generated records, so many a poll; `rejects` come with the next one."""
+
+    drift_at: int = DRIFT_AT
+    ends_at: int = 20_000
+    poll_records: int = 48
+    next: int = 0
+    rejects: list[Reject] = field(default_factory=list)
+    error: Exception | None = None
+    is_closed: bool = False
+    schema: Schema = SCHEMA
+
+    def seek(self, positions: Mapping[int, int]) -> None:
+        self.next = positions.get(0, 0)
+
+    def poll(self, *, maximum: int, timeout_seconds: float) -> Poll:  # noqa: ARG002  (never waits)
+        if self.error is not None:
+            raise self.error
+        count = min(maximum, self.poll_records, self.ends_at - self.next)
+        batch = records(self.next, count, drift_at=self.drift_at)
+        self.next += count
+        rejects, self.rejects = tuple(self.rejects), []
+        return Poll(batch, rejects, {0: self.next}, is_exhausted=self.next == self.ends_at)
+
+    def lag(self) -> Mapping[int, int]:
+        return {0: self.ends_at - self.next}
+
+    def close(self) -> None:
+        self.is_closed = True
+
+
+@dataclass
+class Running:
+    """A loop and all that it works with; `again` is what a restart after a kill has."""
+
+    context: StreamContext
+    source: MemorySource
+    executor: ScriptedExecutor
+    clock: FakeClock
+    loop: StreamLoop
+
+    def step(self) -> None:
+        self.loop.step(timeout_seconds=0)
+        self.clock.advance(0.3)
+
+    def until(self, is_reached: Callable[[], bool], *, rounds: int = 1_000) -> None:
+        for _ in range(rounds):
+            if is_reached():
+                return
+            self.step()
+        raise AssertionError("not reached")
+
+    def again(self, **changes: Any) -> "Running":
+        """Another process on the same store: nothing of this one's memory is left."""
+        source = replace(self.source, rejects=[], error=None, is_closed=False, next=0)
+        executor = replace(self.executor, jobs=[], errors=[], is_running=False)
+        config = self.context.config.model_copy(update=changes)
+        context = self.context
+        return start(
+            context.state,
+            context.database,
+            self.clock,
+            config=config,
+            source=source,
+            executor=executor,
+        )
+
+
+def start(
+    state: StateDirectory,
+    database: Database,
+    clock: FakeClock,
+    *,
+    config: StreamConfig,
+    source: MemorySource,
+    executor: ScriptedExecutor,
+) -> Running:
+    with database.write() as connection:
+        epoch = epochs.acquire(connection, stream=STREAM, owner="test", now=clock.now())
+    context = StreamContext(
+        config=config,
+        seed=0,
+        state=state,
+        database=database,
+        ledger=Ledger(STREAM, epoch),
+        queue=TriggerQueue(),
+        executor=executor,
+        clock=clock,
+        metrics=Metrics(),
+    )
+    return Running(context, source, executor, clock, StreamLoop(context, source=source))
+
+
+LoopMaker = Callable[..., Running]
+
+
+@pytest.fixture
+def loop(tmp_path: Path, clock: FakeClock) -> Iterator[LoopMaker]:
+    """Makes a running loop; keywords take the place of sections of its configuration."""
+    state = StateDirectory.open(tmp_path / "state")
+    # Quick to say that the store is taken: one test takes it.
+    database = Database.open(state.database, busy_timeout_seconds=0.05)
+
+    def make(source: MemorySource | None = None, **changes: Any) -> Running:
+        config = StreamConfig.model_validate(
+            {
+                "name": STREAM,
+                "source": {"kind": "scenario"},
+                "window_records": 2_000,
+                "initial": {"records": 200},
+                "alarm": {"block_records": 16},
+                "episode": {"records": 200, "minimum_records": 100},
+                "trial": {"minimum_records": 64, "maximum_records": 512},
+                "approval": {"policy": "automatic"},
+                **changes,
+            }
+        )
+        return start(
+            state,
+            database,
+            clock,
+            config=config,
+            source=source or MemorySource(),
+            executor=ScriptedExecutor(),
+        )
+
+    yield make
+    database.close()

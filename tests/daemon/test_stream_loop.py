@@ -1,0 +1,439 @@
+from dataclasses import replace
+from itertools import pairwise
+
+import pytest
+from sqlalchemy import Connection, text
+
+from adaptd.adaptation.job import FINE_TUNED
+from adaptd.adaptation.trigger import Trigger
+from adaptd.daemon.ledger import Effect, Ledger
+from adaptd.errors import (
+    ConfigError,
+    JobError,
+    SourceError,
+    SourceUnavailable,
+    StaleEpochError,
+    WorkerFailed,
+)
+from adaptd.registry import (
+    alarms,
+    concentrations,
+    dead_letters,
+    decisions,
+    episodes,
+    proposals,
+    releases,
+    scores,
+)
+from adaptd.registry.episodes import Episode
+from adaptd.registry.releases import Release
+from adaptd.registry.scores import BlockScore
+from adaptd.store import epochs, outbox
+from adaptd.store.database import Database
+from adaptd.stream.reject import Reject
+from tests.daemon.conftest import (
+    AFTER,
+    BEFORE,
+    DRIFT_AT,
+    FOLLOWS,
+    SCHEMA,
+    STREAM,
+    LoopMaker,
+    MemorySource,
+    Running,
+)
+
+
+def released(running: Running) -> list[Release]:
+    with running.context.database.read() as connection:
+        return releases.history(connection, STREAM)
+
+
+def told(running: Running) -> list[Episode]:
+    with running.context.database.read() as connection:
+        return episodes.history(connection, STREAM)
+
+
+def blocks(running: Running) -> list[BlockScore]:
+    with running.context.database.read() as connection:
+        return scores.series(connection, STREAM, limit=10_000)
+
+
+def state_of(running: Running) -> str | None:
+    with running.context.database.read() as connection:
+        episode = episodes.active(connection, STREAM)
+    return None if episode is None else episode.state
+
+
+def outcome(running: Running) -> str | None:
+    latest = told(running)
+    return latest[0].outcome if latest else None
+
+
+def drift_again(running: Running) -> None:
+    """The old concept comes back for a while, then goes again."""
+    running.source.drift_at = 10**6
+    at = running.source.next
+    running.until(lambda: running.source.next > at + 1_500)
+    running.source.drift_at = running.source.next
+
+
+def test_a_drift_is_answered_with_a_release_that_predicts_from_then_on(loop: LoopMaker) -> None:
+    running = loop()
+    running.until(lambda: len(released(running)) == 2)
+    second, first = released(running)
+    assert (first.architecture, second.architecture) == (BEFORE, AFTER)
+    assert second.parent == first.digest
+    with running.context.database.read() as connection:
+        (alarm,) = alarms.listing(connection, STREAM)
+        assert concentrations.load(connection, second.digest)["cell"]["right"] == 0.8
+        assert [event.document["number"] for event in outbox.pending(connection)] == [1, 2]
+    assert alarm.record >= DRIFT_AT
+    at = running.source.next
+    running.until(lambda: running.source.next > at + 200)
+    latest = blocks(running)[-1]
+    assert latest.release_digest == second.digest
+    assert latest.hits == latest.records
+    assert outcome(running) == "released"
+
+
+def test_nobody_trains_on_what_the_trial_counts(loop: LoopMaker) -> None:
+    running = loop()
+    running.until(lambda: len(released(running)) == 2)
+    with running.context.database.read() as connection:
+        (proposal,) = proposals.listing(connection, STREAM)
+    first, last = proposal.evidence["training_records"]
+    assert last - first + 1 == 200
+    assert proposal.evidence["first_record"] > last
+
+
+def test_without_drift_nothing_happens(loop: LoopMaker) -> None:
+    running = loop(MemorySource(drift_at=10**6))
+    running.until(lambda: running.source.next > 4_000)
+    assert told(running) == []
+    assert len(released(running)) == 1
+
+
+def test_records_are_scored_once_each_however_they_are_polled(loop: LoopMaker) -> None:
+    running = loop(MemorySource(drift_at=10**6, poll_records=37))
+    running.until(lambda: running.source.next > 2_000)
+    first_records = [block.first_record for block in blocks(running)]
+    assert first_records == list(range(200, 200 + 16 * len(first_records), 16))
+
+
+@pytest.mark.parametrize("state", ["collecting", "searching", "trial", "proposed"])
+def test_a_kill_in_any_state_costs_nothing(loop: LoopMaker, state: str) -> None:
+    running = loop()
+    running.until(lambda: state_of(running) == state)
+    again = running.again()
+    again.until(lambda: len(released(again)) == 2)
+    assert [episode.outcome for episode in told(again)] == ["released"]
+    first_records = [block.first_record for block in blocks(again)]
+    assert len(set(first_records)) == len(first_records)
+
+
+class Killed(BaseException):
+    """Nothing in the process sees it coming."""
+
+
+class KilledAfterPublication(Ledger):
+    """The process dies right after a transaction of its own has landed."""
+
+    def __init__(self, other: Ledger, *, landings: int) -> None:
+        self.__dict__ = other.__dict__
+        self.landings = landings
+
+    def transact(self, database: Database, effect: Effect) -> None:
+        super().transact(database, effect)
+        self.landings -= 1
+        if self.landings == 0:
+            raise Killed
+
+
+@pytest.mark.parametrize("landing", [1, 2])
+def test_a_kill_between_publication_and_checkpoint_counts_no_record_twice(
+    loop: LoopMaker, landing: int
+) -> None:
+    running = loop()
+    # The loop's parts share one context; its ledger is the one thing that dies.
+    object.__setattr__(
+        running.context, "ledger", KilledAfterPublication(running.context.ledger, landings=landing)
+    )
+    with pytest.raises(Killed):
+        running.until(lambda: False)
+    again = running.again()
+    again.until(lambda: len(released(again)) == 2)
+    at = again.source.next
+    again.until(lambda: again.source.next > at + 500)
+    scored = blocks(again)
+    for earlier, later in pairwise(scored):
+        assert earlier.first_record + earlier.records <= later.first_record
+    assert [release.number for release in released(again)] == [2, 1]
+
+
+def test_a_trigger_that_waits_survives_a_restart(loop: LoopMaker) -> None:
+    running = loop(MemorySource(drift_at=10**6))
+    running.until(lambda: len(released(running)) == 1)
+    running.context.queue.put(
+        Trigger(kind="schedule", stream=STREAM, record=0, since_record=0, detail="periodic")
+    )
+    running.loop.checkpoint()
+    again = running.again()
+    assert [trigger.kind for trigger in again.context.queue.waiting(STREAM)] == ["schedule"]
+
+
+def test_a_schedule_moves_the_concentrations_and_releases_nothing(loop: LoopMaker) -> None:
+    running = loop(MemorySource(drift_at=10**6))
+    running.until(lambda: len(released(running)) == 1)
+    running.context.queue.put(
+        Trigger(kind="schedule", stream=STREAM, record=0, since_record=0, detail="periodic")
+    )
+    running.until(lambda: outcome(running) is not None)
+    assert outcome(running) == "no-better"
+    (release,) = released(running)
+    with running.context.database.read() as connection:
+        assert concentrations.load(connection, release.digest)["cell"]["right"] == 0.8
+    assert told(running)[0].trigger["record"] == 199
+
+
+def test_a_challenger_that_is_no_better_than_the_champion_is_not_proposed(loop: LoopMaker) -> None:
+    running = loop()
+    running.executor.follows = {**FOLLOWS, "reopened": 0}
+    running.until(lambda: outcome(running) is not None)
+    assert outcome(running) == "inconclusive"
+    assert len(released(running)) == 1
+
+
+def test_after_an_episode_without_a_release_a_further_drift_is_seen(loop: LoopMaker) -> None:
+    running = loop()
+    running.executor.refused = "too few"
+    running.until(lambda: outcome(running) is not None)
+    assert outcome(running) == "refused"
+    drift_again(running)
+    running.until(lambda: len(told(running)) == 2)
+
+
+def test_a_rejection_keeps_the_champion(loop: LoopMaker) -> None:
+    running = loop(approval={"policy": "operator"})
+    running.until(lambda: state_of(running) == "proposed")
+    running.step()
+    with running.context.database.write() as connection:
+        proposal = proposals.awaiting(connection, STREAM)
+        assert proposal is not None
+        decisions.decide(
+            connection,
+            proposal_id=proposal.id,
+            digest=proposal.digest,
+            verdict="reject",
+            actor="user:ana",
+            comment="not now",
+            now=running.clock.now(),
+        )
+    running.until(lambda: outcome(running) is not None)
+    assert outcome(running) == "rejected"
+    assert len(released(running)) == 1
+
+
+def test_a_proposal_that_nobody_decides_expires(loop: LoopMaker) -> None:
+    running = loop(approval={"policy": "operator", "expires_records": 300})
+    running.until(lambda: outcome(running) is not None)
+    assert outcome(running) == "expired"
+    with running.context.database.read() as connection:
+        assert [found.state for found in proposals.listing(connection, STREAM)] == ["expired"]
+
+
+def test_an_approval_against_another_champion_fails_the_episode(loop: LoopMaker) -> None:
+    running = loop(approval={"policy": "operator"})
+    running.until(lambda: state_of(running) == "proposed")
+    running.step()
+    (first,) = released(running)
+    with running.context.database.write() as connection:
+        proposal = proposals.awaiting(connection, STREAM)
+        assert proposal is not None
+        decisions.decide(
+            connection,
+            proposal_id=proposal.id,
+            digest=proposal.digest,
+            verdict="approve",
+            actor="user:ana",
+            comment="yes",
+            now=running.clock.now(),
+        )
+        releases.promote(
+            connection,
+            digest="another",
+            stream=STREAM,
+            architecture=first.architecture,
+            contract=first.contract,
+            episode_id=None,
+            path=first.path,
+            macs=first.macs,
+            expected=first.digest,
+            now=running.clock.now(),
+        )
+    running.until(lambda: outcome(running) is not None)
+    assert outcome(running) == "failed"
+    with running.context.database.read() as connection:
+        assert proposals.get(connection, proposal.id).state == "expired"
+
+
+@pytest.mark.parametrize(
+    ("ends_at", "expected"), [(DRIFT_AT + 150, "refused"), (DRIFT_AT + 400, "inconclusive")]
+)
+def test_a_stream_that_ends_leaves_no_episode_open(
+    loop: LoopMaker, ends_at: int, expected: str
+) -> None:
+    running = loop(
+        MemorySource(ends_at=ends_at), trial={"minimum_records": 500, "maximum_records": 600}
+    )
+    running.until(lambda: outcome(running) is not None)
+    assert outcome(running) == expected
+
+
+def test_a_stream_that_ends_before_the_first_window_says_so(loop: LoopMaker) -> None:
+    running = loop(MemorySource(ends_at=150))
+    with pytest.raises(SourceError, match="150 records"):
+        running.until(lambda: False)
+
+
+def test_a_worker_that_died_is_tried_once_more(loop: LoopMaker) -> None:
+    running = loop()
+    running.until(lambda: state_of(running) == "searching")
+    running.executor.errors = [WorkerFailed("killed")]
+    running.until(lambda: len(released(running)) == 2)
+
+
+def test_a_worker_that_dies_again_fails_the_episode_and_not_the_stream(loop: LoopMaker) -> None:
+    running = loop()
+    running.until(lambda: state_of(running) == "searching")
+    running.executor.errors = [WorkerFailed("killed"), WorkerFailed("killed again")]
+    running.until(lambda: outcome(running) is not None)
+    assert (outcome(running), told(running)[0].reason) == ("failed", "killed again")
+    at = running.source.next
+    running.until(lambda: running.source.next > at)
+
+
+def test_a_first_training_that_died_begins_again(loop: LoopMaker) -> None:
+    running = loop()
+    running.executor.errors = [WorkerFailed("killed")]
+    with pytest.raises(WorkerFailed):
+        running.until(lambda: False)
+    running.until(lambda: len(released(running)) == 1)
+    assert len(running.executor.jobs) == 2
+
+
+def test_a_model_that_cannot_be_built_ends_the_stream(loop: LoopMaker) -> None:
+    running = loop()
+    running.executor.errors = [JobError("no such network")]
+    with pytest.raises(JobError, match="no such network"):
+        running.until(lambda: False)
+
+
+def test_a_damaged_member_fails_the_episode_and_not_the_stream(loop: LoopMaker) -> None:
+    running = loop()
+    running.until(lambda: state_of(running) == "trial")
+    (episode,) = told(running)
+    members = running.context.state.episodes(STREAM) / episode.id / "members"
+    (members / FINE_TUNED / "model.onnx").write_bytes(b"torn")
+    again = running.again()
+    again.until(lambda: outcome(again) is not None)
+    assert outcome(again) == "failed"
+
+
+def test_records_that_do_not_fit_are_kept_with_their_reason(loop: LoopMaker) -> None:
+    running = loop(MemorySource(drift_at=10**6))
+    running.until(lambda: len(released(running)) == 1)
+    running.source.rejects = [Reject("not-finite", 0, 7, "NaN in x", b"{}")]
+    at = running.source.next
+    running.until(lambda: running.source.next > at + 500)
+    with running.context.database.read() as connection:
+        assert dead_letters.counts(connection, STREAM) == {"not-finite": 1}
+        (letter,) = dead_letters.listing(connection, STREAM)
+    assert (letter.offset, letter.detail) == (7, "NaN in x")
+
+
+def test_a_store_that_cannot_be_written_pauses_the_stream_and_loses_nothing(
+    loop: LoopMaker,
+) -> None:
+    running = loop(MemorySource(drift_at=10**6))
+    running.until(lambda: running.source.next > 400)
+    other = Database.attach(running.context.state.database)
+    with other.write() as connection:
+        epochs.acquire(connection, stream="other", owner="test", now=running.clock.now())
+        running.until(lambda: running.loop.trouble is not None)
+        at = running.source.next
+        for _ in range(10):
+            running.step()
+        assert running.source.next == at
+        assert running.loop.trouble == "the store cannot be written"
+    other.close()
+    running.until(lambda: running.source.next > at + 1_000)
+    assert running.loop.trouble is None
+    first_records = [block.first_record for block in blocks(running)]
+    assert first_records == list(range(200, 200 + 16 * len(first_records), 16))
+
+
+def test_a_source_that_is_away_is_asked_again_and_the_rest_goes_on(loop: LoopMaker) -> None:
+    running = loop()
+    running.until(lambda: state_of(running) == "searching")
+    running.source.error = SourceUnavailable("broker away")
+    running.until(lambda: state_of(running) == "trial")
+    running.step()
+    assert running.loop.trouble == "broker away"
+    running.source.error = None
+    running.until(lambda: len(released(running)) == 2)
+    assert running.loop.trouble is None
+
+
+def test_an_older_owner_stops_at_its_next_checkpoint(loop: LoopMaker) -> None:
+    running = loop(MemorySource(drift_at=10**6))
+    running.until(lambda: running.source.next > 400)
+    with running.context.database.write() as connection:
+        epochs.acquire(connection, stream=STREAM, owner="newer", now=running.clock.now())
+    with pytest.raises(StaleEpochError):
+        running.until(lambda: False)
+
+
+def test_a_round_that_broke_off_is_not_checkpointed(loop: LoopMaker) -> None:
+    running = loop(MemorySource(drift_at=10**6))
+    running.until(lambda: running.source.next > 400)
+    running.loop.checkpoint()
+    scored = len(blocks(running))
+
+    def fail(_connection: Connection) -> None:
+        raise AssertionError("it was checkpointed")
+
+    running.source.error = RuntimeError("a defect")
+    with pytest.raises(RuntimeError, match="a defect"):
+        running.step()
+    running.context.ledger.add(fail)
+    running.loop.close()
+    assert running.source.is_closed
+    assert len(blocks(running)) == scored
+
+
+def test_another_schema_is_another_lineage(loop: LoopMaker) -> None:
+    running = loop()
+    running.until(lambda: len(released(running)) == 1)
+    running.source.schema = replace(SCHEMA, classes=("plus", "minus"))
+    with pytest.raises(ConfigError, match=r"record.*another lineage"):
+        running.again()
+
+
+def test_networks_of_episodes_that_are_over_are_deleted(loop: LoopMaker) -> None:
+    running = loop()
+    running.executor.refused = "too few"
+    running.until(lambda: outcome(running) is not None)
+    running.executor.refused = None
+    drift_again(running)
+    running.until(lambda: state_of(running) == "trial")
+    kept = [path.parent.name for path in running.context.state.episodes(STREAM).glob("*/members")]
+    assert kept == [told(running)[0].id]
+
+
+def test_the_database_is_whole_after_all(loop: LoopMaker) -> None:
+    running = loop()
+    running.until(lambda: len(released(running)) == 2)
+    with running.context.database.read() as connection:
+        assert connection.execute(text("PRAGMA integrity_check")).scalar() == "ok"
+        decisions.verify_chain(connection)
