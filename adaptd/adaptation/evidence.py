@@ -53,6 +53,7 @@ class EProcess:
 
     @property
     def is_passed(self) -> bool:
+        """True once the e-value has reached 1 / alpha; it stays true."""
         return self._passed_at is not None
 
     def update(self, challenger: NDArray[Any], rival: NDArray[Any]) -> None:

@@ -1,4 +1,4 @@
-"""`Trial`: the challenger against the remedies that only change weights, on live records."""
+"""`Trial`: the challenger against what needs no new architecture, on live records."""
 
 import math
 from collections.abc import Collection, Mapping
@@ -10,12 +10,16 @@ from numpy.typing import NDArray
 from adaptd.adaptation.evidence import EProcess
 from adaptd.adaptation.job import FINE_TUNED, REOPENED, RETRAINED
 
-SCHEMA_VERSION = 1
+# Of the state; 1 had no evidence against the deployed model.
+SCHEMA_VERSION = 2
+
+# The champion as it is. No job trains it, so it is a member of the trial only.
+DEPLOYED = "deployed"
 
 Verdict = Literal["running", "better", "not-better", "inconclusive"]
 
 CHALLENGER = REOPENED
-RIVALS = (FINE_TUNED, RETRAINED)
+RIVALS = (FINE_TUNED, RETRAINED, DEPLOYED)
 
 # The log of the largest e-value that is written out: JSON has no infinity.
 LARGEST_LOG_VALUE = 690.0
@@ -24,9 +28,10 @@ LARGEST_LOG_VALUE = 690.0
 class Trial:
     """Counts the hits of frozen models on the same records until it can say which is better.
 
-    *better*: the challenger beats the better of its rivals. Which one that is may change, so it has
-    to pass against each of them, at alpha; the chance of passing against both is no larger than
-    against the one that is at least as good. Said after `minimum_records`, never before.
+    *better*: the challenger beats the best of its rivals: both remedies that only change weights,
+    and the deployed model, since a release must not be worse than what is there. Which of them is
+    best may change, so it has to pass against each, at alpha; the chance of passing against all is
+    no larger than against one that is at least as good. Said after `minimum_records`, never before.
     *not-better*: one of the rivals beats the challenger, at alpha over the number of rivals each.
     *inconclusive*: neither, after `maximum_records`.
 
@@ -135,13 +140,12 @@ class Trial:
         return {rival: process.log_value for rival, process in self._for.items()}
 
     def evidence(self) -> dict[str, Any]:
-        """What a proposal rests on, as JSON values.
+        """What a proposal rests on, as JSON values: part of its document.
 
         e_value: the largest reached against each rival (at most e ** 690); 1 / e_value bounds the
         chance of as much by luck.
         """
         return {
-            "schema_version": SCHEMA_VERSION,
             "records": self._records,
             "first_record": self._first_record,
             "accuracy": {name: self.accuracy(name) for name in self._hits},

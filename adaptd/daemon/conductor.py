@@ -10,15 +10,16 @@ import structlog
 from sqlalchemy import Connection
 
 from adaptd.adaptation.job import Result
-from adaptd.adaptation.trial import Trial
+from adaptd.adaptation.trial import DEPLOYED, Trial
 from adaptd.adaptation.trigger import Trigger
 from adaptd.architecture import Contract
 from adaptd.daemon.context import StreamContext
 from adaptd.daemon.episode_log import EpisodeLog
-from adaptd.daemon.lineup import DEPLOYED, Lineup
+from adaptd.daemon.lineup import Lineup
 from adaptd.daemon.planning import job_of, members_directory, plan, span, sweep_members
 from adaptd.daemon.proposal_desk import ProposalDesk
 from adaptd.daemon.release_desk import ReleaseDesk
+from adaptd.daemon.schedule import periodic
 from adaptd.errors import ArtifactError, ConflictError, JobError, WorkerFailed
 from adaptd.registry import concentrations, releases, schedules
 from adaptd.registry.episodes import Episode
@@ -259,9 +260,11 @@ class Conductor:
             # It fired in a thread of its own, which knows the time but not the stream.
             latest, now = self._window.next_record - 1, self._context.clock.now()
             trigger = replace(trigger, record=latest, since_record=latest)
+            timing = periodic(self._context.config.schedule)
+            due = None if timing is None else timing.get_next_fire_time(now, now)
             self._context.ledger.add(
                 lambda connection: schedules.ran(
-                    connection, self._context.stream, at=now, next_due=None
+                    connection, self._context.stream, at=now, next_due=due
                 )
             )
         self._log.open(trigger)

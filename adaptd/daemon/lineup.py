@@ -12,8 +12,6 @@ from adaptd.observer.score import score
 from adaptd.registry import manifest
 from adaptd.registry.releases import Release
 
-DEPLOYED = "deployed"
-
 
 class Lineup:
     """Holds the loaded predictors. `champion` is None until release 1 is there."""

@@ -113,7 +113,8 @@ class Observer:
         """Goes on where `state` was taken.
 
         Where blocks were of another size then (the configuration has changed), it begins anew
-        instead, as after `reset`: blocks of two sizes cannot be compared.
+        instead, as after `reset`: blocks of two sizes cannot be compared. It stays quiet if it was:
+        the drift is still being answered.
         Raises ValueError for a state of another version.
         """
         if state.get("schema_version") != SCHEMA_VERSION:
@@ -125,6 +126,8 @@ class Observer:
         if state["blocks"]["size"] != self._blocks.size:
             self._blocks.clear()
             self._monitor.reset()
+            fresh = self._monitor.state()
+            self._monitor.restore({**fresh, "is_quiet": state["monitor"]["is_quiet"]})
             return
         self._blocks.restore(state["blocks"])
         self._monitor.restore(state["monitor"])

@@ -89,7 +89,8 @@ class Predictor:
     def predict(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
         """Class probabilities: the softmax of the logits.
 
-        x: float32 [n, *shape], raw values; n may be 0. Returns float32 [n, classes].
+        x: float32 [n, *shape], raw values; n may be 0. Returns float32 [n, classes]; NaN for a
+        record so large that its logits are not finite.
         Raises ValueError for records of another shape or dtype.
         """
         if x.shape[1:] != self.shape or x.dtype != np.float32:
@@ -104,9 +105,14 @@ class Predictor:
 
 
 def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
-    """float32 [n, classes] to probabilities of the same shape; no logit is too large for it."""
-    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return np.asarray(powers / powers.sum(axis=1, keepdims=True), np.float32)
+    """float32 [n, classes] to probabilities of the same shape; no finite logit is too large for it.
+
+    A row with a NaN or +infinity in it becomes NaN.
+    """
+    # `score` counts such rows as misses; a warning for each poll would say nothing more.
+    with np.errstate(over="ignore", invalid="ignore"):
+        powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+        return np.asarray(powers / powers.sum(axis=1, keepdims=True), np.float32)
 
 
 def _is_batch_of_floats(node: onnxruntime.NodeArg) -> bool:

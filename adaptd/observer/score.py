@@ -15,8 +15,9 @@ def score(
 
     probabilities: float32 [n, classes]. target: int64 [n], the class's place.
     Returns hits, bool [n] (the first of equally likely classes is the prediction), and log losses,
-    float64 [n], in nats, clipped to LOSS_LIMIT.
-    Raises ValueError if the lengths differ, a class is unknown, or a probability is NaN.
+    float64 [n], in nats, clipped to LOSS_LIMIT. A record with a probability that is not finite is a
+    miss and loses LOSS_LIMIT.
+    Raises ValueError if the lengths differ or a class is unknown.
     """
     if probabilities.ndim != 2 or target.shape != (len(probabilities),):
         raise ValueError(
@@ -28,10 +29,12 @@ def score(
         raise ValueError(
             f"targets must be in 0 to {classes - 1}, got {target.min()} to {target.max()}"
         )
-    if np.isnan(probabilities).any():
-        raise ValueError("a probability is NaN: the model's weights or its input are not finite")
-    hits = probabilities.argmax(axis=1) == target
-    likelihood = probabilities[np.arange(len(target)), target].astype(np.float64)
+    # A finite record may be so large that a network's sums overflow on it. One such record must not
+    # stop the stream: it is read again at each start.
+    is_answered = np.isfinite(probabilities).all(axis=1)
+    hits = (probabilities.argmax(axis=1) == target) & is_answered
+    chosen = probabilities[np.arange(len(target)), target].astype(np.float64)
+    likelihood = np.where(is_answered, chosen, 0.0)
     losses = -np.log(np.clip(likelihood, math.exp(-LOSS_LIMIT), 1.0))
     # exp and log need not cancel to the last bit, and the detector refuses more than the limit.
     return hits, np.clip(losses, 0.0, LOSS_LIMIT)

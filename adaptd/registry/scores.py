@@ -4,9 +4,15 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, delete, func, insert, select
 
 from adaptd.store.tables import scores
+
+# Blocks of a stream: more than any page shows, and a stream that never ends does not fill the disk.
+KEPT = 20_000
+
+# Finding the oldest of those to keep walks over all of them, so it is not done for each block.
+TRIM_EVERY = 100
 
 
 @dataclass(frozen=True)
@@ -27,10 +33,16 @@ class BlockScore:
 
 
 def add(connection: Connection, rows: Iterable[BlockScore]) -> None:
-    """Called in the transaction that saves the checkpoint, so that each block is there once."""
+    """Called in the transaction that saves the checkpoint, so that each block is there once.
+
+    Lets go, now and then, of all but the latest 20,000 of each stream.
+    """
     values = [asdict(row) for row in rows]
     if values:
         connection.execute(insert(scores), values)
+    # Numbers go up by one within a release, so this comes round without a counter.
+    for stream in {row["stream"] for row in values if row["block"] % TRIM_EVERY == 0}:
+        _trim(connection, stream)
 
 
 def series(connection: Connection, stream: str, *, limit: int = 500) -> list[BlockScore]:
@@ -65,3 +77,18 @@ def accuracy(connection: Connection, stream: str, *, records: int) -> float | No
         select(func.sum(blocks.c.hits), func.sum(blocks.c.records)).where(blocks.c.later < records)
     ).one()
     return hits / seen if seen else None
+
+
+def _trim(connection: Connection, stream: str) -> None:
+    is_of_stream = scores.c.stream == stream
+    latest_dropped = connection.scalar(
+        select(scores.c.first_record)
+        .where(is_of_stream)
+        .order_by(scores.c.first_record.desc())
+        .offset(KEPT)
+        .limit(1)
+    )
+    if latest_dropped is not None:
+        connection.execute(
+            delete(scores).where(is_of_stream, scores.c.first_record <= latest_dropped)
+        )

@@ -18,7 +18,10 @@ from adaptd.server.wording import (
 )
 
 CHALLENGER = "reopened"
+DEPLOYED = "deployed"
 WEIGHTS_ONLY = ("fine-tuned", "retrained")
+# What the challenger must beat, each of them.
+RIVALS = (*WEIGHTS_ONLY, DEPLOYED)
 RANDOM = "random-neighbour"
 
 
@@ -46,7 +49,7 @@ class Evidence(BaseModel):
     """The evidence document of a proposal. Keys it does not know are passed over.
 
     records: paired records that count, from first_record on; accuracy: member -> fraction of them;
-    e_value: weights-only rival -> e-value against it (None: beyond what a float holds).
+    e_value: rival -> e-value against it (None: beyond what a float holds).
     """
 
     model_config = ConfigDict(frozen=True)
@@ -79,6 +82,8 @@ class Evidence(BaseModel):
 
 @dataclass(frozen=True)
 class MemberRow:
+    """One member of the trial. accuracy: fraction; difference: the challenger's lead, in points."""
+
     name: str
     title: str
     accuracy: float
@@ -89,7 +94,7 @@ class MemberRow:
 
 @dataclass(frozen=True)
 class RivalRow:
-    """The test against one weights-only remedy."""
+    """The test against one of the rivals."""
 
     title: str
     value: str
@@ -107,6 +112,8 @@ class Check:
 
 @dataclass(frozen=True)
 class EdgeRow:
+    """One edge with its operation in the champion (before) and in the challenger (after)."""
+
     edge: str
     before: str
     after: str
@@ -128,21 +135,25 @@ def summary(evidence: Evidence) -> str:
         f"Right on {percent(challenger)} of {count(evidence.records)} records "
         f"({count(evidence.first_record)} to {count(evidence.last_record)})"
     )
-    rival = best_rival(evidence)
+    remedy = _most_accurate(evidence, WEIGHTS_ONLY)
     others = []
-    if rival is not None:
+    if remedy is not None:
         others.append(
-            f"the better weights-only remedy ({member(rival)}) reached "
-            f"{percent(evidence.accuracy[rival])}"
+            f"the better weights-only remedy ({member(remedy)}) reached "
+            f"{percent(evidence.accuracy[remedy])}"
         )
-    if "deployed" in evidence.accuracy:
-        others.append(f"the deployed model {percent(evidence.accuracy['deployed'])}")
+    if DEPLOYED in evidence.accuracy:
+        others.append(f"the deployed model {percent(evidence.accuracy[DEPLOYED])}")
     return f"{text}, where {' and '.join(others)}." if others else f"{text}."
 
 
 def best_rival(evidence: Evidence) -> str | None:
-    """The more accurate of the weights-only remedies; None if none was measured."""
-    measured = [name for name in WEIGHTS_ONLY if name in evidence.accuracy]
+    """The most accurate of the rivals; None if none was measured."""
+    return _most_accurate(evidence, RIVALS)
+
+
+def _most_accurate(evidence: Evidence, names: tuple[str, ...]) -> str | None:
+    measured = [name for name in names if name in evidence.accuracy]
     return max(measured, key=lambda name: evidence.accuracy[name], default=None)
 
 
@@ -168,8 +179,8 @@ def members(evidence: Evidence) -> tuple[MemberRow, ...]:
 
 
 def rivals(evidence: Evidence) -> tuple[RivalRow, ...]:
-    """The e-value against each weights-only remedy, and what it means."""
-    return tuple(_rival_row(evidence, name) for name in WEIGHTS_ONLY)
+    """The e-value against each rival, and what it means."""
+    return tuple(_rival_row(evidence, name) for name in RIVALS)
 
 
 def _rival_row(evidence: Evidence, name: str) -> RivalRow:
@@ -197,8 +208,8 @@ def checks(evidence: Evidence, *, is_champion_current: bool | None) -> tuple[Che
     result = [
         Check(
             all(row.is_passed for row in rivals(evidence)),
-            f"The e-value against each weights-only remedy must reach "
-            f"{evidence.needed:.4g}, one over alpha = {evidence.alpha:g}.",
+            "The e-value against each weights-only remedy and against the deployed model must "
+            f"reach {evidence.needed:.4g}, one over alpha = {evidence.alpha:g}.",
         ),
         _frozen_before(evidence),
     ]

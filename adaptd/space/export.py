@@ -35,8 +35,8 @@ def export(
     The graph takes "x", float32 [n, *contract.shape], raw, any n, and gives "logits", float32 [n,
     classes]; the standardisation is inside. The network keeps its mode. directory is created if it
     is not there.
-    Raises ArtifactError if the contract has other classes, the graph is not valid, or if ONNX
-    Runtime's logits are not torch's to 1e-4.
+    Raises ArtifactError if the contract has other classes, the network's logits are not finite, the
+    graph is not valid, or if ONNX Runtime's logits are not torch's to 1e-4.
     """
     directory.mkdir(parents=True, exist_ok=True)
     was_training = network.training
@@ -49,6 +49,11 @@ def export(
             raise ArtifactError(
                 f"the network gives {list(expected.shape[1:])} logits a record, "
                 f"the contract has {len(contract.classes)} classes"
+            )
+        if not torch.isfinite(expected).all():
+            raise ArtifactError(
+                "the network's logits are not finite on records of the size it was fitted on: "
+                "its training has diverged, and it cannot be released"
             )
         model = _to_onnx(network, contract)
     finally:

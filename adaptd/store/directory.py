@@ -41,6 +41,7 @@ class StateDirectory:
 
     @property
     def database(self) -> Path:
+        """The SQLite file of the store; its write-ahead log lies beside it."""
         return self.path / "adaptd.db"
 
     @property
@@ -54,12 +55,18 @@ class StateDirectory:
         return self.path / "events.jsonl"
 
     def releases(self, stream: str) -> Path:
+        """Folder of the stream's releases, one directory a digest, none of them ever changed.
+
+        Raises ValueError for what cannot be a stream's name; so do the other two.
+        """
         return self._of("releases", stream)
 
     def episodes(self, stream: str) -> Path:
+        """Folder of the stream's episodes: the records trained on, and the members of the trial."""
         return self._of("episodes", stream)
 
     def segments(self, stream: str) -> Path:
+        """Folder of the files of the stream's window; only those that a row names count."""
         return self._of("segments", stream)
 
     def _of(self, kind: str, stream: str) -> Path:

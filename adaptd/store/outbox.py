@@ -5,17 +5,20 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, delete, insert, select, update
 from ulid import ULID
 
 from adaptd.store.tables import outbox
+
+# Of a stream. Enough to look up what was told, and the file does not grow without end.
+KEPT = 1_000
 
 
 @dataclass(frozen=True)
 class Event:
     """One thing that happened. Receivers drop an `id` they have seen.
 
-    id: ULID. kind: e.g. `release.published`. document: JSON, the event's own data.
+    id: ULID. kind: what happened, e.g. `release`. document: JSON, the event's own data.
     """
 
     id: str
@@ -57,9 +60,28 @@ def pending(
 
 
 def mark_sent(connection: Connection, ids: Iterable[str], *, now: datetime) -> None:
-    """Called once the receiver has acknowledged them. A second time changes nothing."""
+    """Called once the receiver has acknowledged them. A second time changes nothing.
+
+    Lets go of all but the latest 1,000 sent ones of each of their streams.
+    """
+    sent = list(ids)
     connection.execute(
-        update(outbox)
-        .where(outbox.c.id.in_(list(ids)), outbox.c.sent_at.is_(None))
-        .values(sent_at=now)
+        update(outbox).where(outbox.c.id.in_(sent), outbox.c.sent_at.is_(None)).values(sent_at=now)
     )
+    for stream in connection.scalars(
+        select(outbox.c.stream).where(outbox.c.id.in_(sent)).distinct()
+    ).all():
+        _trim(connection, stream)
+
+
+def _trim(connection: Connection, stream: str) -> None:
+    is_sent = (outbox.c.stream == stream) & outbox.c.sent_at.is_not(None)
+    latest_dropped = connection.scalar(
+        select(outbox.c.number)
+        .where(is_sent)
+        .order_by(outbox.c.number.desc())
+        .offset(KEPT)
+        .limit(1)
+    )
+    if latest_dropped is not None:
+        connection.execute(delete(outbox).where(is_sent, outbox.c.number <= latest_dropped))

@@ -38,7 +38,9 @@ class Metrics:
         self.episode_steps = gauge("adaptd_episode_steps", "Steps of the running phase")
         self.episodes = counter("adaptd_episodes", "Closed episodes", "outcome")
         self.trial_log_e_value = gauge(
-            "adaptd_trial_log_e_value", "Natural log of the trial's smaller e-value", "rival"
+            "adaptd_trial_log_e_value",
+            "Natural log of the running trial's e-value against a rival",
+            "rival",
         )
         self.proposals_awaiting = gauge("adaptd_proposals_awaiting", "Proposals without a decision")
         self.releases = counter("adaptd_releases", "Releases published by this process")

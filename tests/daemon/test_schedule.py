@@ -52,15 +52,6 @@ def test_an_interval_enqueues_again_and_again_and_records_no_run(
     assert last_run(database) == anchored
 
 
-def test_it_fires_while_the_store_cannot_be_written(
-    schedule: Schedule, queue: TriggerQueue, database: Database
-) -> None:
-    schedule.add("s", ScheduleConfig(every_seconds=0.2))
-    with database.write():
-        schedule.start()
-        assert wait_for(queue, "s")
-
-
 def test_what_came_due_while_nothing_ran_is_run_at_start(
     schedule: Schedule, queue: TriggerQueue, database: Database
 ) -> None:

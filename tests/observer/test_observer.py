@@ -208,6 +208,16 @@ def test_state_with_blocks_of_another_size_begins_anew() -> None:
     assert block.first_record == FIRST + 100
 
 
+def test_blocks_of_another_size_leave_alarms_quiet_while_a_drift_is_answered() -> None:
+    old = observer(block_records=32)
+    assert len(poll(old, 0, RECORDS).alarms) == 1
+    made = observer(block_records=64)
+    made.restore(json.loads(json.dumps(old.state())))
+    assert made.is_quiet
+    made.resume_alarms()
+    assert made.state() == observer(block_records=64).state()
+
+
 def test_state_of_another_version_is_refused() -> None:
     made = observer()
     with pytest.raises(ValueError, match="schema_version"):

@@ -1,3 +1,4 @@
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ from onnx import TensorProto, helper, numpy_helper
 from adaptd.architecture import Contract
 from adaptd.errors import ArtifactError
 from adaptd.observer.predictor import Predictor, softmax
+from adaptd.observer.score import score
 
 SHAPE = (2, 8)
 CLASSES = 3
@@ -165,3 +167,27 @@ def test_model_with_two_outputs_is_refused(tmp_path: Path) -> None:
 def test_softmax_of_large_logits_is_finite() -> None:
     found = softmax(np.array([[1e4, 0.0], [-1e4, -1e4]], np.float32))
     assert found.tolist() == [[1.0, 0.0], [0.5, 0.5]]
+
+
+def test_softmax_of_logits_that_are_not_finite_is_nan_without_a_warning() -> None:
+    logits = np.array([[np.inf, 0.0], [np.nan, 0.0], [3e38, -3e38], [1.0, 1.0]], np.float32)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = softmax(logits)
+    assert np.isnan(found[:2]).all()
+    assert found[2:].tolist() == [[1.0, 0.0], [0.5, 0.5]]
+
+
+def test_a_finite_record_on_which_the_network_overflows_is_a_miss(tmp_path: Path) -> None:
+    write_model(tmp_path)
+    x = records(3)
+    x[1] = 3e38
+    assert np.isfinite(x).all()
+    predictor = Predictor.load(tmp_path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = predictor.predict(x)
+    assert not np.isfinite(found[1]).all()
+    np.testing.assert_array_equal(found[[0, 2]], predictor.predict(x[[0, 2]]))
+    hits, _ = score(found, np.array([0, 0, 0], np.int64))
+    assert not hits[1]

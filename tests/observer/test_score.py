@@ -1,4 +1,5 @@
 import math
+import warnings
 
 import numpy as np
 import pytest
@@ -50,6 +51,17 @@ def test_records_without_a_target_are_refused() -> None:
         score(probabilities((0.5, 0.5), (0.5, 0.5)), np.array([1], np.int64))
 
 
-def test_probability_that_is_no_number_is_refused() -> None:
-    with pytest.raises(ValueError, match="NaN"):
-        score(probabilities((math.nan, 0.5)), np.array([1], np.int64))
+@pytest.mark.parametrize("odd", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("target", [0, 1])
+def test_a_record_without_finite_probabilities_is_a_miss_and_concerns_no_other(
+    odd: float, target: int
+) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        hits, losses = score(
+            probabilities((0.25, 0.75), (odd, 0.5), (odd, odd), (0.75, 0.25)),
+            np.array([1, target, target, 0], np.int64),
+        )
+    assert hits.tolist() == [True, False, False, True]
+    assert losses.tolist()[1:3] == [LOSS_LIMIT, LOSS_LIMIT]
+    assert losses[[0, 3]] == pytest.approx(-math.log(0.75))

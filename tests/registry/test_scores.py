@@ -43,6 +43,27 @@ def test_a_block_counts_once(database: Database) -> None:
         scores.add(connection, blocks)
 
 
+def test_the_latest_blocks_of_a_stream_that_never_ends_are_kept(database: Database) -> None:
+    more = scores.KEPT + 3 * scores.TRIM_EVERY
+    with database.write() as connection:
+        scores.add(connection, _blocks([(32, 0)] * 3, "fan"))
+        made = _blocks([(32, 20)] * more)
+        for start in range(0, more, 7_000):
+            scores.add(connection, made[start : start + 7_000])
+        kept = scores.series(connection, "pump", limit=2 * more)
+        # As many as are let go at once, at most.
+        assert scores.KEPT <= len(kept) <= scores.KEPT + scores.TRIM_EVERY
+        assert kept == made[-len(kept) :]
+        assert len(scores.series(connection, "fan")) == 3
+        # Block by block, as they come in.
+        late = _blocks([(32, 20)] * (more + 2 * scores.TRIM_EVERY))[more:]
+        for block in late:
+            scores.add(connection, [block])
+        kept = scores.series(connection, "pump", limit=2 * more)
+    assert scores.KEPT <= len(kept) <= scores.KEPT + scores.TRIM_EVERY
+    assert kept[-1] == late[-1]
+
+
 sizes_and_hits = st.lists(
     st.integers(1, 50).flatmap(lambda size: st.tuples(st.just(size), st.integers(0, size))),
     max_size=12,

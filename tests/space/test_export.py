@@ -1,5 +1,6 @@
 """A network as files."""
 
+import math
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -88,6 +89,17 @@ def test_a_network_that_does_not_fit_its_contract_is_refused(
 ) -> None:
     with pytest.raises(ArtifactError, match=r"gives \[3\] logits .* has 2 classes"):
         export(network, architecture, replace(CONTRACT, classes=("a", "b")), tmp_path)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_network_whose_training_diverged_is_refused(
+    tmp_path: Path, network: nn.Module, architecture: Architecture, value: float
+) -> None:
+    with torch.no_grad():
+        list(network.parameters())[-1].fill_(value)
+    with pytest.raises(ArtifactError, match="not finite"):
+        export(network, architecture, CONTRACT, tmp_path)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_files_that_are_missing_damaged_or_of_another_network_are_named(
