@@ -27,7 +27,7 @@ class Job(_Document):
     champion: release directory whose weights are inherited (`adapt` only); its digest guards it.
     output: directory that the worker empties and fills, one folder for each member.
     steps: optimiser steps, the same for each remedy. macs_cap: absolute, None for no cap.
-    minimum_records: a reopening with fewer, or fewer than 40 a class, is refused.
+    minimum_records: a reopening with fewer, or fewer than 40 × classes, is refused.
     concentrations: prior of the architecture parameters, group -> operation -> count.
     """
 

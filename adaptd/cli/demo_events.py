@@ -5,7 +5,7 @@ from datetime import datetime
 
 from adaptd.cli.demo_facts import Facts
 from adaptd.cli.demo_setup import Demo
-from adaptd.registry.decisions import Decision
+from adaptd.registry.decisions import POLICY_PREFIX, Decision
 from adaptd.registry.episodes import Episode
 from adaptd.registry.proposals import Proposal
 from adaptd.registry.releases import Release
@@ -123,11 +123,10 @@ def _proposed(proposal: Proposal) -> Event:
 
 
 def _decided(decision: Decision) -> Event:
-    is_person = decision.actor.startswith("user:")
     by = (
-        f"{decision.actor} ({decision.comment})"
-        if is_person
-        else f"{decision.actor}: the demo's own policy, no person looked at it"
+        f"{decision.actor}: the demo's own policy, no person looked at it"
+        if decision.actor.startswith(POLICY_PREFIX)
+        else f"{decision.actor} ({decision.comment})"
     )
     verb = "approved" if decision.verdict == "approve" else "rejected"
     return Event(f"decision {decision.number}", f"{verb} by {by}", decision.at)

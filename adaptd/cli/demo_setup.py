@@ -71,7 +71,8 @@ def configuration(
 ) -> Config:
     """The configuration that `adaptd run` would take for the same job.
 
-    speed: records per second. is_waiting: a person decides, not the policy.
+    speed: records per second, once the first window is there. is_waiting: a person decides, not
+    the policy.
     Raises ConfigError for values that the tree refuses.
     """
     stream: dict[str, Any] = {
@@ -81,7 +82,8 @@ def configuration(
             "scenario": demo.scenario,
             "seed": demo.seed,
             "drift_at": demo.drift_at,
-            "pace": {"records_per_second": speed},
+            # There is nothing to watch before release 1, so nobody waits for its records.
+            "pace": {"records_per_second": speed, "from_record": demo.initial_records},
         },
         "model": {"operation": SCENARIOS[demo.scenario].operation},
         "initial": {"records": demo.initial_records},

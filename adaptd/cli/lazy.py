@@ -11,7 +11,7 @@ COMMANDS: dict[str, str] = {
     "demo": "Show the whole loop on a generated stream with a known drift.",
     "run": "Run the daemon: observe streams, adapt their models, serve the page.",
     "serve": "Run the server alone: API and operator page over a state directory.",
-    "proposals": "List, show, approve and reject proposed releases.",
+    "proposals": "List, show, approve and reject proposed releases; check the decisions.",
 }
 
 

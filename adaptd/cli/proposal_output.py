@@ -43,7 +43,7 @@ def document(proposal: Proposal, decision: Decision | None) -> dict[str, Any]:
 
 
 def print_list(console: Console, proposals: Sequence[Proposal]) -> None:
-    """One row a proposal; the gain is over the better weights-only remedy."""
+    """One row a proposal; the gain is over the most accurate of the rivals."""
     table = open_table(console, "id", "stream", "state", "accuracy", "gain", "created")
     for proposal in proposals:
         evidence = read(proposal.evidence)

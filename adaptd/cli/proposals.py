@@ -1,4 +1,4 @@
-"""`adaptd proposals`: what awaits a decision, and the decision."""
+"""`adaptd proposals`: what awaits a decision, the decision, and whether the decisions hold."""
 
 import json
 import os
@@ -21,7 +21,8 @@ from adaptd.server.proposal_view import view
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
-    help="List, show, approve and reject proposed releases. Works while the daemon runs.",
+    help="List, show, approve and reject proposed releases; check the decisions that were made. "
+    "Works while the daemon runs.",
 )
 
 IdArgument = Annotated[
@@ -108,6 +109,23 @@ def reject(
         proposal_id, "reject", config=config, state=state, comment=comment, digest=digest
     )
     typer.echo(f"Rejected {decided.proposal_id} as {decided.actor}. The champion stays.")
+
+
+@app.command()
+def verify(config: ConfigOption = None, state: StateOption = None) -> None:
+    """Check that no decision was changed, removed or put in between since it was made.
+
+    Exits 1 and names the first one that does not fit. What was cut off the end only shows beside
+    the latest hash, which this prints: keep it elsewhere.
+    """
+    with attached(state_directory(config, state)) as database, database.read() as connection:
+        decisions.verify_chain(connection)
+        made = decisions.listing(connection)
+    if made:
+        holds = "1 decision holds" if len(made) == 1 else f"{len(made)} decisions hold"
+        typer.echo(f"{holds}. The latest has the hash {made[-1].hash}.")
+    else:
+        typer.echo("No decisions.")
 
 
 def _decide(

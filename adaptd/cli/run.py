@@ -21,7 +21,12 @@ app = typer.Typer(add_completion=False)
 def run(
     config: Annotated[
         Path,
-        typer.Option("--config", "-c", metavar="FILE", help="YAML; docs/ names every key."),
+        typer.Option(
+            "--config",
+            "-c",
+            metavar="FILE",
+            help="YAML; configs/quickstart.yaml explains every key.",
+        ),
     ],
 ) -> None:
     """Run the daemon until SIGTERM or SIGINT: observe every stream of the configuration, adapt

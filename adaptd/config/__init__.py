@@ -1,6 +1,13 @@
 """The configuration: a typed tree read from one YAML file and the environment."""
 
 from adaptd.config.load import load, parse
+from adaptd.config.source import (
+    KafkaSourceConfig,
+    PaceConfig,
+    ReplaySourceConfig,
+    ScenarioSourceConfig,
+    SourceConfig,
+)
 from adaptd.config.tree import (
     AlarmConfig,
     ApprovalConfig,
@@ -8,18 +15,13 @@ from adaptd.config.tree import (
     EpisodeConfig,
     HttpConfig,
     InitialConfig,
-    KafkaSourceConfig,
     LogConfig,
     MetricsConfig,
     ModelConfig,
-    PaceConfig,
     PublishConfig,
     RecordConfig,
-    ReplaySourceConfig,
-    ScenarioSourceConfig,
     ScheduleConfig,
     ServerConfig,
-    SourceConfig,
     StreamConfig,
     TrialConfig,
 )

@@ -9,18 +9,23 @@ import yaml
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from adaptd.config.fault import OTHER
+from adaptd.config.source import ReplaySourceConfig
 from adaptd.config.tree import Config
 from adaptd.errors import ConfigError
 
 # ADAPTD__SERVER__PORT=8081 sets server.port; a list takes its index: ADAPTD__STREAMS__0__NAME.
 PREFIX = "ADAPTD__"
 
+# Keys from the top of the document down, list indexes as numbers.
+Location = tuple[int | str, ...]
+
 
 def load(path: Path, environment: Mapping[str, str] = os.environ) -> Config:
     """The configuration in the file, with what the environment sets in its place.
 
     Relative paths in it are taken from the working directory.
-    Raises ConfigError, naming file, key, value seen and value expected.
+    Raises ConfigError, naming file or environment variable, key, value seen and value expected.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -32,10 +37,11 @@ def load(path: Path, environment: Mapping[str, str] = os.environ) -> Config:
         raise ConfigError(f"{path}: not valid YAML: {error}") from error
     if not isinstance(document, dict):
         raise ConfigError(f"{path}: expected keys at the top level, got {_shown(document)}")
+    variables: dict[Location, str] = {}
     for name, value in environment.items():
         if name.startswith(PREFIX):
-            _override(document, name, value)
-    return parse(document, origin=str(path))
+            _override(document, name, value, variables)
+    return _parse(document, str(path), variables)
 
 
 def parse(document: Mapping[str, Any], *, origin: str) -> Config:
@@ -43,21 +49,42 @@ def parse(document: Mapping[str, Any], *, origin: str) -> Config:
 
     Raises ConfigError with one line for each thing that is wrong.
     """
+    return _parse(document, origin, {})
+
+
+def _parse(document: Mapping[str, Any], origin: str, variables: Mapping[Location, str]) -> Config:
+    """variables: which environment variable has set what stands at a location."""
     try:
-        return Config.model_validate(document)
+        config = Config.model_validate(document)
     except ValidationError as error:
         items = error.errors()
-        lines = [
-            f"{origin}: {_key(item['loc'])}: {_expected(item['msg'])}, got {_shown(item['input'])}"
-            for item in items
-            if not _is_echo(item, items)
-        ]
+        lines = [_line(item, origin, variables) for item in items if not _is_echo(item, items)]
         raise ConfigError("\n".join(lines)) from error
+    missing = [
+        _line(
+            {
+                "type": "missing_file",
+                "loc": ("streams", number, "source", "path"),
+                "msg": "expected an existing file",
+                "input": str(stream.source.path),
+            },
+            origin,
+            variables,
+        )
+        for number, stream in enumerate(config.streams)
+        if isinstance(stream.source, ReplaySourceConfig) and not stream.source.path.is_file()
+    ]
+    if missing:
+        raise ConfigError("\n".join(missing))
+    return config
 
 
-def _override(document: dict[str, Any], name: str, value: str) -> None:
+def _override(
+    document: dict[str, Any], name: str, value: str, variables: dict[Location, str]
+) -> None:
     keys = name.removeprefix(PREFIX).lower().split("__")
     here: Any = document
+    location: Location = ()
     for index, key in enumerate(keys):
         is_last = index == len(keys) - 1
         if isinstance(here, list):
@@ -74,17 +101,42 @@ def _override(document: dict[str, Any], name: str, value: str) -> None:
             raise ConfigError(
                 f"environment: {name}: {'.'.join(keys[:index])} is a value and has no keys"
             )
+        location = (*location, slot)
         if is_last:
             try:
                 here[slot] = yaml.safe_load(value)
             except yaml.YAMLError as error:
                 raise ConfigError(f"environment: {name}: not valid YAML: {value!r}") from error
+            variables[location] = name
         elif isinstance(here, dict):
             if here.get(slot) is None:
+                # What this section lacks is this variable's fault, too: the file has none.
+                variables[location] = name
                 here[slot] = {}
             here = here[slot]
         else:
             here = here[slot]
+
+
+def _line(item: ErrorDetails, origin: str, variables: Mapping[Location, str]) -> str:
+    location = _location(item["loc"])
+    name = _setter(location, variables)
+    other = item.get("ctx", {}).get(OTHER)
+    if name is None and other is not None:
+        # Sound by itself, and at variance with a value that the environment may have set.
+        name = _setter((*location[:2], *other.split(".")), variables)
+    where = origin if name is None else f"environment: {name}"
+    got = "nothing" if item["type"] == "missing" else _shown(item["input"])
+    key = ".".join(str(part) for part in location) or "the document"
+    return f"{where}: {key}: {_expected(item['msg'])}, got {got}"
+
+
+def _setter(location: Location, variables: Mapping[Location, str]) -> str | None:
+    """The variable that has set the value at a location, or what the value is part of."""
+    sizes = range(len(location), 0, -1)
+    return next(
+        (variables[location[:size]] for size in sizes if location[:size] in variables), None
+    )
 
 
 def _is_echo(item: ErrorDetails, items: Sequence[ErrorDetails]) -> bool:
@@ -95,14 +147,13 @@ def _is_echo(item: ErrorDetails, items: Sequence[ErrorDetails]) -> bool:
     )
 
 
-def _key(location: Sequence[int | str]) -> str:
+def _location(location: Location) -> Location:
     # The union's own tag stands in the location, after `source`; a reader's file has no such key.
-    parts = [
+    return tuple(
         part
         for before, part in zip(("", *location), location, strict=False)
         if before != "source" or part not in ("scenario", "replay", "kafka")
-    ]
-    return ".".join(str(part) for part in parts) or "the document"
+    )
 
 
 def _expected(message: str) -> str:

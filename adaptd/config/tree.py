@@ -1,66 +1,25 @@
 """The configuration tree. Every key has its unit and its reason in its description."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
 from apscheduler.triggers.cron import CronTrigger
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator
+
+from adaptd.config.fault import at_key, at_variance
+from adaptd.config.section import Section
+from adaptd.config.source import ScenarioSourceConfig, SourceConfig
+
+# An odd number of taps, so that the kernel has a middle, and a dilation of at least 1; without
+# leading zeros, so that an operation has one text.
+OPERATION = re.compile(r"dw k(?:[1-9][0-9]*)?[13579] d[1-9][0-9]*")
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
 Setting = bool | int | float | str
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class PaceConfig(_Section):
-    """How fast a recorded or generated stream is let through."""
-
-    records_per_second: float | None = Field(
-        default=None, gt=0, description="None lets records through as fast as they are read"
-    )
-
-
-class ScenarioSourceConfig(_Section):
-    """A generated stream with a known drift."""
-
-    kind: Literal["scenario"]
-    scenario: Literal["lag-shift", "sampling-rate"] = "lag-shift"
-    seed: int = Field(default=0, ge=0)
-    drift_at: int = Field(
-        default=4_000, ge=0, description="number of the first record of the new concept"
-    )
-    records: int | None = Field(
-        default=None, gt=0, description="where the stream ends; None: never"
-    )
-    pace: PaceConfig = PaceConfig()
-
-
-class ReplaySourceConfig(_Section):
-    """A recorded stream: a Parquet or CSV file with columns x0 … xn and target."""
-
-    kind: Literal["replay"]
-    path: Path
-    pace: PaceConfig = PaceConfig()
-
-
-class KafkaSourceConfig(_Section):
-    """A topic of JSON records: {"id": …, "x": nested array of the record's shape, "target":
-    class}."""
-
-    kind: Literal["kafka"]
-    bootstrap_servers: tuple[str, ...] = Field(min_length=1)
-    topic: str = Field(min_length=1)
-    group: str = Field(default="adaptd", min_length=1)
-
-
-SourceConfig = Annotated[
-    ScenarioSourceConfig | ReplaySourceConfig | KafkaSourceConfig, Field(discriminator="kind")
-]
-
-
-class RecordConfig(_Section):
+class RecordConfig(Section):
     """What a record looks like. Scenarios know theirs, so it may be left out for them."""
 
     shape: tuple[Annotated[int, Field(gt=0)], ...] = Field(
@@ -71,18 +30,25 @@ class RecordConfig(_Section):
         default=None, description="names of the channels; None: x0, x1, …"
     )
 
-    @model_validator(mode="after")
-    def _check(self) -> "RecordConfig":
-        if len(set(self.classes)) != len(self.classes):
+    @field_validator("classes")
+    @classmethod
+    def _differ(cls, classes: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(classes)) != len(classes):
             raise ValueError("class names must differ from each other")
-        if self.features is not None and len(self.features) != self.shape[0]:
-            raise ValueError(
-                f"features must name the {self.shape[0]} channels of shape {list(self.shape)}"
-            )
-        return self
+        return classes
+
+    @field_validator("features")
+    @classmethod
+    def _one_a_channel(
+        cls, features: tuple[str, ...] | None, info: ValidationInfo
+    ) -> tuple[str, ...] | None:
+        shape = info.data.get("shape")
+        if features is not None and shape is not None and len(features) != shape[0]:
+            raise ValueError(f"expected one name for each channel of shape {list(shape)}")
+        return features
 
 
-class ModelConfig(_Section):
+class ModelConfig(Section):
     """The architecture of release 1."""
 
     network: str = Field(default="adaptd.space.sequence:convnet", pattern=r"^[\w.]+:\w+$")
@@ -91,8 +57,15 @@ class ModelConfig(_Section):
     )
     operation: str = Field(default="dw k5 d1", description="the operation on every edge")
 
+    @field_validator("operation")
+    @classmethod
+    def _is_operation(cls, operation: str) -> str:
+        if OPERATION.fullmatch(operation) is None:
+            raise ValueError("expected 'dw k<odd number of taps> d<dilation>' such as 'dw k5 d1'")
+        return operation
 
-class InitialConfig(_Section):
+
+class InitialConfig(Section):
     """How release 1 is trained at first start."""
 
     records: int = Field(default=2_000, ge=100, description="the first window")
@@ -100,7 +73,7 @@ class InitialConfig(_Section):
     wall_seconds: float = Field(default=600, gt=0, description="the worker is killed after it")
 
 
-class AlarmConfig(_Section):
+class AlarmConfig(Section):
     """When a drift is called."""
 
     block_records: int = Field(
@@ -114,16 +87,19 @@ class AlarmConfig(_Section):
     )
 
 
-class EpisodeConfig(_Section):
+class EpisodeConfig(Section):
     """The budget of one adaptation, the same for every remedy."""
 
-    records: int = Field(
-        default=1_500, ge=100, description="labelled records after the drift that remedies train on"
-    )
     minimum_records: int = Field(
         default=400,
         ge=1,
-        description="a reopening needs at least the larger of this and 40 records for each class",
+        description="a reopening needs at least so many in all, and 40 times the number of classes",
+    )
+    records: int = Field(
+        default=1_500,
+        ge=100,
+        validate_default=True,
+        description="labelled records after the drift that remedies train on",
     )
     steps: int = Field(default=800, ge=20, description="optimiser steps of 64 records, per remedy")
     wall_seconds: float = Field(default=1_800, gt=0, description="the worker is killed after it")
@@ -133,8 +109,16 @@ class EpisodeConfig(_Section):
         description="multiply-accumulates of any challenger over those of release 1",
     )
 
+    @field_validator("records")
+    @classmethod
+    def _holds_minimum(cls, records: int, info: ValidationInfo) -> int:
+        minimum = info.data.get("minimum_records", records)
+        if records < minimum:
+            raise at_variance("episode.minimum_records", minimum)
+        return records
 
-class TrialConfig(_Section):
+
+class TrialConfig(Section):
     """The evidence a challenger needs, on records later than all training."""
 
     alpha: float = Field(
@@ -142,17 +126,22 @@ class TrialConfig(_Section):
     )
     minimum_records: int = Field(default=400, ge=1, description="seen before a proposal is made")
     maximum_records: int = Field(
-        default=6_000, ge=1, description="after them without evidence: inconclusive"
+        default=6_000,
+        ge=1,
+        validate_default=True,
+        description="after them without evidence: inconclusive",
     )
 
-    @model_validator(mode="after")
-    def _check(self) -> "TrialConfig":
-        if self.maximum_records < self.minimum_records:
-            raise ValueError("maximum_records must be at least minimum_records")
-        return self
+    @field_validator("maximum_records")
+    @classmethod
+    def _holds_minimum(cls, maximum: int, info: ValidationInfo) -> int:
+        minimum = info.data.get("minimum_records", maximum)
+        if maximum < minimum:
+            raise at_variance("trial.minimum_records", minimum)
+        return maximum
 
 
-class ApprovalConfig(_Section):
+class ApprovalConfig(Section):
     """Who decides."""
 
     policy: Literal["operator", "automatic"] = Field(
@@ -164,25 +153,30 @@ class ApprovalConfig(_Section):
     )
 
 
-class ScheduleConfig(_Section):
+class ScheduleConfig(Section):
     """A periodic trigger beside the drift trigger: every so many seconds, or by cron, not both."""
 
     every_seconds: float | None = Field(default=None, gt=0)
     cron: str | None = Field(default=None, description="five fields, UTC")
 
-    @model_validator(mode="after")
-    def _check(self) -> "ScheduleConfig":
-        if self.every_seconds is not None and self.cron is not None:
+    @field_validator("cron")
+    @classmethod
+    def _is_crontab(cls, cron: str | None, info: ValidationInfo) -> str | None:
+        if cron is None:
+            return None
+        if info.data.get("every_seconds") is not None:
             raise ValueError("give every_seconds or cron, not both")
-        if self.cron is not None:
-            try:
-                CronTrigger.from_crontab(self.cron, timezone="UTC")
-            except ValueError as error:
-                raise ValueError(f"cron must be five fields as of crontab(5): {error}") from error
-        return self
+        expected = "expected the five fields of crontab(5)"
+        if len(cron.split()) != 5:
+            raise ValueError(expected)
+        try:
+            CronTrigger.from_crontab(cron, timezone="UTC")
+        except ValueError as error:
+            raise ValueError(f"{expected}: {error}") from error
+        return cron
 
 
-class PublishConfig(_Section):
+class PublishConfig(Section):
     """Where release events go beside the release directory."""
 
     topic: str | None = Field(
@@ -191,14 +185,17 @@ class PublishConfig(_Section):
     )
 
 
-class StreamConfig(_Section):
-    """One stream: its source, its model, and how the model is kept fitting."""
+class StreamConfig(Section):
+    """One stream: its source, its model, and how the model is kept fitting.
+
+    A section stands below those that it is checked against.
+    """
 
     name: Name
-    source: SourceConfig
-    record: RecordConfig | None = None
-    model: ModelConfig = ModelConfig()
     initial: InitialConfig = InitialConfig()
+    source: SourceConfig
+    record: RecordConfig | None = Field(default=None, validate_default=True)
+    model: ModelConfig = ModelConfig()
     alarm: AlarmConfig = AlarmConfig()
     episode: EpisodeConfig = EpisodeConfig()
     trial: TrialConfig = TrialConfig()
@@ -206,25 +203,54 @@ class StreamConfig(_Section):
     schedule: ScheduleConfig = ScheduleConfig()
     publish: PublishConfig = PublishConfig()
     window_records: int = Field(
-        default=6_000, ge=100, description="latest labelled records that are kept"
+        default=6_000,
+        ge=100,
+        validate_default=True,
+        description="latest labelled records that are kept",
     )
 
-    @model_validator(mode="after")
-    def _check(self) -> "StreamConfig":
-        if self.record is None and self.source.kind != "scenario":
-            raise ValueError(
-                f"record (shape and classes) is needed for a {self.source.kind} source"
+    @field_validator("source")
+    @classmethod
+    def _holds_first_window(cls, source: SourceConfig, info: ValidationInfo) -> SourceConfig:
+        initial = info.data.get("initial")
+        if isinstance(source, ScenarioSourceConfig) and initial is not None:
+            records = source.records
+            if records is not None and records < initial.records:
+                raise at_key("records", records, at_variance("initial.records", initial.records))
+        return source
+
+    @field_validator("record")
+    @classmethod
+    def _is_given(cls, record: RecordConfig | None, info: ValidationInfo) -> RecordConfig | None:
+        source = info.data.get("source")
+        if record is None and source is not None and source.kind != "scenario":
+            raise ValueError(f"a {source.kind} source needs it (shape and classes)")
+        return record
+
+    @field_validator("publish")
+    @classmethod
+    def _has_broker(cls, publish: PublishConfig, info: ValidationInfo) -> PublishConfig:
+        source = info.data.get("source")
+        if publish.topic is not None and source is not None and source.kind != "kafka":
+            raise at_key(
+                "topic",
+                publish.topic,
+                f"only a kafka source has a topic of releases, this one is of kind {source.kind}; "
+                "leave it out",
             )
-        needed = max(self.initial.records, self.episode.records)
-        if self.window_records < needed:
-            raise ValueError(
-                f"window_records must hold the {needed} records that training takes, "
-                f"got {self.window_records}"
-            )
-        return self
+        return publish
+
+    @field_validator("window_records")
+    @classmethod
+    def _holds_training(cls, window_records: int, info: ValidationInfo) -> int:
+        for name in ("initial", "episode"):
+            section = info.data.get(name)
+            if section is not None and window_records < section.records:
+                raise at_variance(f"{name}.records", section.records)
+        return window_records
 
 
-class HttpConfig(_Section):
+class HttpConfig(Section):
     """Where a process listens. Loopback only, until the server has sign-in."""
 
     host: str = "127.0.0.1"
@@ -251,12 +277,14 @@ class MetricsConfig(HttpConfig):
     port: int = Field(default=9_464, ge=0, le=65_535)
 
 
-class LogConfig(_Section):
+class LogConfig(Section):
+    """What is logged to standard error, and for whom: a person or a log collector."""
+
     level: Literal["debug", "info", "warning", "error"] = "info"
     format: Literal["console", "json"] = "console"
 
 
-class Config(_Section):
+class Config(Section):
     """The whole configuration of one daemon."""
 
     schema_version: Literal[1] = 1
@@ -267,9 +295,14 @@ class Config(_Section):
     metrics: MetricsConfig = MetricsConfig()
     log: LogConfig = LogConfig()
 
-    @model_validator(mode="after")
-    def _check(self) -> "Config":
-        names = [stream.name for stream in self.streams]
-        if len(set(names)) != len(names):
-            raise ValueError(f"stream names must differ from each other, got {names}")
-        return self
+    @field_validator("streams")
+    @classmethod
+    def _differ(cls, streams: tuple[StreamConfig, ...]) -> tuple[StreamConfig, ...]:
+        names = [stream.name for stream in streams]
+        for number, name in enumerate(names):
+            first = names.index(name)
+            if first < number:
+                raise at_key(
+                    f"{number}.name", name, f"stream names must differ, streams.{first} has it too"
+                )
+        return streams

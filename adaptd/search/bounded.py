@@ -23,13 +23,18 @@ from adaptd.search.training import (
 )
 from adaptd.space import EdgeCosts, Supernet, saved_activation_bytes, shrink_and_perturb
 
-# Shares of all steps. The rest trains the plain network.
+# Share of all steps that ranks operations. The plain network, whose weights are what is released,
+# gets most of the others.
 _SEARCH_SHARE = 0.25
+# Share of all steps over which what the fold leaves out fades, so that the function does not jump.
 _FOLD_SHARE = 0.1
 # Share of the search in which only weights move, so that new taps are not judged before they have
 # learnt anything.
 _WEIGHTS_FIRST_SHARE = 0.15
+# Adam's, about the logits that a step moves. A hundred times DARTS's: alphas have some sixty steps
+# here, not tens of thousands, and must be able to move by a logit or two.
 _ALPHA_RATE = 3e-2
+# DARTS's. The first is low so that alphas follow weights that still move.
 _ALPHA_BETAS = (0.5, 0.999)
 
 SearchProgress = Callable[[str, int, float], None]

@@ -10,8 +10,12 @@ from torch.nn import functional
 
 from adaptd.errors import PermanentError
 
+# Records a step. Every budget counts steps of so many: another size would change what each means.
 BATCH_RECORDS = 64
+# AdamW's rate a step, at its highest. High, since a remedy has a few hundred steps, no more.
 RATE = 4e-3
+# AdamW's: share of a weight that a step at rate 1 would take away. A tenth of torch's default, so
+# that inherited weights are not pulled towards zero.
 WEIGHT_DECAY = 1e-3
 
 # Steps over which the rate rises from nothing: AdamW's second moments are noise before.

@@ -49,12 +49,16 @@ class Span:
 
 @dataclass(frozen=True)
 class Tick:
+    """A mark of an axis, in pixels along it, with its text."""
+
     position: float
     label: str
 
 
 @dataclass(frozen=True)
 class PlacedMark:
+    """A vertical line in pixels, and where its label begins or ends, clear of the others."""
+
     kind: MarkKind
     x: float
     label: str
@@ -65,6 +69,8 @@ class PlacedMark:
 
 @dataclass(frozen=True)
 class Rectangle:
+    """A shaded stretch in pixels, as high as the plot."""
+
     x: float
     width: float
 

@@ -3,14 +3,12 @@
 import asyncio
 import errno
 import json
-import multiprocessing
 import os
 import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 from types import FrameType
 
@@ -29,6 +27,7 @@ from adaptd.telemetry.logging import configure
 
 # Where the server writes its address, inside the state directory.
 ADDRESS_FILE = "server.json"
+SCHEMA_VERSION = 1
 
 # A server of a daemon that was just killed needs a moment to let go of the port.
 BIND_SECONDS = 5.0
@@ -47,26 +46,11 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT)
 log = structlog.get_logger()
 
 
-def run(config_json: str) -> None:
-    """The whole process: logs, signals, and serving until SIGTERM, SIGINT, or its parent's end.
-
-    For `multiprocessing` with the spawn method. Raises as `serve` does.
-    """
-    stop = threading.Event()
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        # An orphan would keep the port from the daemon that comes next.
-        threading.Thread(target=_set_at_end_of, args=(parent, stop), daemon=True).start()
-    run_until(config_json, stop)
-
-
-def _set_at_end_of(parent: BaseProcess, stop: threading.Event) -> None:
-    parent.join()
-    stop.set()
-
-
 def run_until(config_json: str, stop: threading.Event) -> None:
-    """Like `run`, and ends also when `stop` is set."""
+    """The whole process: logs, signals, and serving until SIGTERM, SIGINT or `stop`.
+
+    Raises as `serve` does.
+    """
     config = Config.model_validate_json(config_json)
     configure(level=config.log.level, format=config.log.format)
 
@@ -195,7 +179,8 @@ def _attached(path: Path, *, stop: threading.Event) -> Database | None:
 def _announced(url: str, directory: Path) -> Iterator[Callable[[], None]]:
     """Gives a function that says where the server listens; what it wrote is removed at the end."""
     path = directory / ADDRESS_FILE
-    document = json.dumps({"url": url, "pid": os.getpid()}).encode() + b"\n"
+    address = {"schema_version": SCHEMA_VERSION, "url": url, "pid": os.getpid()}
+    document = json.dumps(address).encode() + b"\n"
 
     def announce() -> None:
         write_atomically(path, document)

@@ -41,7 +41,9 @@ class ProposalView:
 
 
 def view(connection: Connection, proposal: Proposal, *, now: datetime) -> ProposalView:
-    """The proposal with its decision, its evidence in words, and whether its rival still reigns."""
+    """The proposal with its decision, its evidence in words, and whether the champion is still the
+    one that it was compared with.
+    """
     decision = next(
         (
             item

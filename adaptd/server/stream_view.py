@@ -34,12 +34,16 @@ class Status:
 
 @dataclass(frozen=True)
 class Step:
+    """One part of an episode, and whether it is over, under way or still to come."""
+
     title: str
     state: Literal["done", "now", "later"]
 
 
 @dataclass(frozen=True)
 class Progress:
+    """The phase under way. steps: 0 where it counts nothing; loss: None if unknown."""
+
     title: str
     step: int
     steps: int
@@ -57,12 +61,16 @@ class Plots:
 
 @dataclass(frozen=True)
 class ReleaseRow:
+    """A release, and what it changed in its parent's architecture, one edit each."""
+
     release: Release
     changes: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class StreamView:
+    """All that the page says. plots: None before the first scores; releases: newest first."""
+
     state: StreamState
     status: Status
     plots: Plots | None

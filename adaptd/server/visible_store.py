@@ -22,12 +22,14 @@ class VisibleStore:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
+        """One consistent view of the store. Raises StoreUnavailable."""
         self._require()
         with self._database.read() as connection:
             yield connection
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
+        """One transaction, kept if the block ends without an error. Raises StoreUnavailable."""
         self._require()
         with self._database.write() as connection:
             yield connection

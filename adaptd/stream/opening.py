@@ -3,6 +3,7 @@
 from adaptd.clock import Clock
 from adaptd.config import (
     KafkaSourceConfig,
+    PaceConfig,
     ReplaySourceConfig,
     ScenarioSourceConfig,
     StreamConfig,
@@ -32,10 +33,10 @@ def open_source(config: StreamConfig, *, clock: Clock) -> Source:
                 drift_at=source.drift_at,
                 records=source.records,
             )
-            return _paced(opened, source.pace.records_per_second, clock)
+            return _paced(opened, source.pace, clock)
         case ReplaySourceConfig() as source:
             opened = ReplaySource(source.path, schema)
-            return _paced(opened, source.pace.records_per_second, clock)
+            return _paced(opened, source.pace, clock)
         case KafkaSourceConfig() as source:
             return KafkaSource(
                 schema,
@@ -65,7 +66,12 @@ def schema_of(config: StreamConfig) -> Schema:
     return Schema.of(config.record)
 
 
-def _paced(source: Source, records_per_second: float | None, clock: Clock) -> Source:
-    if records_per_second is None:
+def _paced(source: Source, pace: PaceConfig, clock: Clock) -> Source:
+    if pace.records_per_second is None:
         return source
-    return Paced(source, records_per_second=records_per_second, clock=clock)
+    return Paced(
+        source,
+        records_per_second=pace.records_per_second,
+        from_record=pace.from_record,
+        clock=clock,
+    )

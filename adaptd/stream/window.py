@@ -102,10 +102,6 @@ class Window:
         ]
         return Batch.concatenate(pieces) if pieces else Batch.empty(self._shape)
 
-    def latest(self, records: int) -> Batch:
-        """The last `records` records, or all that are held where there are fewer."""
-        return self.between(max(self.first_record, self._next - records), self._next)
-
     @staticmethod
     def _end_of(part: tuple[int, Batch]) -> int:
         start, batch = part

@@ -39,7 +39,7 @@ class Metrics:
         self.episodes = counter("adaptd_episodes", "Closed episodes", "outcome")
         self.trial_log_e_value = gauge(
             "adaptd_trial_log_e_value",
-            "Natural log of the running trial's e-value against a rival",
+            "Natural log of the trial's e-value against a rival",
             "rival",
         )
         self.proposals_awaiting = gauge("adaptd_proposals_awaiting", "Proposals without a decision")

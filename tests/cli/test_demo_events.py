@@ -1,11 +1,14 @@
 """The story that a demo's facts tell."""
 
+import pytest
+
 from adaptd.cli.demo_events import DRIFTS, Event, events
 from adaptd.cli.demo_facts import read
 from adaptd.cli.demo_setup import Demo
 from adaptd.clock import FakeClock
 from adaptd.registry import decisions
 from adaptd.registry.proposals import Proposal
+from adaptd.server.decision import ACTOR
 from adaptd.store.database import Database
 from adaptd.stream.scenario import SCENARIOS
 
@@ -50,8 +53,9 @@ def test_the_policy_is_not_taken_for_a_person(finished: Database, demo: Demo) ->
     assert "no person" in text
 
 
+@pytest.mark.parametrize("actor", ["user:ana", ACTOR])
 def test_a_person_is_named_with_the_comment(
-    alarmed: Database, proposed: Proposal, demo: Demo, clock: FakeClock
+    alarmed: Database, proposed: Proposal, demo: Demo, clock: FakeClock, actor: str
 ) -> None:
     with alarmed.write() as connection:
         decisions.decide(
@@ -59,12 +63,12 @@ def test_a_person_is_named_with_the_comment(
             proposal_id=proposed.id,
             digest=proposed.digest,
             verdict="reject",
-            actor="user:ana",
+            actor=actor,
             comment="too early",
             now=clock.now(),
         )
     [text] = [event.text for event in _events(alarmed, demo) if event.key.startswith("decision")]
-    assert text == "rejected by user:ana (too early)"
+    assert text == f"rejected by {actor} (too early)"
 
 
 def test_every_scenario_says_what_happens_to_its_sensor() -> None:

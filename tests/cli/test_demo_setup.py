@@ -66,6 +66,8 @@ def test_the_configuration_runs_the_scenario_with_its_sensible_model(
     assert isinstance(stream.source, ScenarioSourceConfig)
     assert (stream.source.scenario, stream.source.seed, config.seed) == (name, 7, 7)
     assert stream.source.pace.records_per_second == 250
+    # What release 1 learns comes at once; all that it predicts is held to the pace.
+    assert stream.source.pace.from_record == stream.initial.records
     assert stream.model.operation == SCENARIOS[name].operation
     assert stream.initial.records < stream.source.drift_at
     assert stream.trial.minimum_records >= 1_000

@@ -12,7 +12,7 @@ from typer.testing import CliRunner, Result
 
 from adaptd.cli.main import app
 from adaptd.clock import FakeClock
-from adaptd.errors import ConflictError, NotFoundError
+from adaptd.errors import ArtifactError, ConflictError, NotFoundError
 from adaptd.registry import decisions, episodes, proposals
 from adaptd.registry.proposals import Proposal
 from adaptd.store.database import Database
@@ -179,6 +179,37 @@ def test_an_unknown_id_is_named(call: Call, proposed: Proposal, wrong: str) -> N
     done = call("show", wrong)
     assert isinstance(done.exception, NotFoundError)
     assert repr(wrong) in str(done.exception)
+
+
+def test_decisions_that_hold_are_counted_and_the_latest_hash_is_said(
+    call: Call, store: Database, proposed: Proposal, make: Make
+) -> None:
+    assert (call("verify").exit_code, call("verify").output) == (0, "No decisions.\n")
+    call("reject", proposed.id, "--comment", "too early")
+    assert call("verify").output.startswith("1 decision holds.")
+    call("reject", make().id, "--comment", "too late")
+    with store.read() as connection:
+        latest = decisions.listing(connection)[-1].hash
+    done = call("verify")
+    assert (done.exit_code, done.output) == (
+        0,
+        f"2 decisions hold. The latest has the hash {latest}.\n",
+    )
+
+
+def test_a_decision_that_was_changed_is_named(
+    call: Call, store: Database, proposed: Proposal, make: Make
+) -> None:
+    call("reject", proposed.id, "--comment", "too early")
+    call("reject", make().id, "--comment", "too late")
+    with store.write() as connection:
+        connection.exec_driver_sql("DROP TRIGGER decisions_refuse_update")
+        connection.exec_driver_sql("UPDATE decisions SET comment = 'fine' WHERE number = 2")
+    done = call("verify")
+    assert done.exit_code == 1
+    assert isinstance(done.exception, ArtifactError)
+    assert "decision 2 is not what was decided" in str(done.exception)
+    assert "hold" not in done.output
 
 
 def test_the_configuration_leads_to_the_store_as_well(

@@ -1,9 +1,11 @@
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from adaptd.config import load
+from adaptd.config import StreamConfig, load
 from adaptd.errors import ConfigError
+from adaptd.space.operation import parse_operation
 
 MINIMAL = """
 state_directory: state
@@ -11,6 +13,13 @@ streams:
   - name: sensors
     source: {kind: scenario}
 """
+RECORDED = MINIMAL.replace("{kind: scenario}", "{kind: replay, path: gone.parquet}")
+RECORD = "    record: {shape: [1, 2], classes: [calm, rough]}\n"
+
+
+def within(text: str) -> str:
+    """The minimal file with one more line in its stream."""
+    return f"{MINIMAL}    {text}\n"
 
 
 def written(tmp_path: Path, text: str) -> Path:
@@ -55,18 +64,73 @@ def test_environment_takes_the_place_of_the_file(tmp_path: Path) -> None:
         ),
         (
             MINIMAL.replace("{kind: scenario}", "{kind: replay, path: x.parquet}"),
-            ["streams.0", "record", "replay"],
+            ["streams.0.record", "replay", "None"],
         ),
         (MINIMAL + "server: {host: 0.0.0.0}\n", ["server.host", "loopback", "0.0.0.0"]),
         ("state_directory: state\nstreams: []\n", ["streams", "at least 1"]),
-        ("state_directory: state\n", ["streams", "required"]),
+        ("state_directory: state\n", ["streams", "required", "got nothing"]),
         (
-            MINIMAL + "    schedule: {cron: every day}\n",
-            ["streams.0.schedule", "crontab", "every day"],
+            within("schedule: {cron: every day}"),
+            ["streams.0.schedule.cron: expected the five fields of crontab(5), got 'every day'"],
         ),
+        (
+            within('schedule: {cron: "61 * * * *"}'),
+            ["streams.0.schedule.cron", "maximum", "'61 * * * *'"],
+        ),
+        (
+            within('schedule: {every_seconds: 5, cron: "0 3 * * *"}'),
+            ["streams.0.schedule.cron", "not both", "'0 3 * * *'"],
+        ),
+        (
+            within("window_records: 1000"),
+            ["streams.0.window_records: expected at least 2000, which is initial.records, got 100"],
+        ),
+        (
+            within("episode: {records: 6001}"),
+            ["streams.0.window_records: expected at least 6001, which is episode.records, got 600"],
+        ),
+        (
+            within("episode: {minimum_records: 1501}"),
+            ["streams.0.episode.records: expected at least 1501", "minimum_records", "got 1500"],
+        ),
+        (
+            within("trial: {minimum_records: 500, maximum_records: 499}"),
+            ["streams.0.trial.maximum_records: expected at least 500", "minimum_records", "499"],
+        ),
+        (
+            within("trial: {minimum_records: 6001}"),
+            ["streams.0.trial.maximum_records: expected at least 6001", "got 6000"],
+        ),
+        (
+            MINIMAL.replace("{kind: scenario}", "{kind: scenario, records: 1999}"),
+            ["streams.0.source.records: expected at least 2000, which is initial.records", "1999"],
+        ),
+        (
+            within('publish: {topic: "{releases}"}'),
+            ["streams.0.publish.topic", "kafka", "scenario", "got '{releases}'"],
+        ),
+        (
+            within("model: {operation: dw k4 d1}"),
+            ["streams.0.model.operation", "odd", "'dw k5 d1', got 'dw k4 d1'"],
+        ),
+        (
+            MINIMAL + RECORD.replace("rough", "calm"),
+            ["streams.0.record.classes", "differ", "['calm', 'calm']"],
+        ),
+        (
+            MINIMAL + RECORD.replace("shape", "features: [a, b], shape"),
+            [
+                "streams.0.record.features: expected one name for each channel of shape [1, 2]",
+                "['a', 'b']",
+            ],
+        ),
+        (RECORDED + RECORD, ["streams.0.source.path: expected an existing file", "gone.parquet"]),
         ("- 1\n", ["top level"]),
         ("a: [1\n", ["not valid YAML"]),
-        (MINIMAL + MINIMAL.split("streams:")[1], ["streams", "differ"]),
+        (
+            MINIMAL + MINIMAL.split("streams:")[1],
+            ["streams.1.name", "differ", "streams.0", "got 'sensors'"],
+        ),
     ],
 )
 def test_error_names_file_key_value_and_what_was_expected(
@@ -79,6 +143,7 @@ def test_error_names_file_key_value_and_what_was_expected(
     assert message.startswith(str(path))
     for part in named:
         assert part in message
+    assert message.count(" got ") <= 1
 
 
 def test_every_error_has_its_own_line(tmp_path: Path) -> None:
@@ -112,3 +177,91 @@ def test_missing_file_is_named(tmp_path: Path) -> None:
 def test_environment_that_leads_nowhere_is_named(tmp_path: Path, name: str, value: str) -> None:
     with pytest.raises(ConfigError, match=name):
         load(written(tmp_path, MINIMAL), {name: value})
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "named"),
+    [
+        ("ADAPTD__SERVER__PORT", "99999", ["server.port", "99999"]),
+        ("ADAPTD__STREAMS__0__SOURCE__DRIFT_AT", "soon", ["streams.0.source.drift_at", "soon"]),
+        ("ADAPTD__STREAMS__0__SOURCE", "{kind: kafka, topic: t}", ["bootstrap_servers", "nothing"]),
+        ("ADAPTD__STREAMS__0__RECORD__SHAPE", "[1, 4]", ["streams.0.record.classes", "nothing"]),
+        ("ADAPTD__COLOUR__HUE", "red", ["colour", "no such key"]),
+        ("ADAPTD__STREAMS__0__WINDOW_RECORDS", "500", ["streams.0.window_records", "500"]),
+        # The value that it contradicts is a default.
+        ("ADAPTD__STREAMS__0__INITIAL__RECORDS", "7000", ["initial.records", "7000"]),
+        ("ADAPTD__STREAMS__0__TRIAL__MINIMUM_RECORDS", "9000", ["maximum_records", "9000"]),
+    ],
+)
+def test_a_wrong_value_of_the_environment_names_the_variable_and_not_the_file(
+    tmp_path: Path, name: str, value: str, named: list[str]
+) -> None:
+    path = written(tmp_path, MINIMAL)
+    with pytest.raises(ConfigError) as caught:
+        load(path, {name: value, "ADAPTD__SEED": "1"})
+    (message,) = str(caught.value).splitlines()
+    assert message.startswith(f"environment: {name}: ")
+    assert str(path) not in message
+    for part in named:
+        assert part in message
+
+
+def test_a_wrong_value_of_the_file_is_not_blamed_on_the_environment(tmp_path: Path) -> None:
+    path = written(tmp_path, MINIMAL + "server: {port: 99999}\n")
+    with pytest.raises(ConfigError) as caught:
+        load(path, {"ADAPTD__SERVER__HOST": "127.0.0.1", "ADAPTD__SEED": "1"})
+    assert str(caught.value).startswith(f"{path}: server.port: ")
+
+
+def test_a_missing_recording_of_the_environment_names_the_variable(tmp_path: Path) -> None:
+    recording = tmp_path / "a.csv"
+    recording.touch()
+    path = written(tmp_path, RECORDED.replace("gone.parquet", str(recording)) + RECORD)
+    load(path, {})
+    name = "ADAPTD__STREAMS__0__SOURCE__PATH"
+    with pytest.raises(ConfigError, match=rf"environment: {name}: streams\.0\.source\.path"):
+        load(path, {name: str(tmp_path / "b.csv")})
+
+
+def test_values_on_the_edge_are_sound() -> None:
+    stream = StreamConfig.model_validate(
+        {
+            "name": "s",
+            "source": {"kind": "scenario", "records": 150},
+            "initial": {"records": 150},
+            "episode": {"records": 150, "minimum_records": 150},
+            "trial": {"minimum_records": 9, "maximum_records": 9},
+            "window_records": 150,
+        }
+    )
+    assert stream.window_records == 150
+
+
+def test_a_kafka_stream_has_a_topic_of_releases() -> None:
+    stream = StreamConfig.model_validate(
+        {
+            "name": "s",
+            "source": {"kind": "kafka", "bootstrap_servers": ["a:9092"], "topic": "t"},
+            "record": {"shape": [1, 2], "classes": ["calm", "rough"]},
+            "publish": {"topic": "r"},
+        }
+    )
+    assert stream.publish.topic == "r"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["dw k1 d1", "dw k15 d20", "dw k4 d1", "dw k05 d1", "dw k5 d0", "dw k d1", "dw k5 d1\n", "avg"],
+)
+def test_an_operation_that_loads_is_one_that_can_be_built(text: str) -> None:
+    def fits(check: Callable[[], object]) -> bool:
+        try:
+            check()
+        except ValueError:
+            return False
+        return True
+
+    document = {"name": "s", "source": {"kind": "scenario"}, "model": {"operation": text}}
+    assert fits(lambda: StreamConfig.model_validate(document)) == fits(
+        lambda: parse_operation(text)
+    )

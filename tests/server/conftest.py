@@ -173,7 +173,7 @@ def evidence_document() -> dict[str, Any]:
             "random-neighbour": 0.744,
             "reopened": 0.931,
         },
-        "e_value": {"fine-tuned": 3.4e61, "retrained": 125_000.4},
+        "e_value": {"fine-tuned": 3.4e61, "retrained": 125_000.4, "deployed": 2.5e80},
         "alpha": 0.05,
         "verdict": "better",
         "champion_architecture": DEPLOYED.to_document(),

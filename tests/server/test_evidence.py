@@ -4,7 +4,7 @@ import pytest
 
 from adaptd.server import evidence as evidence_of
 from adaptd.server.evidence import Evidence
-from adaptd.server.wording import NO_BREAK
+from adaptd.server.wording import NO_BREAK, member
 
 Document = dict[str, Any]
 
@@ -49,17 +49,28 @@ def test_an_e_value_is_explained_as_a_chance(evidence_document: Document) -> Non
     assert "at most 1 in 125,000" in rows[1].meaning
 
 
-def test_both_rivals_must_be_beaten(evidence_document: Document) -> None:
-    weak = parsed(evidence_document, e_value={"fine-tuned": 3e61, "retrained": 19.9})
-    assert [row.is_passed for row in evidence_of.rivals(weak)] == [True, False]
+@pytest.mark.parametrize("rival", ["fine-tuned", "retrained", "deployed"])
+def test_every_rival_must_be_beaten(evidence_document: Document, rival: str) -> None:
+    values = evidence_document["e_value"]
+    weak = parsed(evidence_document, e_value={**values, rival: 19.9})
+    assert [row.title for row in evidence_of.rivals(weak) if not row.is_passed] == [member(rival)]
     assert any("must reach 20" in text for text in failing(weak))
-    missing = parsed(evidence_document, e_value={"fine-tuned": 3e61})
+    rest = {name: value for name, value in values.items() if name != rival}
+    missing = parsed(evidence_document, e_value=rest)
     assert any("must reach 20" in text for text in failing(missing))
 
 
+def test_a_deployed_model_that_did_best_is_the_rival_to_beat(evidence_document: Document) -> None:
+    accuracy = {**evidence_document["accuracy"], "deployed": 0.95}
+    evidence = parsed(evidence_document, accuracy=accuracy)
+    assert evidence_of.best_rival(evidence) == "deployed"
+    text = evidence_of.summary(evidence).replace(NO_BREAK, " ")
+    assert "retrained) reached 58.2 % and the deployed model 95.0 %" in text
+
+
 def test_an_e_value_beyond_floats_passes(evidence_document: Document) -> None:
-    evidence = parsed(evidence_document, e_value={"fine-tuned": None, "retrained": None})
-    assert [row.value for row in evidence_of.rivals(evidence)] == ["∞", "∞"]
+    evidence = parsed(evidence_document, e_value=dict.fromkeys(evidence_document["e_value"]))
+    assert [row.value for row in evidence_of.rivals(evidence)] == ["∞", "∞", "∞"]
     assert failing(evidence) == []
 
 

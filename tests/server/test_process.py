@@ -1,6 +1,5 @@
 import http.client
 import json
-import multiprocessing
 import os
 import signal
 import socket
@@ -15,7 +14,7 @@ import pytest
 
 from adaptd.config import Config, parse
 from adaptd.errors import ConfigError, StateDirectoryError
-from adaptd.server.process import ADDRESS_FILE, run, serve
+from adaptd.server.process import ADDRESS_FILE, serve
 from adaptd.store.database import Database
 
 # Not a bound under test: how long a loaded machine may take to start an interpreter.
@@ -44,6 +43,13 @@ def address(directory: Path) -> dict[str, object]:
     return document
 
 
+def hand_over(process: subprocess.Popen[bytes], config: Config) -> None:
+    """Gives the process its configuration and leaves its input open."""
+    assert process.stdin is not None
+    process.stdin.write(config.model_dump_json().encode() + b"\n")
+    process.stdin.flush()
+
+
 def test_it_waits_for_the_database_listens_and_ends_when_told(tmp_path: Path) -> None:
     stop = threading.Event()
     thread = threading.Thread(target=serve, args=(config(tmp_path),), kwargs={"stop": stop})
@@ -52,6 +58,7 @@ def test_it_waits_for_the_database_listens_and_ends_when_told(tmp_path: Path) ->
         assert not (tmp_path / ADDRESS_FILE).exists()
         Database.open(tmp_path / "adaptd.db").close()
         document = address(tmp_path)
+        assert document["schema_version"] == 1
         assert document["pid"] == os.getpid()
         assert httpx.get(f"{document['url']}/healthz").text == "ok\n"
     finally:
@@ -98,10 +105,8 @@ def test_a_port_in_use_is_an_error_that_names_it(tmp_path: Path, database: Datab
 def test_a_signal_ends_the_process_although_a_page_listens(
     tmp_path: Path, database: Database, number: signal.Signals
 ) -> None:
-    process = multiprocessing.get_context("spawn").Process(
-        target=run, args=(config(tmp_path).model_dump_json(),)
-    )
-    process.start()
+    process = subprocess.Popen([sys.executable, "-m", "adaptd.server"], stdin=subprocess.PIPE)
+    hand_over(process, config(tmp_path))
     try:
         url = str(address(tmp_path)["url"])
         connection = http.client.HTTPConnection(url.removeprefix("http://"))
@@ -109,16 +114,14 @@ def test_a_signal_ends_the_process_although_a_page_listens(
         response = connection.getresponse()
         assert response.headers["content-type"].startswith("text/event-stream")
         assert response.readline().startswith(b"id: ")
-        assert process.pid is not None
-        os.kill(process.pid, number)
-        process.join(PATIENCE_SECONDS)
-        assert process.exitcode == 0
+        process.send_signal(number)
+        assert process.wait(PATIENCE_SECONDS) == 0
         # It was ended in order, and not cut off.
         assert response.read().endswith(b"\n\n")
         assert not (tmp_path / ADDRESS_FILE).exists()
     finally:
         process.kill()
-        process.join()
+        process.communicate()
 
 
 @pytest.mark.slow
@@ -127,10 +130,9 @@ def test_the_command_ends_when_its_input_does(tmp_path: Path, database: Database
         [sys.executable, "-m", "adaptd.server"], stdin=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:
         try:
+            hand_over(process, config(tmp_path))
             assert process.stdin is not None
             assert process.stderr is not None
-            process.stdin.write(config(tmp_path).model_dump_json().encode() + b"\n")
-            process.stdin.flush()
             assert httpx.get(f"{address(tmp_path)['url']}/healthz").status_code == 200
             process.stdin.close()
             assert process.wait(PATIENCE_SECONDS) == 0
@@ -142,12 +144,12 @@ def test_the_command_ends_when_its_input_does(tmp_path: Path, database: Database
 @pytest.mark.slow
 def test_an_orphan_lets_go_of_its_port(tmp_path: Path, database: Database) -> None:
     parent = (
-        "import multiprocessing, sys\n"
-        "from adaptd.server.process import run\n"
-        "context = multiprocessing.get_context('spawn')\n"
-        "process = context.Process(target=run, args=(sys.argv[1],))\n"
-        "process.start()\n"
-        "process.join()\n"
+        "import subprocess, sys\n"
+        "command = [sys.executable, '-m', 'adaptd.server']\n"
+        "process = subprocess.Popen(command, stdin=subprocess.PIPE)\n"
+        "process.stdin.write(sys.argv[1].encode() + b'\\n')\n"
+        "process.stdin.flush()\n"
+        "process.wait()\n"
     )
     with subprocess.Popen(
         [sys.executable, "-c", parent, config(tmp_path).model_dump_json()]

@@ -38,17 +38,20 @@ def test_each_kind_opens_its_source(tmp_path: Path) -> None:
 
 def test_the_configured_scenario_is_the_one_that_comes() -> None:
     source = open_source(
-        config({"kind": "scenario", "scenario": "sampling-rate", "records": 10}), clock=FakeClock()
+        config({"kind": "scenario", "scenario": "sampling-rate", "records": 2_000}),
+        clock=FakeClock(),
     )
     assert source.schema == SCENARIOS["sampling-rate"].schema
-    assert source.poll(maximum=99, timeout_seconds=0).is_exhausted
+    assert source.poll(maximum=2_000, timeout_seconds=0).is_exhausted
 
 
 def test_a_pace_is_kept() -> None:
-    source = open_source(
-        config({"kind": "scenario", "pace": {"records_per_second": 5}}), clock=FakeClock()
-    )
+    clock = FakeClock()
+    pace = {"records_per_second": 5, "from_record": 99}
+    source = open_source(config({"kind": "scenario", "pace": pace}), clock=clock)
     assert isinstance(source, Paced)
+    assert len(source.poll(maximum=256, timeout_seconds=0).batch) == 99
+    assert len(source.poll(maximum=256, timeout_seconds=0).batch) == 0
 
 
 def test_a_record_description_that_contradicts_the_scenario_is_refused() -> None:

@@ -1,0 +1,60 @@
+"""Where a stream's records come from, and how fast."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from adaptd.config.section import Section
+
+
+class PaceConfig(Section):
+    """How fast a recorded or generated stream is let through."""
+
+    records_per_second: float | None = Field(
+        default=None, gt=0, description="None lets records through as fast as they are read"
+    )
+    from_record: int = Field(
+        default=0,
+        ge=0,
+        description="place in the source of the first record that is held to the pace; those "
+        "before it come as fast as they are read",
+    )
+
+
+class ScenarioSourceConfig(Section):
+    """A generated stream with a known drift."""
+
+    kind: Literal["scenario"]
+    scenario: Literal["lag-shift", "sampling-rate"] = "lag-shift"
+    seed: int = Field(default=0, ge=0)
+    drift_at: int = Field(
+        default=4_000, ge=0, description="number of the first record of the new concept"
+    )
+    records: int | None = Field(
+        default=None, gt=0, description="where the stream ends; None: never"
+    )
+    pace: PaceConfig = PaceConfig()
+
+
+class ReplaySourceConfig(Section):
+    """A recorded stream: a Parquet or CSV file with columns x0 … xn and target."""
+
+    kind: Literal["replay"]
+    path: Path
+    pace: PaceConfig = PaceConfig()
+
+
+class KafkaSourceConfig(Section):
+    """A topic of JSON records: {"id": …, "x": nested array of the record's shape, "target":
+    class}."""
+
+    kind: Literal["kafka"]
+    bootstrap_servers: tuple[str, ...] = Field(min_length=1)
+    topic: str = Field(min_length=1)
+    group: str = Field(default="adaptd", min_length=1)
+
+
+SourceConfig = Annotated[
+    ScenarioSourceConfig | ReplaySourceConfig | KafkaSourceConfig, Field(discriminator="kind")
+]
