@@ -10,8 +10,9 @@ import pytest
 
 from adaptd.adaptation.executor import LocalExecutor
 from adaptd.adaptation.job import INITIAL, Job, Result
+from adaptd.architecture import Architecture
 from adaptd.clock import FakeClock, SystemClock
-from adaptd.errors import WorkerFailed
+from adaptd.errors import JobError, WorkerFailed
 from tests.adaptation.conftest import JobMaker
 
 pytestmark = pytest.mark.slow
@@ -84,7 +85,16 @@ def test_the_wall_limit_kills(job: JobMaker) -> None:
 
 def test_an_error_of_the_job_is_told_in_its_words(executor: LocalExecutor, job: JobMaker) -> None:
     executor.start(job(records_digest="0" * 64), wall_seconds=120)
-    with pytest.raises(WorkerFailed, match="sha256"):
+    with pytest.raises(JobError, match="sha256"):
+        finish(executor)
+
+
+def test_a_model_that_cannot_be_built_is_told_by_name(
+    executor: LocalExecutor, job: JobMaker
+) -> None:
+    architecture = Architecture("no.such:network", {"in_channels": 1, "classes": 4})
+    executor.start(job(architecture=architecture.to_document()), wall_seconds=120)
+    with pytest.raises(JobError, match=r"no\.such:network"):
         finish(executor)
 
 
@@ -92,6 +102,7 @@ PARENT = """
 import sys, time
 from adaptd.adaptation.executor import LocalExecutor
 from adaptd.adaptation.job import Job
+from adaptd.architecture import Architecture
 from adaptd.clock import SystemClock
 
 if __name__ == "__main__":

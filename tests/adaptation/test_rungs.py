@@ -10,8 +10,10 @@ from adaptd.adaptation.job import (
     Progress,
 )
 from adaptd.adaptation.rungs import perform, record_shortage
-from adaptd.architecture import Architecture, diff
+from adaptd.architecture import Architecture, Contract, diff
+from adaptd.clock import FakeClock
 from adaptd.observer.predictor import Predictor
+from adaptd.registry import artifact
 from tests.adaptation.conftest import JobMaker, records
 
 
@@ -42,9 +44,20 @@ def test_every_remedy_gets_the_same_steps_and_stays_under_the_cap(job: JobMaker)
     first = perform(job(), ignore).members[INITIAL]
     deployed = Architecture.from_document(first.architecture)
     champion = job().output / first.directory
+    digest = artifact.seal(
+        champion,
+        stream="sensors",
+        contract=Contract.from_document(job().contract),
+        architecture=deployed,
+        parent=None,
+        episode=None,
+        evidence={},
+        now=FakeClock().now(),
+    )
     wanted = job(
         kind="adapt",
         champion=champion,
+        champion_digest=digest,
         drift_at=0,
         architecture=first.architecture,
         macs_cap=int(first.macs * 1.1),

@@ -16,7 +16,7 @@ from tests.integration.conftest import STREAM, DaemonMaker
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
-SCENARIO = SCENARIOS["lag-shift"]
+SCENARIO = SCENARIOS["sampling-rate"]
 DRIFT_AT = 1_600
 
 
