@@ -1,7 +1,9 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
+# More options for pytest, such as FLAGS="-k kafka".
+FLAGS ?=
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile $(FLAGS)
 
 .DEFAULT_GOAL := install
 .PHONY: install demo test test-slow test-all lint types layers clean
@@ -25,7 +27,7 @@ test: $(VENV)/.tested
 	$(PYTEST) -m "not slow"
 
 test-slow: $(VENV)/.tested
-	$(PYTEST) -m slow --reruns 1
+	$(PYTEST) -m slow
 
 test-all: test test-slow
 
