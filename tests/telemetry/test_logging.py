@@ -1,4 +1,6 @@
+import io
 import json
+import sys
 
 import pytest
 import structlog
@@ -19,4 +21,19 @@ def test_json_events_go_to_standard_error_with_level_and_time(
     event = json.loads(line)
     assert (event["event"], event["level"], event["record"]) == ("drift.alarm", "warning", 7)
     assert event["timestamp"].endswith("Z")
+    structlog.reset_defaults()
+
+
+def test_a_line_goes_to_the_standard_error_of_its_moment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    first, second = io.StringIO(), io.StringIO()
+    monkeypatch.setattr(sys, "stderr", first)
+    configure(format="json")
+    log = structlog.get_logger()
+    log.info("one")
+    monkeypatch.setattr(sys, "stderr", second)
+    first.close()
+    log.info("two")
+    assert json.loads(second.getvalue())["event"] == "two"
     structlog.reset_defaults()
