@@ -26,6 +26,7 @@ from adaptd.registry import (
     scores,
 )
 from adaptd.registry.episodes import Episode
+from adaptd.registry.proposals import Proposal
 from adaptd.registry.releases import Release
 from adaptd.registry.scores import BlockScore
 from adaptd.store import epochs, outbox
@@ -68,6 +69,23 @@ def state_of(running: Running) -> str | None:
 def outcome(running: Running) -> str | None:
     latest = told(running)
     return latest[0].outcome if latest else None
+
+
+def decide(running: Running, verdict: str) -> Proposal:
+    """A person decides on the proposal that waits."""
+    with running.context.database.write() as connection:
+        proposal = proposals.awaiting(connection, STREAM)
+        assert proposal is not None
+        decisions.decide(
+            connection,
+            proposal_id=proposal.id,
+            digest=proposal.digest,
+            verdict=verdict,
+            actor="user:ana",
+            comment="looked at it",
+            now=running.clock.now(),
+        )
+    return proposal
 
 
 def drift_again(running: Running) -> None:
@@ -217,18 +235,7 @@ def test_a_rejection_keeps_the_champion(loop: LoopMaker) -> None:
     running = loop(approval={"policy": "operator"})
     running.until(lambda: state_of(running) == "proposed")
     running.step()
-    with running.context.database.write() as connection:
-        proposal = proposals.awaiting(connection, STREAM)
-        assert proposal is not None
-        decisions.decide(
-            connection,
-            proposal_id=proposal.id,
-            digest=proposal.digest,
-            verdict="reject",
-            actor="user:ana",
-            comment="not now",
-            now=running.clock.now(),
-        )
+    decide(running, "reject")
     running.until(lambda: outcome(running) is not None)
     assert outcome(running) == "rejected"
     assert len(released(running)) == 1
@@ -247,18 +254,8 @@ def test_an_approval_against_another_champion_fails_the_episode(loop: LoopMaker)
     running.until(lambda: state_of(running) == "proposed")
     running.step()
     (first,) = released(running)
+    proposal = decide(running, "approve")
     with running.context.database.write() as connection:
-        proposal = proposals.awaiting(connection, STREAM)
-        assert proposal is not None
-        decisions.decide(
-            connection,
-            proposal_id=proposal.id,
-            digest=proposal.digest,
-            verdict="approve",
-            actor="user:ana",
-            comment="yes",
-            now=running.clock.now(),
-        )
         releases.promote(
             connection,
             digest="another",
