@@ -23,6 +23,7 @@ from adaptd.errors import JobError
 from adaptd.registry import manifest
 from adaptd.search.bounded import reopen
 from adaptd.search.neighbour import random_neighbour
+from adaptd.search.scarcity import InsufficientData, require_records
 from adaptd.search.training import Samples, train
 from adaptd.space.cost import count_macs
 from adaptd.space.export import export, load_network
@@ -30,8 +31,8 @@ from adaptd.space.network import build, initial_architecture, morph
 from adaptd.space.standardise import fit_standardisation
 from adaptd.stream.segment import read_segment
 
-# Below so many labelled records for each class a search did harm in every trial we ran.
-RECORDS_PER_CLASS = 40
+# What stays where records are too few to search around it.
+FALLBACK = "the deployed architecture"
 
 # Standard deviation of what a morph adds to a kernel, so that new taps break their symmetry.
 NEW_TAP_NOISE = 0.02
@@ -94,7 +95,7 @@ def adapt(job: Job, samples: Samples, report: Report) -> Result:
     contract = Contract.from_document(job.contract)
     shortage = record_shortage(len(samples.target), len(contract.classes), job.minimum_records)
     if shortage is not None:
-        return Result(refused=f"{shortage}; the deployed architecture stays")
+        return Result(refused=f"{shortage}; {FALLBACK} stays")
     if job.champion is None or job.macs_cap is None:
         raise ValueError("an adapt job names its champion and its cap on MACs")
     manifest.verify(job.champion, digest=job.champion_digest)
@@ -136,15 +137,16 @@ def adapt(job: Job, samples: Samples, report: Report) -> Result:
     )
 
 
-def record_shortage(records: int, classes: int, minimum: int) -> str | None:
-    """Why so few labelled records do not carry a search, or None if they do."""
-    needed = max(minimum, RECORDS_PER_CLASS * classes)
-    if records >= needed:
-        return None
-    return (
-        f"a reopening needs {needed} labelled records (at least {minimum}, "
-        f"and {RECORDS_PER_CLASS} for each of {classes} classes), got {records}"
-    )
+def record_shortage(records: int, classes: int | None, minimum: int) -> str | None:
+    """Why so few labelled records do not carry a reopening, or None if they do.
+
+    classes: None for a regression.
+    """
+    try:
+        require_records(records, classes, is_warm=True, fallback=FALLBACK, minimum_warm=minimum)
+    except InsufficientData as error:
+        return error.shortage
+    return None
 
 
 class _Bench:

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Any
 
 from adaptd.architecture.canonical import canonical_json, digest_of
+from adaptd.architecture.dot import to_dot
 
 SCHEMA_VERSION = 1
 
@@ -70,6 +71,10 @@ class Architecture:
     def to_json(self) -> str:
         """The canonical document as text."""
         return canonical_json(self.to_document())
+
+    def to_dot(self, compared_with: "Architecture | None" = None) -> str:
+        """As a Graphviz text; see `adaptd.architecture.to_dot`."""
+        return to_dot(self, compared_with)
 
     @classmethod
     def from_document(cls, document: Any) -> "Architecture":

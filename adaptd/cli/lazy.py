@@ -11,6 +11,8 @@ COMMANDS: dict[str, str] = {
     "demo": "Show the whole loop on a generated stream with a known drift.",
     "run": "Run the daemon: observe streams, adapt their models, serve the page.",
     "serve": "Run the server alone: API and operator page over a state directory.",
+    "inspect": "Show what could change in a network, and what opening it would cost.",
+    "search": "Search for a better architecture around a network, on records of a stream.",
     "proposals": "List, show, approve and reject proposed releases; check the decisions.",
 }
 

@@ -16,6 +16,14 @@ Examples:
 
   adaptd run -c configs/quickstart.yaml        the daemon
 
+  adaptd inspect my.module:factory --shape 3,32,32
+
+                                               what could change in a network of yours
+
+  adaptd search lag-shift --from RELEASE --out DIR
+
+                                               one search, without the daemon
+
   adaptd proposals list -c FILE                what awaits a decision
 
   adaptd proposals approve ID -c FILE --comment "looked at the evidence"

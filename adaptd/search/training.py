@@ -1,7 +1,7 @@
 """Training a plain network on labelled records for a given number of steps."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from adaptd.errors import PermanentError
+from adaptd.search.task import CLASSIFICATION, Loss, Task
 
 # Records a step. Every budget counts steps of so many: another size would change what each means.
 BATCH_RECORDS = 64
@@ -32,7 +33,8 @@ class TrainingDiverged(PermanentError):
 
 @dataclass(frozen=True)
 class Samples:
-    """Labelled records, at least one. x: float32 [n, *shape]; target: int64 [n].
+    """Labelled records, at least one. x: float32 [n, *shape]; target: what the task's loss takes,
+    e.g. int64 [n].
 
     Raises ValueError if there are none, or not as many records as targets.
     """
@@ -55,13 +57,31 @@ class Samples:
         return Samples(self.x[places], self.target[places])
 
 
-def minibatches(samples: Samples, generator: torch.Generator) -> Iterator[Samples]:
+class Minibatches:
     """Endless batches of 64 (of all, if fewer); each pass in a new order, less its remainder."""
-    size = min(BATCH_RECORDS, len(samples))
-    while True:
-        order = torch.randperm(len(samples), generator=generator)
-        for first in range(0, len(samples) - size + 1, size):
-            yield samples.at(order[first : first + size])
+
+    def __init__(self, samples: Samples, generator: torch.Generator) -> None:
+        self._samples = samples
+        self._generator = generator
+        self._size = min(BATCH_RECORDS, len(samples))
+        self.order = torch.empty(0, dtype=torch.int64)
+        self.place = 0
+
+    def __iter__(self) -> "Minibatches":
+        return self
+
+    def __next__(self) -> Samples:
+        if self.place + self._size > len(self.order):
+            self.order = torch.randperm(len(self._samples), generator=self._generator)
+            self.place = 0
+        first = self.place
+        self.place += self._size
+        return self._samples.at(self.order[first : self.place])
+
+
+def minibatches(samples: Samples, generator: torch.Generator) -> Minibatches:
+    """Endless batches of the samples, in the order that the generator draws."""
+    return Minibatches(samples, generator)
 
 
 def rate_at(step: int, steps: int, rate: float) -> float:
@@ -80,23 +100,29 @@ def optimiser_for(
 
 
 def descend(
-    network: nn.Module, batch: Samples, optimiser: torch.optim.Optimizer, *, rate: float, step: int
+    network: nn.Module,
+    batch: Samples,
+    optimiser: torch.optim.Optimizer,
+    *,
+    rate: float,
+    step: int,
+    loss: Loss = functional.cross_entropy,
 ) -> float:
-    """One step on the optimiser's parameters and no other. Returns the loss (cross entropy, nats).
+    """One step on the optimiser's parameters and no other. Returns the loss, of cross entropy nats.
 
     Raises TrainingDiverged if the loss is not finite.
     """
     parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
     for group in optimiser.param_groups:
         group["lr"] = rate
-    loss = functional.cross_entropy(network(batch.x), batch.target)
-    value = float(loss.detach())
+    outcome = loss(network(batch.x), batch.target)
+    value = float(outcome.detach())
     if not math.isfinite(value):
         raise TrainingDiverged(
             f"the loss is {value} at step {step}: look for NaN or huge values in the records"
         )
     optimiser.zero_grad(set_to_none=True)
-    torch.autograd.backward(loss, inputs=parameters)
+    torch.autograd.backward(outcome, inputs=parameters)
     optimiser.step()
     return value
 
@@ -109,6 +135,7 @@ def train(
     seed: int,
     rate: float = RATE,
     weight_decay: float = WEIGHT_DECAY,
+    loss: Loss = functional.cross_entropy,
     progress: Progress | None = None,
 ) -> None:
     """Trains all parameters in place, `steps` batches of 64, AdamW under a cosine rate.
@@ -120,25 +147,33 @@ def train(
     optimiser = optimiser_for(list(network.parameters()), rate=rate, weight_decay=weight_decay)
     network.train()
     for step in range(steps):
-        loss = descend(
-            network, next(batches), optimiser, rate=rate_at(step, steps, rate), step=step
+        value = descend(
+            network, next(batches), optimiser, rate=rate_at(step, steps, rate), step=step, loss=loss
         )
         if progress is not None:
-            progress(step + 1, loss)
+            progress(step + 1, value)
 
 
-def accuracy(network: nn.Module, samples: Samples) -> float:
-    """Share of records whose class has the largest logit, in evaluation mode.
+def accuracy(network: nn.Module, samples: Samples, *, task: Task = CLASSIFICATION) -> float:
+    """Mean score over the samples, in evaluation mode: for a classifier the share of hits.
 
     The network keeps the mode it was in.
     """
     was_training = network.training
     network.eval()
-    hits = 0
+    total = 0.0
     with torch.no_grad():
         for x, target in zip(
             torch.split(samples.x, 512), torch.split(samples.target, 512), strict=True
         ):
-            hits += int((network(x).argmax(1) == target).sum())
+            total += float(task.score(network(x), target).sum())
     network.train(was_training)
-    return hits / len(samples)
+    return total / len(samples)
+
+
+def skill(network: nn.Module, samples: Samples, *, task: Task = CLASSIFICATION) -> float:
+    """0 where the network is no better than the best constant answer, 1 where it is right."""
+    chance = task.chance(samples.target)
+    if chance >= 1:
+        return 1.0
+    return max(0.0, (accuracy(network, samples, task=task) - chance) / (1 - chance))

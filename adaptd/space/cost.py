@@ -1,9 +1,8 @@
 """What a network costs: multiply-accumulates of a record, memory of a training step."""
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from math import prod
 from typing import Any
 
 import torch
@@ -11,17 +10,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from adaptd.architecture import Architecture
-from adaptd.space.depthwise import DepthwiseConv1d
-from adaptd.space.network import build
-from adaptd.space.operation import parse_operation
+from adaptd.space.edges import Edge, edges_of
+from adaptd.space.network import architecture_edges, build
+from adaptd.space.operation import LinearOperation, parse_operation
+from adaptd.space.trace import Hook, trace, traced_macs
 
-
-@dataclass(frozen=True)
-class EdgeShape:
-    """What passes through an edge: [channels, length] a record."""
-
-    channels: int
-    length: int
+Loss = Callable[[Tensor, Tensor], Tensor]
 
 
 def count_macs(network: nn.Module | Architecture, shape: tuple[int, ...]) -> int:
@@ -29,79 +23,103 @@ def count_macs(network: nn.Module | Architecture, shape: tuple[int, ...]) -> int
 
     shape: of the record, without the batch axis. Norms, biases and activations are not counted.
     """
-    module = build(network) if isinstance(network, Architecture) else network
-    total = 0
-
-    def add(layer: nn.Module, _inputs: tuple[Any, ...], output: Tensor) -> None:
-        nonlocal total
-        match layer:
-            case nn.Linear():
-                total += output.numel() * layer.in_features
-            case nn.Conv1d():
-                total += (
-                    output.numel() * layer.in_channels // layer.groups * prod(layer.kernel_size)
-                )
-            case DepthwiseConv1d():
-                total += output.numel() * layer.operation.taps
-
-    _trace(
-        module,
-        shape,
-        ((layer, add) for layer in module.modules() if isinstance(layer, _COUNTED)),
-    )
-    return total
+    return traced_macs(build(network) if isinstance(network, Architecture) else network, shape)
 
 
 def edge_shapes(
-    network: nn.Module | Architecture, edges: Iterable[str], shape: tuple[int, ...]
-) -> dict[str, EdgeShape]:
-    """Edge -> what passes through it when one record of this shape does."""
-    module = build(network) if isinstance(network, Architecture) else network
-    shapes: dict[str, EdgeShape] = {}
+    network: nn.Module, edges: Iterable[str], shape: tuple[int, ...]
+) -> dict[str, tuple[int, ...]]:
+    """Edge -> shape of what enters it, without the batch axis, when a record of this shape does.
 
-    def note(edge: str) -> Any:
-        def hook(_layer: nn.Module, inputs: tuple[Any, ...], _output: Tensor) -> None:
-            shapes[edge] = EdgeShape(int(inputs[0].shape[1]), int(inputs[0].shape[2]))
+    Of the first call; () for an edge that is never called.
+    """
+    return _shapes(_calls(network, edges, shape))
+
+
+def _shapes(calls: Mapping[str, tuple[tuple[int, ...], ...]]) -> dict[str, tuple[int, ...]]:
+    return {edge: made[0][1:] if made else () for edge, made in calls.items()}
+
+
+def _calls(
+    network: nn.Module, edges: Iterable[str], shape: tuple[int, ...]
+) -> dict[str, tuple[tuple[int, ...], ...]]:
+    """Edge -> shapes with which one record enters it, call by call, batch axis and all."""
+    calls: dict[str, tuple[tuple[int, ...], ...]] = dict.fromkeys(edges, ())
+
+    def note(edge: str) -> Hook:
+        def hook(_layer: nn.Module, inputs: tuple[Any, ...], _output: Any) -> None:
+            if inputs:
+                calls[edge] = (*calls[edge], tuple(inputs[0].shape))
 
         return hook
 
-    _trace(module, shape, ((module.get_submodule(edge), note(edge)) for edge in edges))
-    return shapes
+    trace(network, shape, [(network.get_submodule(edge), note(edge)) for edge in calls])
+    return calls
 
 
 @dataclass(frozen=True)
 class EdgeCosts:
-    """Multiply-accumulates of any operations on the edges of one network, without building each."""
+    """Multiply-accumulates of any operations on the edges of one network, without building each.
+
+    fixed: of all that is no edge. calls: edge -> shapes with which one record enters it, one a
+    call, with the batch axis: a network may call an edge several times, never, or on parts of a
+    record.
+    """
 
     fixed: int
-    shapes: dict[str, EdgeShape]
+    edges: Mapping[str, Edge]
+    calls: Mapping[str, tuple[tuple[int, ...], ...]]
 
     @classmethod
     def of(cls, architecture: Architecture, shape: tuple[int, ...]) -> "EdgeCosts":
         """Measured on one record of this shape, without the batch axis."""
-        network = build(architecture)
-        shapes = edge_shapes(network, architecture.operations, shape)
-        costs = cls(0, shapes)
-        on_edges = sum(costs.on(edge, text) for edge, text in architecture.operations.items())
-        return cls(count_macs(network, shape) - on_edges, shapes)
+        return cls.measured(build(architecture), architecture_edges(architecture), shape)
+
+    @classmethod
+    def measured(
+        cls,
+        network: nn.Module,
+        edges: Mapping[str, Edge] | None,
+        shape: tuple[int, ...],
+    ) -> "EdgeCosts":
+        """Of a network as it stands; edges: `edges_of` it if None."""
+        known = edges_of(network) if edges is None else dict(edges)
+        costs = cls(0, known, _calls(network, known, shape))
+        on_edges = sum(costs.on(name, str(edge.operation)) for name, edge in known.items())
+        return cls(traced_macs(network, shape) - on_edges, known, costs.calls)
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """As `edge_shapes` gives them."""
+        return _shapes(self.calls)
 
     def on(self, edge: str, operation: str) -> int:
         """Of one operation on one edge."""
-        shape = self.shapes[edge]
-        return parse_operation(operation).macs(shape.channels, shape.length)
+        site, parsed = self.edges[edge].site, parse_operation(operation)
+        return sum(rows * parsed.macs(site, tuple(shape)) for rows, *shape in self.calls[edge])
 
-    def total(self, architecture: Architecture) -> int:
-        """Of the whole network; equals `count_macs`."""
+    def reach(self, edge: str, operation: str) -> int:
+        """Samples from the position of an outcome to the furthest that its operation sees."""
+        parsed = parse_operation(operation)
+        if not isinstance(parsed, LinearOperation):
+            return 0
+        return parsed.lattice(self.edges[edge].site).reach
+
+    def total(self, operations: Architecture | Mapping[str, str]) -> int:
+        """Of the whole network; equals `count_macs`. An edge that is not named keeps its own."""
+        named = operations.operations if isinstance(operations, Architecture) else operations
         return self.fixed + sum(
-            self.on(edge, text) for edge, text in architecture.operations.items()
+            self.on(name, named.get(name, str(edge.operation))) for name, edge in self.edges.items()
         )
 
 
-def saved_activation_bytes(network: nn.Module, x: Tensor, target: Tensor) -> int:
+def saved_activation_bytes(
+    network: nn.Module, x: Tensor, target: Tensor, *, loss: Loss = functional.cross_entropy
+) -> int:
     """Bytes that a training step keeps from forward to backward, parameters and buffers left out.
 
-    x: float32 [n, *shape]; target: int64 [n]; loss: cross entropy. Each storage counts once,
-    however many saved tensors lie in it. The network itself is left as it was.
+    x: float [n, *shape]; target and loss: what the network is trained with. Each storage counts
+    once, however many saved tensors lie in it. The network itself is left as it was.
     """
     measured = copy.deepcopy(network).train()
     own = {
@@ -119,22 +137,5 @@ def saved_activation_bytes(network: nn.Module, x: Tensor, target: Tensor) -> int
         return tensor
 
     with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        functional.cross_entropy(measured(x), target)
+        loss(measured(x), target)
         return sum(storage.nbytes() for storage in saved.values())
-
-
-_COUNTED = (nn.Linear, nn.Conv1d, DepthwiseConv1d)
-
-
-def _trace(
-    module: nn.Module, shape: tuple[int, ...], hooks: Iterable[tuple[nn.Module, Any]]
-) -> None:
-    handles = [layer.register_forward_hook(hook) for layer, hook in hooks]
-    was_training = module.training
-    try:
-        with torch.no_grad():
-            module.eval()(torch.zeros(1, *shape))
-    finally:
-        module.train(was_training)
-        for handle in handles:
-            handle.remove()

@@ -6,11 +6,14 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from adaptd.architecture import Architecture, Setting, diff
+from adaptd.architecture import Architecture, Setting, operation_edits
+from adaptd.space.edges import Edge, edges_of
+from adaptd.space.inherit import inherit
 from adaptd.space.operation import parse_operation
-from adaptd.space.separable import SeparableConv1d
+from adaptd.space.seeds import seeded
+from adaptd.space.settled import settled
 
 
 def resolve(network: str) -> Callable[..., Any]:
@@ -36,47 +39,71 @@ def build(architecture: Architecture, *, seed: int = 0) -> nn.Module:
     """A fresh network with the architecture's operation on each edge, in training mode.
 
     The same architecture and seed give the same weights; torch's global generator is left as it
-    was.
+    was. An edge that the factory makes with the wanted operation stays as the factory made it.
     Raises ImportError or ValueError, naming what is wrong, for a network, setting, edge or
     operation that is none.
     """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with seeded(seed):
         network = _call(architecture.network, architecture.settings)
         edges = edges_of(network)
-        for edge, text in architecture.operations.items():
-            if edge not in edges:
+        for name, text in architecture.operations.items():
+            if name not in edges:
                 raise ValueError(
-                    f"{architecture.network} has no edge {edge!r}; its edges are {list(edges)}"
+                    f"{architecture.network} has no edge {name!r}; its edges are {list(edges)}"
                 )
-            network.set_submodule(
-                edge, SeparableConv1d(edges[edge].channels, parse_operation(text))
-            )
+            wanted, edge = parse_operation(text), edges[name]
+            if wanted != edge.operation:
+                try:
+                    replaced = network.get_submodule(name)
+                    network.set_submodule(name, settled(edge.site.place(wanted), replaced, network))
+                except ValueError as error:
+                    raise ValueError(f"edge {name!r}: {error}") from error
     return network
 
 
-def edges_of(network: nn.Module) -> dict[str, SeparableConv1d]:
-    """Dotted name -> module of every edge, in the order of the network."""
+def architecture_edges(architecture: Architecture) -> dict[str, Edge]:
+    """Name -> edge, with the site that the factory gives it and the architecture's operation.
+
+    Edges that the architecture does not name have what the factory puts there. Raises as `build`.
+    """
+    with seeded(0):
+        edges = edges_of(_call(architecture.network, architecture.settings))
+    for name in architecture.operations:
+        if name not in edges:
+            raise ValueError(
+                f"{architecture.network} has no edge {name!r}; its edges are {list(edges)}"
+            )
     return {
-        name: module
-        for name, module in network.named_modules()
-        if isinstance(module, SeparableConv1d)
+        name: Edge(
+            name,
+            edge.site,
+            parse_operation(architecture.operations[name])
+            if name in architecture.operations
+            else edge.operation,
+        )
+        for name, edge in edges.items()
     }
 
 
 def initial_architecture(
-    network: str, settings: Mapping[str, Setting], operation: str
+    network: str, settings: Mapping[str, Setting], operation: str | None = None
 ) -> Architecture:
     """The architecture with one operation on every edge of the network.
 
-    Raises ImportError or ValueError as `build` does, and ValueError for a network without an edge.
+    operation: None leaves on each edge what the factory puts there.
+    Raises ImportError or ValueError as `build` does, and ValueError for a network without an edge
+    or with one that the operation does not fit.
     """
-    text = str(parse_operation(operation))
-    with torch.random.fork_rng(devices=[]):
-        edges = edges_of(_call(network, settings))
+    wanted = None if operation is None else parse_operation(operation)
+    edges = architecture_edges(Architecture(network, settings))
     if not edges:
-        raise ValueError(f"{network} has no edge: none of its submodules is a SeparableConv1d")
-    return Architecture(network, settings, dict.fromkeys(edges, text))
+        raise ValueError(f"{network} has no edge: nothing in it can be opened")
+    for name, edge in edges.items():
+        if wanted is not None and not wanted.fits(edge.site):
+            raise ValueError(f"{wanted} does not fit edge {name!r}: {edge.site}")
+    return Architecture(
+        network, settings, {name: str(wanted or edge.operation) for name, edge in edges.items()}
+    )
 
 
 def morph(
@@ -89,32 +116,30 @@ def morph(
 ) -> nn.Module:
     """A network of the target architecture that inherits all it can from one of the source.
 
-    Taps that both kernels have are copied by their offset, pointwise parts, norms and everything
-    else as they are. Where the operation changes, Gaussian noise of this standard deviation is
-    added to the kernel; without it new taps start at zero, and where no tap was lost the new
-    network computes what the old one did.
+    Taps that both kernels have are copied by their offset, what the operations of an edge share
+    and everything else as they are. Where the operation changes, Gaussian noise of this standard
+    deviation, as a share of the old kernel's, is added; without it new taps start at zero, and
+    where no tap was lost the new network computes what the old one did.
     Raises ValueError if the architectures differ in more than operations.
+    Sources: Wei et al. 2016, "Network morphism"; Fang et al. 2020, "FNA".
     """
-    changed = {edit.edge: edit for edit in diff(source, target)}
-    successor = build(target)
-    inherited = dict(network.state_dict())
-    for edge, edit in changed.items():
-        key = f"{edge}.depthwise.weight"
-        before, after = parse_operation(edit.before), parse_operation(edit.after)
-        kernel = transplant(inherited[key].squeeze(1), before.offsets, after.offsets)
-        if noise:
-            kernel += noise * torch.randn(kernel.shape, generator=generator)
-        inherited[key] = kernel.unsqueeze(1)
-    successor.load_state_dict(inherited)
-    return successor
-
-
-def transplant(kernel: Tensor, source: tuple[int, ...], target: tuple[int, ...]) -> Tensor:
-    """A kernel [channels, taps] at other offsets: shared ones copied, the others zero."""
-    successor = kernel.new_zeros(len(kernel), len(target))
-    for place, offset in enumerate(target):
-        if offset in source:
-            successor[:, place] = kernel[:, source.index(offset)]
+    changed = {edit.edge: edit for edit in operation_edits(source, target)}
+    edges = architecture_edges(source)
+    successor = copy.deepcopy(network)
+    fresh = build(target) if changed else successor
+    for name, edit in changed.items():
+        source_module = successor.get_submodule(name)
+        module = settled(fresh.get_submodule(name), source_module, network)
+        inherit(
+            edges[name].site,
+            parse_operation(edit.before),
+            source_module,
+            parse_operation(edit.after),
+            module,
+            noise=noise,
+            generator=generator,
+        )
+        successor.set_submodule(name, module.train(source_module.training))
     return successor
 
 
@@ -133,7 +158,7 @@ def shrink_and_perturb(
     successor = copy.deepcopy(network)
     with torch.no_grad():
         for inherited, new in zip(successor.parameters(), fresh.parameters(), strict=True):
-            inherited.mul_(factor).add_(new, alpha=1 - factor)
+            inherited.mul_(factor).add_(new.to(inherited), alpha=1 - factor)
     return successor
 
 

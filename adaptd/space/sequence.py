@@ -3,26 +3,68 @@
 from torch import Tensor, nn
 from torch.nn import functional
 
+from adaptd.space.cell import CellSite
 from adaptd.space.channel_major import ChannelNorm1d
-from adaptd.space.operation import Depthwise
-from adaptd.space.separable import SeparableConv1d
+from adaptd.space.heads import head
+from adaptd.space.inverted_residual import InvertedResidual
+from adaptd.space.kernels import AveragePool, Depthwise, Identity, Zero
+from adaptd.space.pooling import MaxPool
+from adaptd.space.refinement import Refinement
 from adaptd.space.standardise import Standardise
 
+# What may stand on an edge. 17 of 20 are linear and merge into one kernel.
+CANDIDATES = tuple(
+    str(one)
+    for one in (
+        Identity(),
+        Zero(),
+        AveragePool(3),
+        *(Depthwise(taps) for taps in range(3, 18, 2)),
+        *(Depthwise(taps, dilation) for taps in (3, 5) for dilation in (2, 4, 8)),
+        MaxPool(3),
+        *(InvertedResidual(taps, expansion=3, se=True) for taps in (3, 5)),
+    )
+)
 
-def convnet(*, in_channels: int, classes: int, width: int = 16) -> nn.Module:
-    """A classifier with six edges, `cells.0.edges.0` to `cells.1.edges.2`, in two cells.
+_STAGES = 2
 
-    The second cell works at half the length.
 
-    Takes float32 [n, in_channels, length >= 2], raw, and gives logits float32 [n, classes].
-    Raises ValueError for in_channels or width below 1, or fewer than two classes.
+def convnet(
+    *,
+    in_channels: int,
+    classes: int | None = None,
+    targets: int | None = None,
+    width: int = 16,
+    depth: int = 1,
+    resolution: int | None = None,
+) -> nn.Module:
+    """A classifier or a regressor in two stages, of which the second works at half the length.
+
+    classes, targets: exactly one of the two. width: channels. depth: cells of each stage, of three
+    edges each: `cells.0.edges.0` to `cells.1.edges.2` with depth 1. resolution: samples that a
+    record is resampled to, linearly, before anything is computed; None leaves its length.
+
+    The cells of the first stage are 0, 2, 4, … and those of the second 1, 3, 5, …, so that a
+    greater depth adds names and leaves those there are. Those beyond the first of a stage are
+    `Refinement`s.
+
+    Takes float32 [n, in_channels, length >= 2], raw, and gives logits float32 [n, classes], or
+    float32 [n, targets].
+    Raises ValueError for sizes below 1, a resolution below 2, fewer than two classes.
     """
-    if in_channels < 1 or width < 1 or classes < 2:
+    if min(in_channels, width, depth) < 1 or (resolution is not None and resolution < 2):
         raise ValueError(
-            "convnet needs in_channels >= 1, width >= 1 and classes >= 2, "
-            f"got {in_channels}, {width} and {classes}"
+            "convnet needs in_channels, width and depth >= 1 and resolution >= 2, "
+            f"got {in_channels}, {width}, {depth} and {resolution}"
         )
-    return ConvNet(in_channels=in_channels, classes=classes, width=width)
+    return ConvNet(
+        in_channels=in_channels,
+        classes=classes,
+        targets=targets,
+        width=width,
+        depth=depth,
+        resolution=resolution,
+    )
 
 
 class Cell(nn.Module):
@@ -30,33 +72,84 @@ class Cell(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.edges = nn.ModuleList(SeparableConv1d(channels, Depthwise(3)) for _ in range(3))
+        self.edges = _edges(channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        into_node, past_node, out_of_node = self.edges
-        outcome: Tensor = past_node(x) + out_of_node(into_node(x))
-        return outcome
+        """float [n, channels, length] -> the same shape."""
+        return _two_ways(self.edges, x)
+
+
+class LaterCell(Refinement):
+    """A cell that adds to what the one before it gave."""
+
+    def __init__(self, channels: int, *, predecessor: str) -> None:
+        super().__init__(channels, axes=1, predecessor=predecessor)
+        self.edges = _edges(channels)
+
+    def refine(self, x: Tensor) -> Tensor:
+        return _two_ways(self.edges, x)
+
+
+class Resample(nn.Module):
+    """Any length to a fixed one, linearly between samples."""
+
+    def __init__(self, length: int) -> None:
+        super().__init__()
+        self.length = length
+
+    def forward(self, x: Tensor) -> Tensor:
+        """float [n, channels, length'] -> float [n, channels, length]."""
+        return functional.interpolate(x, size=self.length, mode="linear", align_corners=False)
 
 
 class ConvNet(nn.Module):
-    """Standardise, stem, cell, reduction, cell, head."""
+    """Standardise, resample, stem, cells, reduction, cells, head."""
 
-    def __init__(self, *, in_channels: int, classes: int, width: int) -> None:
+    def __init__(
+        self,
+        *,
+        in_channels: int,
+        classes: int | None,
+        targets: int | None,
+        width: int,
+        depth: int,
+        resolution: int | None,
+    ) -> None:
         super().__init__()
         self.standardise = Standardise(in_channels)
+        self.resample = nn.Identity() if resolution is None else Resample(resolution)
         self.stem = nn.Sequential(
             nn.Conv1d(in_channels, width, 3, padding=1, bias=False), ChannelNorm1d(width)
         )
-        self.cells = nn.ModuleList(Cell(width) for _ in range(2))
+        self.cells = nn.ModuleList(
+            Cell(width)
+            if place < _STAGES
+            else LaterCell(width, predecessor=f"cells.{place - _STAGES}")
+            for place in range(_STAGES * depth)
+        )
         self.reduction = nn.Sequential(
             nn.ReLU(), nn.Conv1d(width, width, 2, stride=2, bias=False), ChannelNorm1d(width)
         )
         self.norm = ChannelNorm1d(width)
-        self.head = nn.Linear(width, classes)
+        self.head = head("convnet", width, classes=classes, targets=targets)
 
     def forward(self, x: Tensor) -> Tensor:
-        """float32 [n, in_channels, length] -> logits float32 [n, classes]."""
-        first, second = self.cells
-        features = self.reduction(first(self.stem(self.standardise(x))))
-        logits: Tensor = self.head(functional.relu(self.norm(second(features))).mean(-1))
-        return logits
+        """float32 [n, in_channels, length] -> float32 [n, classes] or [n, targets]."""
+        features = self.stem(self.resample(self.standardise(x)))
+        for cell in self.cells[::_STAGES]:
+            features = cell(features)
+        features = self.reduction(features)
+        for cell in self.cells[1::_STAGES]:
+            features = cell(features)
+        outcome: Tensor = self.head(functional.relu(self.norm(features)).mean(-1))
+        return outcome
+
+
+def _edges(channels: int) -> nn.ModuleList:
+    return nn.ModuleList(CellSite(1, channels).place(Depthwise(3)) for _ in range(3))
+
+
+def _two_ways(edges: nn.ModuleList, x: Tensor) -> Tensor:
+    into_node, past_node, out_of_node = edges
+    outcome: Tensor = past_node(x) + out_of_node(into_node(x))
+    return outcome

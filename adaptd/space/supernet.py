@@ -1,6 +1,7 @@
 """`Supernet`: a deployed network with some edges open to several operations at once."""
 
 import copy
+import random
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -9,10 +10,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from adaptd.architecture import Architecture
-from adaptd.space.merged import FoldingEdge, MergedEdge
-from adaptd.space.network import edges_of
+from adaptd.space.edges import Edge, edges_of
+from adaptd.space.folding import FoldingEdge
+from adaptd.space.mixed import MixedEdge
 from adaptd.space.operation import parse_operation
+from adaptd.space.relaxation import MERGED, Relaxation
+from adaptd.space.seeds import seeded
+from adaptd.space.settled import floats_of
+
+# Logit by which the deployed operation is ahead at the start: the others' weights, 2e-14 together,
+# are lost in float32.
+_CERTAIN = 32.0
 
 
 @dataclass(frozen=True)
@@ -73,57 +81,80 @@ class Supernet(nn.Module):
     """A network with open edges, made by `reopen`; `fold` and `discretise` lead back."""
 
     def __init__(
-        self, network: nn.Module, reopening: Reopening, alphas: Mapping[str, nn.Parameter]
+        self,
+        network: nn.Module,
+        reopening: Reopening,
+        alphas: Mapping[str, nn.Parameter],
+        draws: random.Random,
     ) -> None:
         super().__init__()
         self.network = network
         self.reopening = reopening
+        # Which paths a step computes; its state belongs to a checkpoint.
+        self.draws = draws
         self._alphas = dict(alphas)
 
     @classmethod
     def reopen(
         cls,
         network: nn.Module,
-        architecture: Architecture,
         reopening: Reopening,
         *,
-        noise: float = 0.02,
+        edges: Mapping[str, Edge] | None = None,
+        relaxation: Relaxation = MERGED,
+        noise: float = 0.06,
         generator: torch.Generator | None = None,
     ) -> "Supernet":
-        """A copy of the deployed network with merged edges and all alphas zero.
+        """A copy of the deployed network with mixed edges, that computes what the network does.
 
-        noise: standard deviation of what new kernels start with beside the inherited taps; without
-        any, candidates with the same taps could never come apart. generator: its source; None:
+        All weight is on the deployed operations, on each edge on its own; `equalise` or
+        `set_logits` distributes it, from when on the edges of a group have the same weights.
+        edges: what stands where, `edges_of(network)` if None; an architecture's come from
+        `architecture_edges`. noise: standard deviation, as a share of the deployed kernel's, of
+        what new kernels start with beside the inherited taps; without any, candidates with the same
+        taps could never come apart. generator: its source, and that of the drawn paths; None:
         seeded with 0.
-        Raises ValueError for an edge the network does not have or whose deployed operation is no
-        candidate.
+        Raises ValueError for an edge the network does not have, whose deployed operation is no
+        candidate, or that a candidate does not fit.
         """
         generator = generator or torch.Generator().manual_seed(0)
+        draws = random.Random(_draw_seed(generator))
         opened = copy.deepcopy(network)
-        edges = edges_of(opened)
-        alphas = {
-            group: nn.Parameter(torch.zeros(len(reopening.operations(group))))
-            for group in reopening.group_names
-        }
-        for edge, texts in reopening.candidates.items():
-            if edge not in edges or edge not in architecture.operations:
-                raise ValueError(f"no edge {edge!r} to open; the edges are {list(edges)}")
-            opened.set_submodule(
-                edge,
-                MergedEdge(
-                    edges[edge],
-                    tuple(parse_operation(text) for text in texts),
-                    alphas[reopening.groups[edge]],
+        known = edges_of(opened) if edges is None else dict(edges)
+        like = next(floats_of(network), torch.zeros(()))
+        # Alphas move by less than half precision can tell.
+        precision = torch.promote_types(like.dtype, torch.float32)
+        alphas: dict[str, nn.Parameter] = {}
+        for name, texts in reopening.candidates.items():
+            if name not in known:
+                raise ValueError(f"no edge {name!r} to open; the edges are {list(known)}")
+            edge, group = known[name], reopening.groups[name]
+            candidates = tuple(parse_operation(text) for text in texts)
+            deployed = opened.get_submodule(name)
+            start = like.new_tensor(
+                [0.0 if candidate == edge.operation else -_CERTAIN for candidate in candidates],
+                dtype=precision,
+            )
+            alpha = alphas.setdefault(group, nn.Parameter(start.clone()))
+            with seeded(_draw_seed(generator)):
+                mixed = MixedEdge(
+                    edge,
+                    deployed,
+                    candidates,
+                    alpha,
+                    relaxation=relaxation,
                     noise=noise,
                     generator=generator,
-                ),
-            )
-        return cls(opened, reopening, alphas)
+                    draws=draws,
+                )
+            mixed.lead.copy_(start - alpha.detach())
+            opened.set_submodule(name, mixed.train(deployed.training))
+        return cls(opened, reopening, alphas, draws)
 
     def forward(self, x: Tensor) -> Tensor:
-        """What the network gives: logits float32 [n, classes]."""
-        logits: Tensor = self.network(x)
-        return logits
+        """What the network gives, e.g. logits float32 [n, classes]."""
+        outcome: Tensor = self.network(x)
+        return outcome
 
     def architecture_parameters(self) -> list[nn.Parameter]:
         """The alphas, one float [candidates] a group, in the order of the groups."""
@@ -135,7 +166,10 @@ class Supernet(nn.Module):
         return [parameter for parameter in self.parameters() if id(parameter) not in alphas]
 
     def alphas(self) -> dict[str, dict[str, float]]:
-        """Group -> operation -> its weight; those of a group sum to 1."""
+        """Group -> operation -> its weight; those of a group sum to 1.
+
+        Before `equalise` or `set_logits`: of the group's first edge.
+        """
         return {
             group: dict(
                 zip(
@@ -147,46 +181,69 @@ class Supernet(nn.Module):
             for group, alpha in self._alphas.items()
         }
 
+    def equalise(self) -> None:
+        """Gives every candidate the same weight."""
+        for group, alpha in self._alphas.items():
+            self.set_logits(group, [0.0] * len(alpha))
+
     def set_logits(self, group: str, logits: Iterable[float]) -> None:
         """Sets a group's alphas. Raises KeyError for an unknown group."""
+        alpha = self._alphas[group]
         with torch.no_grad():
-            self._alphas[group].copy_(torch.tensor(list(logits)))
+            alpha.copy_(alpha.new_tensor(list(logits)))
+        for name, mixed in self.mixed_edges().items():
+            if self.reopening.groups[name] == group:
+                mixed.lead.zero_()
+
+    def mixed_edges(self) -> dict[str, MixedEdge]:
+        """Name -> edge of those still mixed, in the order of the network."""
+        return {
+            name: module
+            for name, module in self.network.named_modules()
+            if isinstance(module, MixedEdge)
+        }
 
     def fold(self, operations: Mapping[str, str]) -> None:
         """Begins the way back: each open edge becomes a `FoldingEdge` that computes the same.
 
         operations: open edge -> operation. The alphas no longer act; weight_parameters() are others
         afterwards.
-        Raises ValueError unless every merged edge, and no other, gets one.
+        Raises ValueError, with all edges as they were, unless every mixed edge, and no other, gets
+        one that `FoldingEdge` takes.
         """
-        merged = {
-            name: module
-            for name, module in self.network.named_modules()
-            if isinstance(module, MergedEdge)
-        }
-        if merged.keys() != operations.keys():
+        mixed = self.mixed_edges()
+        if mixed.keys() != operations.keys():
             raise ValueError(
-                f"fold needs an operation for each of {list(merged)}, got {list(operations)}"
+                f"fold needs an operation for each of {list(mixed)}, got {list(operations)}"
             )
-        for edge, module in merged.items():
-            self.network.set_submodule(edge, module.fold(parse_operation(operations[edge])))
+        with seeded(0):
+            folding = {
+                name: FoldingEdge(module, parse_operation(operations[name]))
+                for name, module in mixed.items()
+            }
+        for name, edge in folding.items():
+            self.network.set_submodule(name, edge)
 
     def anneal(self, residual_share: float) -> None:
-        """Sets how much of the merged kernels beyond the chosen taps still acts, from 1 to 0."""
+        """Sets how much of the mixture beyond the chosen operations still acts, from 1 to 0."""
         for module in self.network.modules():
             if isinstance(module, FoldingEdge):
                 module.residual_share = residual_share
 
     def discretise(self) -> nn.Module:
-        """Ends the way back: the plain network of `build`'s own modules, parameters and all.
+        """Ends the way back: the plain network, of ordinary modules, parameters and all.
 
         An optimiser over weight_parameters() goes on with it. Exact after `anneal(0)`; before it,
-        residuals are lost.
-        Raises ValueError while an edge is still merged. The supernet must not be used afterwards.
+        the rest is lost.
+        Raises ValueError while an edge is still mixed. The supernet must not be used afterwards.
         """
         for name, module in list(self.network.named_modules()):
-            if isinstance(module, MergedEdge):
+            if isinstance(module, MixedEdge):
                 raise ValueError(f"edge {name!r} is still open; fold it first")
             if isinstance(module, FoldingEdge):
                 self.network.set_submodule(name, module.target)
         return self.network
+
+
+def _draw_seed(generator: torch.Generator) -> int:
+    return int(torch.randint(2**31, (), generator=generator, device=generator.device))

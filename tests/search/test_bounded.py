@@ -10,7 +10,9 @@ from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from adaptd.architecture import Architecture
 from adaptd.clock import FakeClock
-from adaptd.search.bounded import Reopened, Schedule, reopen, shrink_factor
+from adaptd.search.bounded import Reopened, reopen
+from adaptd.search.opening import shrink_factor
+from adaptd.search.schedule import FoldBack, Split
 from adaptd.search.training import Samples, TrainingDiverged, accuracy, train
 from adaptd.space import build, count_macs, fit_standardisation, initial_architecture
 from adaptd.stream.scenario import SCENARIOS, generate
@@ -64,10 +66,10 @@ def first(deployed: Deployed) -> Reopened:
 
 def test_the_schedule_spends_what_was_given() -> None:
     for steps in (20, 21, 37, 800):
-        schedule = Schedule.of(steps)
-        assert schedule.search + schedule.fold + schedule.plain == steps
+        schedule = FoldBack().split(steps)
+        assert schedule.total == steps
         assert min(schedule.search, schedule.fold, schedule.plain) >= 2
-    assert Schedule.of(800) == Schedule(search=200, fold=80, plain=520)
+    assert FoldBack().split(800) == Split(search=200, fold=80, plain=520)
 
 
 def test_too_few_steps_are_refused(deployed: Deployed) -> None:
@@ -141,10 +143,10 @@ def test_alphas_move_and_become_the_counts_of_the_next_search(
 
 
 def test_earlier_counts_are_where_the_alphas_start(deployed: Deployed, first: Reopened) -> None:
-    counts = {group: {"dw k9 d1": 2.0} for group in ("cells.0", "cells.1")}
+    counts = {group: {"dw k3 d1": 2.0} for group in ("cells.0", "cells.1")}
     tilted = reopened(deployed, concentrations=counts)
     for group in counts:
-        assert tilted.alphas[group]["dw k9 d1"] > first.alphas[group]["dw k9 d1"] + 0.05
+        assert tilted.alphas[group]["dw k3 d1"] > first.alphas[group]["dw k9 d1"] + 0.05
 
 
 def test_the_clock_that_was_given_times_the_phases(deployed: Deployed) -> None:

@@ -1,8 +1,22 @@
 """Which operations an edge may be reopened to."""
 
 from adaptd.architecture import Architecture
-from adaptd.search.candidates import CANDIDATES, group_of, reopening_of
-from adaptd.space import parse_operation
+from adaptd.search.candidates import (
+    CANDIDATES,
+    IMAGE_CANDIDATES,
+    group_of,
+    reopening_of,
+    sequence_candidates,
+)
+from adaptd.space import (
+    Depthwise,
+    architecture_edges,
+    initial_architecture,
+    parse_operation,
+)
+from adaptd.space.cell import CellSite
+
+SHAPE = (1, 64)
 
 
 def test_edges_of_a_cell_are_one_group_and_others_their_own() -> None:
@@ -11,21 +25,55 @@ def test_edges_of_a_cell_are_one_group_and_others_their_own() -> None:
     assert group_of("layer3.conv2") == "layer3.conv2"
 
 
+def deployed(**changes: str) -> Architecture:
+    settings = {"in_channels": 1, "classes": 4}
+    architecture = initial_architecture("adaptd.space.sequence:convnet", settings, "dw k5 d1")
+    return architecture.with_operations(changes)
+
+
 def test_what_is_deployed_in_a_cell_is_a_candidate_on_all_its_edges() -> None:
-    architecture = Architecture(
-        "m:f",
-        {},
-        {
-            "cells.0.edges.0": "dw k7 d4",
-            "cells.0.edges.1": "dw k5 d1",
-            "cells.1.edges.0": "dw k3 d1",
-        },
-    )
-    reopening = reopening_of(architecture)
+    reopening = reopening_of(deployed(**{"cells.0.edges.0": "dw k7 d4"}), SHAPE)
     assert reopening.operations("cells.0") == (*CANDIDATES, "dw k7 d4")
     assert reopening.operations("cells.1") == CANDIDATES
-    assert reopening.edges("cells.0") == ("cells.0.edges.0", "cells.0.edges.1")
+    assert reopening.edges("cells.0") == tuple(f"cells.0.edges.{place}" for place in range(3))
+
+
+def test_edges_that_are_not_asked_for_stay_closed() -> None:
+    reopening = reopening_of(deployed(), SHAPE, only=("cells.1.edges.2",))
+    assert dict(reopening.candidates) == {"cells.1.edges.2": CANDIDATES}
+
+
+def test_the_reach_of_candidates_doubles_up_to_an_eighth_of_the_record() -> None:
+    assert sequence_candidates(64) == CANDIDATES
+    for length in (8, 20, 64, 128, 500):
+        reaches = [
+            operation.lattice(CellSite(1, 4)).reach
+            for text in sequence_candidates(length)
+            if isinstance(operation := parse_operation(text), Depthwise)
+        ]
+        assert reaches == [2**place for place in range(len(reaches))]
+        assert reaches[-1] <= max(1, length / 8) < 2 * reaches[-1]
+
+
+def test_the_edges_of_a_table_are_opened_to_what_fits_their_width() -> None:
+    settings = {"features": 6, "classes": 2, "width": 12}
+    architecture = initial_architecture("adaptd.space.tabular:network", settings)
+    edges = architecture_edges(architecture)
+    reopening = reopening_of(architecture, (6,))
+    assert reopening.candidates.keys() == edges.keys()
+    for edge, texts in reopening.candidates.items():
+        assert str(edges[edge].operation) in texts
+        assert len(texts) > 4
+        assert all(parse_operation(text).fits(edges[edge].site) for text in texts)
+
+
+def test_another_network_is_opened_layer_by_layer() -> None:
+    architecture = initial_architecture("tests.networks:plain_cnn", {})
+    reopening = reopening_of(architecture, (3, 16, 16))
+    assert reopening.groups == {edge: edge for edge in architecture.operations}
+    assert all(len(texts) > 1 for texts in reopening.candidates.values())
 
 
 def test_candidates_are_operations_in_their_one_text() -> None:
-    assert all(str(parse_operation(text)) == text for text in CANDIDATES)
+    for text in (*CANDIDATES, *IMAGE_CANDIDATES):
+        assert str(parse_operation(text)) == text

@@ -69,7 +69,7 @@ def test_the_likeliest_operations_are_chosen_where_the_cap_allows(
     deployed: Architecture, costs: EdgeCosts
 ) -> None:
     alphas = {"cells.0": weights(k9d1=0.9), "cells.1": weights(k3d1=0.9)}
-    chosen = choose(deployed, reopening_of(deployed), alphas, costs, macs_cap=10**9)
+    chosen = choose(deployed, reopening_of(deployed, SHAPE), alphas, costs, macs_cap=10**9)
     assert set(chosen.operations.values()) == {"dw k9 d1", "dw k3 d1"}
     assert chosen.operations["cells.0.edges.2"] == "dw k9 d1"
 
@@ -80,7 +80,7 @@ def test_a_tight_cap_gives_the_best_that_fits(deployed: Architecture, costs: Edg
         "cells.1": weights(k9d1=0.6, k3d1=0.39),
     }
     cap = costs.total(deployed)
-    chosen = choose(deployed, reopening_of(deployed), alphas, costs, macs_cap=cap)
+    chosen = choose(deployed, reopening_of(deployed, SHAPE), alphas, costs, macs_cap=cap)
     assert costs.total(chosen) <= cap
     assert chosen.operations["cells.0.edges.0"] == "dw k5 d4"
     assert chosen.operations["cells.1.edges.0"] == "dw k3 d1"
@@ -91,7 +91,7 @@ def test_a_cap_below_everything_is_refused_with_both_figures(
 ) -> None:
     alphas = {"cells.0": weights(), "cells.1": weights()}
     with pytest.raises(ValueError, match=f"within 1000 .* takes {costs.total(deployed)}"):
-        choose(deployed, reopening_of(deployed), alphas, costs, macs_cap=1_000)
+        choose(deployed, reopening_of(deployed, SHAPE), alphas, costs, macs_cap=1_000)
 
 
 def test_taps_grow_at_the_chosen_dilation_until_the_cap(
@@ -99,7 +99,7 @@ def test_taps_grow_at_the_chosen_dilation_until_the_cap(
 ) -> None:
     chosen = deployed.with_operations(dict.fromkeys(deployed.operations, "dw k5 d4"))
     cap = int(1.1 * costs.total(deployed))
-    grown = grow(chosen, deployed, reopening_of(deployed), costs, macs_cap=cap)
+    grown = grow(chosen, deployed, reopening_of(deployed, SHAPE), costs, macs_cap=cap)
     assert set(grown.operations.values()) == {"dw k7 d4"}
     assert costs.total(grown) <= cap
 
@@ -107,7 +107,7 @@ def test_taps_grow_at_the_chosen_dilation_until_the_cap(
 def test_nothing_grows_that_does_not_reach_further_than_what_is_deployed(
     deployed: Architecture, costs: EdgeCosts
 ) -> None:
-    grown = grow(deployed, deployed, reopening_of(deployed), costs, macs_cap=10**9)
+    grown = grow(deployed, deployed, reopening_of(deployed, SHAPE), costs, macs_cap=10**9)
     assert grown == deployed
 
 
@@ -115,6 +115,6 @@ def test_no_kernel_grows_beyond_half_of_its_sequence(
     deployed: Architecture, costs: EdgeCosts
 ) -> None:
     chosen = deployed.with_operations(dict.fromkeys(deployed.operations, "dw k5 d4"))
-    grown = grow(chosen, deployed, reopening_of(deployed), costs, macs_cap=10**9)
+    grown = grow(chosen, deployed, reopening_of(deployed, SHAPE), costs, macs_cap=10**9)
     assert grown.operations["cells.0.edges.0"] == "dw k17 d4"
     assert grown.operations["cells.1.edges.0"] == "dw k9 d4"

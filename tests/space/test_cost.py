@@ -5,14 +5,11 @@ import torch
 from torch import nn
 
 from adaptd.architecture import Architecture
-from adaptd.space.cost import (
-    EdgeCosts,
-    EdgeShape,
-    count_macs,
-    edge_shapes,
-    saved_activation_bytes,
-)
-from adaptd.space.network import build, initial_architecture
+from adaptd.space.cost import EdgeCosts, count_macs, edge_shapes, saved_activation_bytes
+from adaptd.space.edges import edges_of
+from adaptd.space.network import architecture_edges, build, initial_architecture
+from adaptd.space.operation import parse_operation
+from tests.networks import FOREIGN
 
 EDGE = "cells.1.edges.2"
 
@@ -51,15 +48,82 @@ def test_counting_leaves_mode_statistics_and_hooks_as_they_were(
 
 
 def test_edges_of_the_second_cell_see_half_the_length(architecture: Architecture) -> None:
-    shapes = edge_shapes(architecture, ("cells.0.edges.0", EDGE), (2, 64))
-    assert shapes == {"cells.0.edges.0": EdgeShape(8, 64), EDGE: EdgeShape(8, 32)}
+    shapes = edge_shapes(build(architecture), ("cells.0.edges.0", EDGE), (2, 64))
+    assert shapes == {"cells.0.edges.0": (8, 64), EDGE: (8, 32)}
 
 
 def test_edge_costs_foretell_the_count_of_any_architecture(architecture: Architecture) -> None:
     costs = EdgeCosts.of(architecture, (2, 64))
-    changed = architecture.with_operations({EDGE: "dw k9 d4", "cells.0.edges.0": "dw k1 d1"})
-    for candidate in (architecture, changed):
-        assert costs.total(candidate) == count_macs(candidate, (2, 64))
+    for operations in (
+        {EDGE: "dw k9 d4", "cells.0.edges.0": "dw k1 d1"},
+        {EDGE: "avg k3", "cells.0.edges.0": "identity", "cells.0.edges.1": "zero"},
+    ):
+        changed = architecture.with_operations(operations)
+        for candidate in (architecture, changed):
+            assert costs.total(candidate) == count_macs(candidate, (2, 64))
+        again = EdgeCosts.of(changed, (2, 64))
+        assert again.total(architecture) == count_macs(architecture, (2, 64))
+
+
+POOL = [
+    *("conv k1 d1", "conv k3 d1", "conv k5 d1", "conv k2 d1", "conv k6 d1", "conv k1x7 d1"),
+    *("sepconv k3 d1", "lowconv r1 k3 d1", "lowrank r1", "diagonal", "block b2"),
+]
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_they_do_for_foreign_networks_whatever_stands_where(name: str) -> None:
+    foreign = FOREIGN[name]
+    architecture = initial_architecture(foreign.factory, foreign.settings)
+    costs = EdgeCosts.of(architecture, foreign.shape)
+    assert costs.total({}) == count_macs(architecture, foreign.shape)
+    edges, tried = architecture_edges(architecture), set()
+    for text in POOL:
+        fitting = [name for name, one in edges.items() if parse_operation(text).fits(one.site)]
+        changed = architecture.with_operations(dict.fromkeys(fitting, text))
+        assert costs.total(changed) == count_macs(changed, foreign.shape), text
+        tried.update(fitting)
+    assert tried == edges.keys()
+
+
+def test_an_edge_costs_as_often_as_it_is_called() -> None:
+    twice = EdgeCosts.of(initial_architecture("tests.networks:twice_called_cnn", {}), (3, 16, 16))
+    assert len(twice.calls["features.1.conv"]) == 2
+    assert twice.on("features.1.conv", "conv k1 d1") == 2 * 16 * 16 * 8 * 8
+    idle = EdgeCosts.of(initial_architecture("tests.networks:idle_cnn", {}), (3, 16, 16))
+    assert idle.on("features.1.unused", "conv k5 d1") == 0
+    assert idle.shapes["features.1.unused"] == ()
+
+
+class Framewise(nn.Module):
+    """Each channel of a record is a record to its layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(8, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        outcome: torch.Tensor = self.layer(x.flatten(0, 1)).view(len(x), -1, 3)
+        return outcome
+
+
+def test_an_edge_costs_for_every_part_of_a_record() -> None:
+    costs = EdgeCosts.measured(Framewise(), None, (5, 8))
+    assert costs.shapes == {"layer": (8,)}
+    assert (costs.on("layer", "lowrank r1"), costs.fixed) == (5 * 11, 0)
+
+
+def test_the_reach_of_an_operation_is_that_of_its_furthest_tap(architecture: Architecture) -> None:
+    costs = EdgeCosts.of(architecture, (2, 64))
+    assert costs.reach(EDGE, "dw k5 d4") == 8
+    assert costs.reach(EDGE, "identity") == 0
+
+
+def test_costs_are_measured_without_a_random_number(architecture: Architecture) -> None:
+    network = build(architecture)
+    before = torch.get_rng_state()
+    EdgeCosts.measured(network, edges_of(network), (2, 64)).on(EDGE, "dw k9 d1")
+    assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_saved_bytes_count_each_activation_once_and_no_parameter() -> None:

@@ -8,7 +8,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from adaptd.space.depthwise import DepthwiseConv1d, depthwise_conv1d
-from adaptd.space.operation import Depthwise
+from adaptd.space.lattice import Lattice
+from adaptd.space.trace import traced_macs
 
 
 def by_definition(x: Tensor, kernel: Tensor, offsets: tuple[int, ...]) -> Tensor:
@@ -47,17 +48,40 @@ def test_any_offsets_and_lengths_give_the_sum_of_shifts_and_its_gradients(
     )
 
 
-@pytest.mark.parametrize("operation", [Depthwise(1), Depthwise(5), Depthwise(5, 4)])
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize(("taps", "dilation"), [(1, 1), (5, 1), (5, 4)])
 @pytest.mark.parametrize("length", [16, 64, 200])
-def test_an_operation_is_the_convolution_of_its_taps_and_dilation(
-    operation: Depthwise, length: int
+def test_a_layer_is_the_convolution_of_its_taps_and_dilation(
+    taps: int, dilation: int, length: int, stride: int
 ) -> None:
-    layer = DepthwiseConv1d(6, operation)
+    layer = DepthwiseConv1d(6, Lattice((taps,), (dilation,)), stride=stride)
     x = torch.randn(2, 6, length, generator=torch.Generator().manual_seed(0))
     expected = functional.conv1d(
-        x, layer.weight, padding=operation.reach, dilation=operation.dilation, groups=6
+        x,
+        layer.weight,
+        padding=dilation * (taps // 2),
+        dilation=dilation,
+        groups=6,
+        stride=stride,
     )
     torch.testing.assert_close(layer(x), expected, atol=1e-5, rtol=1e-5)
+    assert layer.macs(layer(x)) == expected.numel() * taps
+    assert traced_macs(layer, (6, length)) == expected[0].numel() * taps
+
+
+@pytest.mark.parametrize("length", [16, 200])
+def test_it_trains_under_autocast(length: int) -> None:
+    x = torch.randn(2, 4, length, requires_grad=True)
+    kernel = torch.randn(4, 3, requires_grad=True)
+    weights = torch.randn(2, 4, length)
+    gradients = []
+    for is_enabled in (True, False):
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=is_enabled):
+            outcome = depthwise_conv1d(x, kernel, (-1, 0, 1))
+        assert outcome.dtype == (torch.bfloat16 if is_enabled else torch.float32)
+        gradients.append(torch.autograd.grad((outcome.float() * weights).sum(), (x, kernel)))
+    # bfloat16 has eight bits: a sum of so many products is known to a few per cent of its terms.
+    torch.testing.assert_close(gradients[0], gradients[1], atol=0.4, rtol=0.05)
 
 
 def test_the_short_path_saves_nothing_beside_input_and_kernel() -> None:

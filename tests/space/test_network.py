@@ -5,15 +5,18 @@ import torch
 from torch import nn
 
 from adaptd.architecture import Architecture
+from adaptd.space.edges import Edge, edges_of
+from adaptd.space.kernels import Depthwise
 from adaptd.space.network import (
+    architecture_edges,
     build,
-    edges_of,
     initial_architecture,
     morph,
     resolve,
     shrink_and_perturb,
 )
 from adaptd.space.operation import parse_operation
+from tests.networks import FOREIGN
 
 NETWORK = "adaptd.space.sequence:convnet"
 SETTINGS = {"in_channels": 1, "classes": 3, "width": 4}
@@ -75,12 +78,18 @@ def test_a_missing_module_or_factory_is_named() -> None:
 def test_wrong_settings_edges_operations_and_networks_are_named(
     architecture: Architecture,
 ) -> None:
-    with pytest.raises(ValueError, match=r"does not take the settings .*depth"):
-        build(Architecture(NETWORK, {**SETTINGS, "depth": 3}))
+    with pytest.raises(ValueError, match=r"does not take the settings .*bricks"):
+        build(Architecture(NETWORK, {**SETTINGS, "bricks": 3}))
     with pytest.raises(ValueError, match=r"no edge 'cells\.9'; its edges are"):
         build(Architecture(NETWORK, SETTINGS, {"cells.9": "dw k3 d1"}))
-    with pytest.raises(ValueError, match=r"got 'conv 3x3'"):
+    with pytest.raises(ValueError, match=r"'conv 3x3'"):
         build(architecture.with_operations({EDGE: "conv 3x3"}))
+    with pytest.raises(ValueError, match=r"edge 'cells\.1\.edges\.2': conv k3 d1 does not fit"):
+        build(architecture.with_operations({EDGE: "conv k3 d1"}))
+    with pytest.raises(ValueError, match=r"no edge 'cells\.9'; its edges are"):
+        architecture_edges(Architecture(NETWORK, SETTINGS, {"cells.9": "dw k3 d1"}))
+    with pytest.raises(ValueError, match=r"conv k3 d1 does not fit edge 'cells\.0\.edges\.0'"):
+        initial_architecture(NETWORK, SETTINGS, "conv k3 d1")
     with pytest.raises(ValueError, match=r"must give a torch\.nn\.Module, got dict"):
         build(Architecture("builtins:dict"))
     with pytest.raises(ValueError, match="has no edge"):
@@ -156,3 +165,78 @@ def test_a_shrink_factor_beyond_its_range_is_refused(
 def test_operations_are_stored_in_their_one_text() -> None:
     architecture = initial_architecture(NETWORK, SETTINGS, "dw k3 d4")
     assert all(str(parse_operation(text)) == text for text in architecture.operations.values())
+
+
+def test_without_an_operation_each_edge_keeps_what_the_factory_puts_there() -> None:
+    architecture = initial_architecture("tests.networks:odd_kernels_cnn", {})
+    assert dict(architecture.operations) == {
+        "features.0": "conv k4 d1",
+        "features.2": "conv k1x5 d1",
+        "features.4": "conv k3x1 d1",
+        "features.6": "conv k3 d1x2",
+        "head": "linear",
+    }
+
+
+def test_an_architectures_edges_have_the_factorys_sites_and_its_own_operations(
+    architecture: Architecture,
+) -> None:
+    edges = architecture_edges(architecture.with_operations({EDGE: "dw k9 d2"}))
+    sites = edges_of(build(architecture))
+    assert edges[EDGE] == Edge(EDGE, sites[EDGE].site, Depthwise(9, 2))
+    assert edges["cells.0.edges.0"] == sites["cells.0.edges.0"]
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_a_foreign_network_is_built_as_its_factory_makes_it(name: str) -> None:
+    architecture = initial_architecture(FOREIGN[name].factory, FOREIGN[name].settings)
+    built, again = build(architecture, seed=4).eval(), build(architecture, seed=4).eval()
+    made = resolve(FOREIGN[name].factory)(**FOREIGN[name].settings)
+    assert [type(one) for one in built.modules()] == [type(one) for one in made.modules()]
+    x = torch.randn(2, *FOREIGN[name].shape)
+    torch.testing.assert_close(built(x), again(x), atol=0, rtol=0)
+
+
+def test_a_foreign_network_takes_other_operations() -> None:
+    architecture = initial_architecture("tests.networks:plain_cnn", {"axes": 1})
+    changed = architecture.with_operations(
+        {"features.0": "conv k5 d1", "features.4": "lowconv r2 k3 d1", "head": "lowrank r2"}
+    )
+    network = build(changed)
+    assert [type(one).__module__.split(".")[0] for one in network.modules()] == [
+        "tests" if one is network else "torch" for one in network.modules()
+    ]
+    assert network(torch.randn(2, 3, 32)).shape == (2, 5)
+    source = build(architecture, seed=1)
+    successor = morph(source, architecture, changed)
+    old, new = dict(source.named_parameters()), dict(successor.named_parameters())
+    torch.testing.assert_close(new["features.0.weight"][..., 1:4], old["features.0.weight"])
+    torch.testing.assert_close(new["features.7.weight"], old["features.7.weight"])
+
+
+def double(axes: int = 1) -> nn.Module:
+    """A network in double precision."""
+    return nn.Sequential(nn.Conv1d(2, 4, 3, padding=1), nn.ReLU(), nn.Conv1d(4, 4, 3)).double()
+
+
+def test_fresh_parts_have_the_dtype_of_what_they_replace() -> None:
+    architecture = initial_architecture("tests.space.test_network:double", {"axes": 1})
+    changed = architecture.with_operations({"0": "sepconv k5 d1"})
+    x = torch.randn(2, 2, 12, dtype=torch.float64)
+    assert build(changed)(x).dtype == torch.float64
+    network = build(architecture)
+    assert morph(network, architecture, changed)(x).dtype == torch.float64
+    shrunk = shrink_and_perturb(
+        network, architecture, factor=0.5, generator=torch.Generator().manual_seed(0)
+    )
+    assert shrunk(x).dtype == torch.float64
+
+
+def test_a_successor_edge_has_the_mode_of_its_predecessor() -> None:
+    architecture = initial_architecture("tests.networks:plain_cnn", {"axes": 1})
+    network = build(architecture)
+    network.get_submodule("features.0").eval()
+    changed = architecture.with_operations({"features.0": "conv k5 d1", "head": "lowrank r2"})
+    successor = morph(network, architecture, changed)
+    assert not successor.get_submodule("features.0").training
+    assert successor.get_submodule("head").training

@@ -1,0 +1,219 @@
+"""From a job to a problem: everything that is checked and measured before the first step."""
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import torch
+
+from adaptd.adaptation.rungs import record_shortage
+from adaptd.adaptation.search_candidates import reopening_for
+from adaptd.adaptation.search_goal import Goal
+from adaptd.adaptation.search_job import SearchJob
+from adaptd.adaptation.search_records import split
+from adaptd.adaptation.search_start import Start
+from adaptd.clock import Clock
+from adaptd.errors import ConfigError
+from adaptd.search.budget import Budget
+from adaptd.search.ladder import MemoryBudgetExceeded, budget_bytes, choose_relaxation
+from adaptd.search.method import METHODS, GradientMethod, Method
+from adaptd.search.problem import Moment, Problem
+from adaptd.search.selection import MostLikely
+from adaptd.search.training import BATCH_RECORDS, Samples
+from adaptd.space.cost import EdgeCosts
+from adaptd.space.memory import predict_bytes
+from adaptd.space.network import architecture_edges
+from adaptd.space.relaxation import LADDER, MERGED
+from adaptd.space.standardise import fit_standardisation
+from adaptd.space.supernet import Supernet
+from adaptd.stream.batch import Batch
+
+# Enough that the measured steps are those of a search's beginning, whatever its length will be.
+_MEASURED_STEPS = 1_000
+# A search on fewer records for each class, or in all, did harm in every trial we ran.
+_ENOUGH_RECORDS = 400
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """problem: with its steps resolved. held_out: records that nothing is trained on.
+
+    deployed_bytes, supernet_bytes: activations that a training step keeps; the latter, and
+    relaxation, None for a method without a supernet.
+    """
+
+    method: Method
+    problem: Problem
+    budget: Budget
+    held_out: Samples
+    deployed_bytes: int
+    supernet_bytes: int | None
+    relaxation: str | None
+    warnings: tuple[str, ...]
+
+
+def method_of(job: SearchJob) -> Method:
+    """Raises ConfigError, with all there are, for a name that is none."""
+    if job.method not in METHODS:
+        listed = "\n".join(f"  {name:11} {method.summary}" for name, method in METHODS.items())
+        raise ConfigError(f"--method {job.method!r}: expected one of\n{listed}")
+    return METHODS[job.method]
+
+
+def budget_of(job: SearchJob) -> Budget:
+    """Raises ConfigError for a text that is no budget."""
+    try:
+        return Budget.parse(job.budget)
+    except ValueError as error:
+        raise ConfigError(f"--budget: {error}") from error
+
+
+def goal_of(job: SearchJob) -> Goal:
+    """Raises ConfigError for a text that is no objective."""
+    try:
+        return Goal.parse(job.goal)
+    except ValueError as error:
+        raise ConfigError(f"--objective {error}") from error
+
+
+def plan(job: SearchJob, start: Start, batch: Batch, *, clock: Clock, steps: int | None) -> Plan:
+    """steps: as resolved when the search began; None: to be resolved from the budget now.
+
+    Raises ConfigError, naming the option, for what cannot be done as asked; MemoryBudgetExceeded;
+    JobError for a wall budget that is over before it begins.
+    """
+    method, budget, goal = method_of(job), budget_of(job), goal_of(job)
+    if method.is_warm and not start.has_weights:
+        raise ConfigError(
+            f"--method {method.name} goes out from trained weights, and --from {job.start} has "
+            "none: give --weights FILE or a release directory, or a method that begins from "
+            f"nothing: {', '.join(name for name, one in METHODS.items() if not one.is_warm)}"
+        )
+    trained, held_out = split(batch)
+    samples, judged = _samples(trained), _samples(held_out)
+    shape = start.schema.shape
+    edges = {
+        name: edge
+        for name, edge in architecture_edges(start.architecture).items()
+        if name in start.architecture.operations
+    }
+    reopening = reopening_for(start.architecture, start.openable, edges, shape, job.candidates)
+    network = copy.deepcopy(start.network)
+    if not start.has_weights:
+        fit_standardisation(network, samples.x)
+    costs = EdgeCosts.measured(network, edges, shape)
+    problem = Problem(
+        network=network,
+        architecture=start.architecture,
+        samples=samples,
+        reopening=reopening,
+        edges=edges,
+        costs=costs,
+        steps=_MEASURED_STEPS,
+        seed=job.seed,
+        macs_cap=goal.cap(costs.total(start.architecture)),
+    )
+    _check_cap(job, method, problem)
+    problem, supernet_bytes, relaxation = _relaxed(method, problem, budget)
+    resolved = steps or budget.resolve(_step_seconds(method, problem, clock))
+    problem = replace(problem, steps=resolved)
+    try:
+        # What a method refuses, it refuses when it begins.
+        method.begin(problem)
+    except ValueError as error:
+        raise ConfigError(f"--budget {job.budget}: {error}") from error
+    return Plan(
+        method=method,
+        problem=problem,
+        budget=budget,
+        held_out=judged,
+        deployed_bytes=predict_bytes(network, samples.x, samples.target, batch=BATCH_RECORDS),
+        supernet_bytes=supernet_bytes,
+        relaxation=relaxation,
+        warnings=_warnings(job, method, budget, start, len(samples)),
+    )
+
+
+def _samples(batch: Batch) -> Samples:
+    return Samples(torch.from_numpy(batch.x.copy()), torch.from_numpy(batch.target.copy()))
+
+
+def _check_cap(job: SearchJob, method: Method, problem: Problem) -> None:
+    """Before the search, which would only find out at its end."""
+    selection = method.selection if isinstance(method, GradientMethod) else MostLikely(grows=False)
+    groups = problem.reopening.group_names
+    even = {group: dict.fromkeys(problem.reopening.operations(group), 1.0) for group in groups}
+    try:
+        selection.choose(problem, even)
+    except ValueError as error:
+        raise ConfigError(f"--objective {job.goal}: {error}") from error
+
+
+def _relaxed(
+    method: Method, problem: Problem, budget: Budget
+) -> tuple[Problem, int | None, str | None]:
+    """The problem with the relaxation that the memory allows, its bytes, and its name."""
+    if not isinstance(method, GradientMethod):
+        return problem, None, None
+    samples = problem.samples
+    allowed = budget_bytes(budget.memory_ratio, problem.network, samples, batch=BATCH_RECORDS)
+    own = method.opening.relaxation
+    if own == MERGED:
+        rung = choose_relaxation(
+            problem.network,
+            problem.reopening,
+            problem.edges,
+            samples,
+            batch=BATCH_RECORDS,
+            byte_budget=allowed,
+        )
+        return replace(problem, relaxation=rung.relaxation), rung.predicted_bytes, rung.name
+    supernet = Supernet.reopen(
+        problem.network, problem.reopening, edges=problem.edges, relaxation=own
+    )
+    needed = predict_bytes(supernet, samples.x, samples.target, batch=BATCH_RECORDS)
+    if allowed is not None and needed > allowed:
+        raise MemoryBudgetExceeded(
+            f"a training step of {method.name}, which computes every candidate by itself, keeps "
+            f"{needed:,} bytes of activations; memory={budget.memory_ratio} allows {allowed:,}: "
+            "allow more memory, give fewer candidates, or take --method bounded"
+        )
+    named = next((name for name, one in LADDER.items() if one == own), "every candidate by itself")
+    return problem, needed, named
+
+
+def _step_seconds(method: Method, problem: Problem, clock: Clock) -> Callable[[], float]:
+    """Runs a search that is thrown away afterwards, a step at a time."""
+    done = [0]
+
+    def watch(moment: Moment) -> None:
+        done[0] = moment.step
+
+    run = method.begin(problem, watch=watch)
+
+    def measure() -> float:
+        before, started = done[0], clock.monotonic()
+        run.run(lambda: done[0] > before)
+        return (clock.monotonic() - started) / max(1, done[0] - before)
+
+    return measure
+
+
+def _warnings(
+    job: SearchJob, method: Method, budget: Budget, start: Start, records: int
+) -> tuple[str, ...]:
+    found = []
+    shortage = record_shortage(records, len(start.schema.classes), _ENOUGH_RECORDS)
+    if shortage is not None:
+        found.append(f"{shortage}: the outcome may well be worse than what was given")
+    if not start.has_weights:
+        found.append(
+            f"{job.start} has no trained weights: {method.name} begins from nothing, and there is "
+            "no accuracy to compare with"
+        )
+    if budget.memory_ratio is not None and not isinstance(method, GradientMethod):
+        found.append(
+            f"memory={budget.memory_ratio} bounds a supernet, and {method.name} opens none: it "
+            "trains one plain network at a time"
+        )
+    return tuple(found)

@@ -1,0 +1,84 @@
+"""A finished search's report as tables."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from adaptd.cli.console import open_table
+from adaptd.cli.search_display import size
+from adaptd.server.wording import ABSENT, TIMES, count, percent, points
+
+# Edits that are listed; the drawing has all.
+_EDITS = 12
+
+
+def print_report(console: Console, report: Mapping[str, Any], directory: Path) -> None:
+    """What was found, against what was given, and where it lies."""
+    given, found = report["given"], report["found"]
+    records = report["records"]
+    title = f"{report['method']} on {records['stream']}, {count(report['steps'])} steps"
+    table = open_table(console, "", "given", "found", "", title=title)
+    for column in table.columns[1:]:
+        column.justify = "right"
+    gain = ABSENT if given["accuracy"] is None else points(found["accuracy"] - given["accuracy"])
+    table.add_row(
+        f"accuracy on the latest {count(records['held_out'])} records",
+        percent(given["accuracy"]),
+        percent(found["accuracy"]),
+        gain,
+        style="bold",
+    )
+    table.add_row(
+        "multiply-accumulates",
+        count(given["macs"]),
+        count(found["macs"]),
+        f"{found['macs'] / given['macs']:.2f} {TIMES}",
+    )
+    console.print()
+    console.print(table)
+    facts = open_table(console, "", "")
+    edits = found["edits"] or ["none: the given architecture is the best that was found"]
+    for number, edit in enumerate(edits[:_EDITS]):
+        facts.add_row("edits" if number == 0 else "", edit)
+    if len(edits) > _EDITS:
+        facts.add_row("", f"… and {len(edits) - _EDITS} more")
+    memory = report["memory"]
+    if memory["ratio"] is not None:
+        facts.add_row(
+            "memory",
+            f"a training step of the supernet keeps {size(memory['supernet_bytes'])}, "
+            f"{memory['ratio']:.3f} {TIMES} the given network's ({memory['relaxation']})",
+        )
+    if report["alphas"]:
+        facts.add_row("skips and zeros", f"{percent(report['skip_share'])} of the weight")
+    if report["stopped"]:
+        facts.add_row("ended early", report["stopped"])
+    for name, told in report["guards"].items():
+        facts.add_row(f"guard {name}", ", ".join(f"{key}: {value}" for key, value in told.items()))
+    seconds = report["phase_seconds"]
+    facts.add_row("time", ", ".join(f"{name} {value:.0f} s" for name, value in seconds.items()))
+    facts.add_row("release", f"{directory / 'release'} ({report['release'][:12]})")
+    facts.add_row("report", str(directory / "search.json"))
+    facts.add_row("pictures", f"{directory / 'alphas.png'}, architecture.svg, architecture.dot")
+    console.print()
+    console.print(facts)
+
+
+def print_methods(console: Console, methods: Mapping[str, str]) -> None:
+    """Name and summary of each."""
+    table = open_table(console, "method", "what it does")
+    for name, summary in methods.items():
+        table.add_row(name, summary)
+    console.print(table)
+
+
+def print_check(console: Console, checks: list[Mapping[str, Any]]) -> None:
+    """What was expected and what was found, of each check."""
+    table = open_table(console, "check", "expected", "found", "")
+    for check in checks:
+        table.add_row(
+            check["name"], check["expected"], check["found"], "ok" if check["holds"] else "FAILED"
+        )
+    console.print(table)

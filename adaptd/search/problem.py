@@ -1,0 +1,81 @@
+"""`Problem` and `Found`: what a search gets, and what it gives."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import nn
+
+from adaptd.architecture import Architecture
+from adaptd.search.task import CLASSIFICATION, Task
+from adaptd.search.training import Samples
+from adaptd.space import Edge, EdgeCosts, Relaxation, Reopening
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One search: around which network, on which records, within which bounds.
+
+    network: deployed, of `architecture`; left as it is. edges and costs: of that architecture.
+    reopening: which edges may change, to what. steps: gradient computations on batches of 64, of
+    all phases, on weights or architecture parameters. macs_cap: multiply-accumulates of one record
+    that the outcome must not exceed, None for no cap. concentrations: counts of earlier searches.
+    relaxation: how mixed edges are computed, None for what the method says; a budget of memory
+    chooses it. arms: architectures that a race is run among, () for its own.
+    """
+
+    network: nn.Module
+    architecture: Architecture
+    samples: Samples
+    reopening: Reopening
+    edges: Mapping[str, Edge]
+    costs: EdgeCosts
+    steps: int
+    seed: int
+    macs_cap: int | None = None
+    concentrations: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    task: Task = CLASSIFICATION
+    relaxation: Relaxation | None = None
+    arms: tuple[Architecture, ...] = ()
+
+
+@dataclass(frozen=True)
+class Moment:
+    """Where a search stands after a step.
+
+    phase: such as "search" or "fold". step: gradient computations done, of `steps`. loss: of the
+    latest. alphas: group -> operation -> weight, {} where there are none; arms: architecture's
+    digest -> held-out loss, of a race.
+    """
+
+    phase: str
+    step: int
+    steps: int
+    loss: float
+    alphas: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    arms: Mapping[str, float] = field(default_factory=dict)
+
+
+Watch = Callable[[Moment], None]
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a search gives.
+
+    network: plain, of `architecture`, trained, in training mode. alphas: group -> operation ->
+    weight at the end of the search, {} without any. concentrations: the counts for the next one.
+    supernet_memory_ratio: saved bytes of its training step over those of the deployed network's,
+    None without a supernet. phase_seconds: monotonic. stopped: why it ended early, None if it did
+    not. guards: name -> what it did.
+    """
+
+    architecture: Architecture
+    network: nn.Module
+    steps: int
+    alphas: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    concentrations: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    supernet_memory_ratio: float | None = None
+    phase_seconds: Mapping[str, float] = field(default_factory=dict)
+    stopped: str | None = None
+    guards: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)

@@ -1,0 +1,143 @@
+"""What else could stand on an edge, derived from what stands there and what enters it."""
+
+from adaptd.space.cell import CellSite
+from adaptd.space.convolution import (
+    Convolution,
+    ConvSite,
+    LowRankConvolution,
+    SeparableConvolution,
+)
+from adaptd.space.edges import Edge
+from adaptd.space.kernels import Depthwise
+from adaptd.space.linear import Block, Diagonal, LinearMap, LinearSite, LowRank
+from adaptd.space.operation import Operation
+
+# More candidates split the vote between near equals, and each costs a kernel's memory.
+_MOST = 8
+
+# Channels, on both sides, from which a dense layer may be factorised: with fewer, what is saved is
+# next to nothing and the first layers of a network, which see the raw channels, lose the most.
+_ENOUGH_CHANNELS = 8
+
+# A product of rank one gives every output the same pattern.
+_LEAST_RANK = 2
+
+# Narrow, middle, wide, far: for the cells of this project's own networks.
+_IN_CELLS = (Depthwise(3), Depthwise(5), Depthwise(9), Depthwise(5, 4))
+
+
+def candidates_for(edge: Edge, entering_shape: tuple[int, ...]) -> tuple[str, ...]:
+    """The operations, as texts, that an edge may be reopened to; what stands there comes first.
+
+    entering_shape: of what enters, without the batch axis. At most eight, each once, all fitting
+    the site; the same for the same edge and shape.
+
+    A convolution: two taps fewer and two more an axis, since a drift moves the scale of patterns;
+    two other dilations, since it moves their distance; the same taps as a separable convolution
+    and at a quarter and half of the rank, where the layer is dense and wide enough, since data may
+    have become simpler; four taps more where there is room in the list and in the data. No kernel
+    is larger than its axis of the input, nor, where it has grown by four, than half of that:
+    beyond, it would mostly see padding. One of a single tap can be of lower rank, or look at its
+    neighbours. A linear layer can be of lower rank, block-diagonal or diagonal. A factorisation
+    that saves nothing is none.
+    An edge in a cell: narrow, middle, wide and far depthwise kernels.
+    """
+    site = edge.site
+    match site:
+        case ConvSite():
+            found = _convolutions(site, edge.operation, entering_shape)
+        case LinearSite():
+            found = _matrices(site)
+        case CellSite():
+            found = list(_IN_CELLS)
+        case _:
+            found = []
+    fitting = (operation for operation in found if operation.fits(site))
+    return tuple(dict.fromkeys(map(str, (edge.operation, *fitting))))[:_MOST]
+
+
+def _convolutions(
+    site: ConvSite, deployed: Operation, entering_shape: tuple[int, ...]
+) -> list[Operation]:
+    if not isinstance(deployed, Convolution | SeparableConvolution | LowRankConvolution):
+        return []
+    lattice = deployed.lattice(site)
+    taps, dilation = lattice.taps, lattice.dilation
+    lengths = entering_shape[1:]
+    if lattice.count == 1:
+        neighbours = tuple(3 if length > 1 else 1 for length in lengths)
+        return [
+            Convolution(taps, dilation),
+            *_low_ranks(site, taps, dilation),
+            *([Convolution(neighbours)] if max(neighbours) > 1 else []),
+        ]
+
+    def kernel(change: int, distances: tuple[int, ...], *, share: float = 1.0) -> list[Operation]:
+        # Along an axis of a single tap the layer is meant not to look, or has its distance in vain.
+        changed = tuple(count + change if count > 1 else 1 for count in taps)
+        if min(changed) < 1:
+            return []
+        distances = tuple(
+            distance if count > 1 else 1 for count, distance in zip(changed, distances, strict=True)
+        )
+        extents = [
+            distance * (count - 1) + 1 for count, distance in zip(changed, distances, strict=True)
+        ]
+        is_small_enough = all(
+            extent <= max(1, length * share)
+            for extent, length in zip(extents, lengths, strict=True)
+        )
+        return [Convolution(changed, distances)] if is_small_enough else []
+
+    return [
+        Convolution(taps, dilation),
+        *kernel(-2, dilation),
+        *kernel(+2, dilation),
+        *(one for distances in _distances(site, taps, dilation) for one in kernel(0, distances)),
+        *_separable(site, taps, dilation),
+        *_low_ranks(site, taps, dilation),
+        *kernel(+4, dilation, share=0.5),
+    ]
+
+
+def _distances(
+    site: ConvSite, taps: tuple[int, ...], dilation: tuple[int, ...]
+) -> list[tuple[int, ...]]:
+    """Two dilations other than the present one: of 1, 2 and 4, or, as an even number of taps keeps
+    its outcome's length with odd ones only, of 1, 3 and 5."""
+    known = (1, 3, 5) if any(site.is_even) else (1, 2, 4)
+    others = [tuple(distance if count > 1 else 1 for count in taps) for distance in known]
+    return [distances for distances in others if distances != dilation][:2]
+
+
+def _separable(site: ConvSite, taps: tuple[int, ...], dilation: tuple[int, ...]) -> list[Operation]:
+    if min(site.inputs, site.outputs) < _ENOUGH_CHANNELS:
+        return []
+    return [SeparableConvolution(taps, dilation)]
+
+
+def _low_ranks(site: ConvSite, taps: tuple[int, ...], dilation: tuple[int, ...]) -> list[Operation]:
+    if min(site.inputs, site.outputs) < _ENOUGH_CHANNELS:
+        return []
+    columns = site.inputs * Convolution(taps, dilation).lattice(site).count
+    return [LowRankConvolution(rank, taps, dilation) for rank in _ranks(site.outputs, columns)]
+
+
+def _matrices(site: LinearSite) -> list[Operation]:
+    return [
+        LinearMap(),
+        *(LowRank(rank) for rank in _ranks(site.outputs, site.inputs)),
+        Block(2),
+        Block(4),
+        Diagonal(),
+    ]
+
+
+def _ranks(rows: int, columns: int) -> list[int]:
+    """About a quarter and half of the full rank, where two factors cost less than the matrix."""
+    full = min(rows, columns)
+    return [
+        rank
+        for rank in (full // 4, full // 2)
+        if rank >= _LEAST_RANK and rank * (rows + columns) < rows * columns
+    ]

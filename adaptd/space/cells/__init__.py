@@ -1,0 +1,1 @@
+"""Cells of published search spaces, as networks whose edges can be reopened."""

@@ -1,0 +1,208 @@
+"""Benchmark `reopen`: every policy on every shift, under the same number of steps.
+
+Weights-only policies keep the deployed architecture. All others may change it; the caps on cost are
+those of the deployed model. Beside equal steps, those that took more CPU time than fine-tuning are
+run again with as many steps as fit its time.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from statistics import fmean, pstdev
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from benchmarks.benchmark import Outcome, Scale, Settings
+from benchmarks.jobs import run_jobs
+from benchmarks.policies import POLICIES, Answer, Deployment
+from benchmarks.policies.policy import answer
+from benchmarks.recorded import recorded
+from benchmarks.reopen_picture import draw
+from benchmarks.reopen_targets import targets
+from benchmarks.streams import STREAMS, load
+
+_QUICK_STREAMS = (
+    "rate", "lag", "noise", "narrow", "control-mild", "control-labels",
+    "swap-cwru-up", "swap-fsdd-digit",
+)  # fmt: skip
+_STREAMS: dict[Scale, tuple[str, ...]] = {
+    "full": tuple(STREAMS),
+    "quick": _QUICK_STREAMS,
+    "smoke": ("rate", "control-mild"),
+}
+_QUICK_POLICIES = (
+    "fine-tune", "scratch", "shrink-perturb", "bounded", "random-neighbour",
+    "long-reach", "long-reach-shrunk", "race",
+)  # fmt: skip
+_POLICIES: dict[Scale, tuple[str, ...]] = {
+    "full": tuple(POLICIES),
+    "quick": _QUICK_POLICIES,
+    "smoke": ("fine-tune", "bounded", "race"),
+}
+_STEPS: dict[Scale, int] = {"full": 800, "quick": 400, "smoke": 40}
+
+# Policies whose architectures only networks over sequences can have.
+_SEQUENCES_ONLY = {
+    "long-reach", "long-reach-shrunk", "race-of-three", "wide", "multi-scale", "inception",
+}  # fmt: skip
+# Policies that are run again with the CPU time of fine-tuning.
+_EQUAL_CPU = ("bounded", "race", "darts")
+_RESAMPLES = 1_000
+
+
+@dataclass(frozen=True)
+class Job:
+    """One repetition of a shift."""
+
+    stream: str
+    seed: int
+    policies: tuple[str, ...]
+    steps: int
+    data: str
+
+
+def run(settings: Settings) -> Outcome:
+    """Raises MissingDataError without the recorded streams, where one is among those asked for."""
+    streams = _STREAMS[settings.scale]
+    if any(not STREAMS[stream].synthetic or STREAMS[stream].kind == "image" for stream in streams):
+        recorded(settings.data, "streams")
+    jobs = [
+        Job(stream, seed, policies_for(stream, settings.scale), steps, str(settings.data))
+        for stream in streams
+        for seed in settings.seeds
+        for steps in (_STEPS[settings.scale],)
+    ]
+    measured: dict[str, list[dict[str, Row]]] = {stream: [] for stream in streams}
+    for job, rows in zip(jobs, run_jobs(measure, jobs), strict=True):
+        measured[job.stream].append(rows)
+    return Outcome(document := summary(measured), partial(draw, document=document))
+
+
+@dataclass(frozen=True)
+class Row:
+    """What one policy came to. hits: of each record that judged, packed bits."""
+
+    accuracy: float
+    macs: float
+    steps: int
+    cpu_seconds: float
+    hits: NDArray[np.bool_]
+    operations: tuple[str, ...]
+
+
+def policies_for(stream: str, scale: Scale) -> tuple[str, ...]:
+    """Those that a stream's records allow."""
+    return tuple(
+        policy
+        for policy in _POLICIES[scale]
+        if STREAMS[stream].kind == "sequence" or policy not in _SEQUENCES_ONLY
+    )
+
+
+def measure(job: Job) -> dict[str, Row]:
+    """Every policy on one repetition; `NAME@cpu` are those with the CPU time of fine-tuning."""
+    shift = STREAMS[job.stream]
+    records = load(shift, seed=job.seed, data=Path(job.data))
+    deployment = Deployment.of(shift, records, seed=job.seed, steps=job.steps)
+    rows = {name: _row(deployment, answer(POLICIES[name], deployment)) for name in job.policies}
+    rows["left"] = Row(
+        deployment.accuracy_of(deployment.champion.network),
+        1.0,
+        0,
+        0.0,
+        _hits(deployment, deployment.champion.network),
+        (),
+    )
+    for name in _EQUAL_CPU:
+        if name not in rows:
+            continue
+        share = rows["fine-tune"].cpu_seconds / rows[name].cpu_seconds
+        steps = max(20, int(job.steps * min(1.0, share)))
+        again = replace(deployment, steps=steps)
+        rows[f"{name}@cpu"] = _row(again, answer(POLICIES[name], again))
+    return rows
+
+
+def summary(measured: Mapping[str, Sequence[Mapping[str, Row]]]) -> dict[str, Any]:
+    """Means over seeds, by stream and policy; whether the targets are met."""
+
+    def table(figure: str) -> dict[str, dict[str, float]]:
+        return {
+            stream: {
+                policy: fmean(getattr(rows[policy], figure) for rows in repetitions)
+                for policy in repetitions[0]
+            }
+            for stream, repetitions in measured.items()
+        }
+
+    accuracy, macs = table("accuracy"), table("macs")
+    spread = {
+        stream: {
+            policy: pstdev(rows[policy].accuracy for rows in repetitions)
+            for policy in repetitions[0]
+        }
+        for stream, repetitions in measured.items()
+    }
+    return {
+        "accuracy": accuracy,
+        "macs": macs,
+        "steps": table("steps"),
+        "cpu_seconds": table("cpu_seconds"),
+        "accuracy_spread": spread,
+        "p_win": {
+            stream: {
+                policy: _p_win(repetitions, policy)
+                for policy in repetitions[0]
+                if policy != "bounded"
+            }
+            for stream, repetitions in measured.items()
+        },
+        "operations": {
+            stream: [list(rows["bounded"].operations) for rows in repetitions]
+            for stream, repetitions in measured.items()
+        },
+        "targets": targets(accuracy, macs, spread),
+    }
+
+
+def _row(deployment: Deployment, given: Answer) -> Row:
+    operations = given.architecture.operations.values() if given.architecture else ()
+    return Row(
+        given.accuracy,
+        given.macs,
+        given.steps,
+        given.cpu_seconds,
+        _hits(deployment, given.network),
+        tuple(operations),
+    )
+
+
+def _hits(deployment: Deployment, network: torch.nn.Module) -> NDArray[np.bool_]:
+    network.eval()
+    with torch.no_grad():
+        answers = torch.cat(
+            [network(x).argmax(1) for x in torch.split(deployment.after_test.x, 512)]
+        )
+    return (answers == deployment.after_test.target).numpy()
+
+
+def _p_win(repetitions: Sequence[Mapping[str, Row]], policy: str) -> float:
+    """Share of resamples, of seeds and of records within them, in which `bounded` has more hits."""
+    randomness = np.random.default_rng(0)
+    differences = [
+        rows["bounded"].hits.astype(np.int8) - rows[policy].hits.astype(np.int8)
+        for rows in repetitions
+    ]
+    wins = 0
+    for _ in range(_RESAMPLES):
+        drawn = randomness.integers(len(differences), size=len(differences))
+        total = sum(
+            int(randomness.choice(differences[place], len(differences[place])).sum())
+            for place in drawn
+        )
+        wins += total > 0
+    return wins / _RESAMPLES

@@ -1,0 +1,39 @@
+"""The benchmarks there are. A row stands here once its module does."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from benchmarks.benchmark import Benchmark
+
+BENCHMARKS: Mapping[str, Benchmark] = MappingProxyType(
+    {
+        benchmark.name: benchmark
+        for benchmark in (
+            Benchmark(
+                name="reopen",
+                line="Every policy on every shift: fixed models, searches, weights alone.",
+                module="benchmarks.reopen",
+            ),
+            Benchmark(
+                name="sequence",
+                line="Chains of drifts, each policy carrying its own model on.",
+                module="benchmarks.sequence",
+            ),
+            Benchmark(
+                name="gap",
+                line="What folding a supernet back to one operation an edge costs.",
+                module="benchmarks.gap",
+            ),
+            Benchmark(
+                name="time",
+                line="CPU time to the accuracy of full DARTS and retraining.",
+                module="benchmarks.time_to_accuracy",
+            ),
+            Benchmark(
+                name="nas-bench-201",
+                line="Moves by one edge against the known optimum of 15,625 trained cells.",
+                module="benchmarks.nas_bench_201",
+            ),
+        )
+    }
+)

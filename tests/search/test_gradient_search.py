@@ -1,0 +1,216 @@
+"""A gradient search that is paused, and goes on from a file."""
+
+import hashlib
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+from torch.optim.optimizer import register_optimizer_step_pre_hook
+
+from adaptd.search.candidates import tied
+from adaptd.search.checkpoint import Checkpoint, CheckpointError
+from adaptd.search.method import METHODS, search
+from adaptd.search.problem import Found, Moment, Problem
+from adaptd.search.training import Samples, TrainingDiverged
+from adaptd.space import Supernet
+from tests.search.conftest import MakeProblem
+
+# Of 24 steps 6 search, 2 fold and 16 train plainly; DARTS searches for 12.
+STEPS = 24
+
+
+def weights_digest(network: nn.Module) -> str:
+    digest = hashlib.sha256()
+    for name, tensor in network.state_dict().items():
+        digest.update(name.encode() + tensor.contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def run_with_pause(problem: Problem, method: str, after: int, path: Path) -> Found:
+    """Pauses before the step after so many, and goes on in a search of its own."""
+    reached = [0]
+
+    def watch(moment: Moment) -> None:
+        reached[0] = moment.step
+
+    paused = search(
+        problem,
+        method,
+        watch=watch,
+        should_pause=lambda: reached[0] >= after,
+        keep=lambda checkpoint: checkpoint.save(path),
+    )
+    assert paused is None
+    # What a global generator has drawn in between must not matter.
+    torch.manual_seed(after)
+    found = search(problem, method, resumed=Checkpoint.load(path))
+    assert found is not None
+    return found
+
+
+def assert_same(one: Found, other: Found) -> None:
+    assert one.architecture == other.architecture
+    assert one.alphas == other.alphas
+    assert one.steps == other.steps
+    assert one.stopped == other.stopped
+    assert weights_digest(one.network) == weights_digest(other.network)
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(make_problem: MakeProblem) -> dict[str, Found]:
+    found = {}
+    for name in ("bounded", "darts-1st", "darts-2nd"):
+        outcome = search(make_problem(), name)
+        assert outcome is not None
+        found[name] = outcome
+    return found
+
+
+@pytest.mark.parametrize(
+    ("method", "after"),
+    [
+        ("bounded", 0),
+        ("bounded", 1),
+        ("bounded", 4),
+        pytest.param("bounded", 6, id="bounded-search is over"),
+        pytest.param("bounded", 7, id="bounded-folding"),
+        pytest.param("bounded", 8, id="bounded-fold is over"),
+        pytest.param("bounded", 9, id="bounded-plain"),
+        ("bounded", 23),
+        ("darts-1st", 7),
+        ("darts-1st", 12),
+        ("darts-1st", 18),
+        ("darts-2nd", 5),
+        ("darts-2nd", 20),
+    ],
+)
+def test_a_paused_search_ends_with_the_very_same_weights(
+    make_problem: MakeProblem,
+    uninterrupted: dict[str, Found],
+    tmp_path: Path,
+    method: str,
+    after: int,
+) -> None:
+    found = run_with_pause(make_problem(), method, after, tmp_path / "kept.safetensors")
+    assert_same(found, uninterrupted[method])
+
+
+@pytest.mark.parametrize("after", [3, 7, 12])
+def test_drawn_paths_go_on_where_they_stood(
+    make_problem: MakeProblem, tmp_path: Path, after: int
+) -> None:
+    problem = make_problem()
+    texts = ("dw k3 d1", "maxpool k3", "identity", "zero", "mbconv k3 e3 se")
+    reopening = tied(problem.edges, dict.fromkeys(problem.edges, texts))
+    problem = make_problem(reopening=reopening, macs_cap=None)
+    whole = search(problem)
+    assert whole is not None
+    assert_same(run_with_pause(problem, "bounded", after, tmp_path / "kept.safetensors"), whole)
+
+
+def test_pausing_before_every_step_changes_nothing(
+    make_problem: MakeProblem, uninterrupted: dict[str, Found]
+) -> None:
+    run = METHODS["bounded"].begin(make_problem())
+    found, pauses = None, 0
+    while found is None:
+        asked = [0]
+
+        def once(asked: list[int] = asked) -> bool:
+            asked[0] += 1
+            return asked[0] > 1
+
+        found = run.run(once)
+        if found is None:
+            pauses += 1
+            run.save()
+    assert pauses >= STEPS - 1
+    assert_same(found, uninterrupted["bounded"])
+
+
+def test_the_same_arguments_give_the_same_outcome_and_another_seed_does_not(
+    make_problem: MakeProblem, uninterrupted: dict[str, Found]
+) -> None:
+    torch.manual_seed(99)
+    again, other = search(make_problem()), search(make_problem(seed=4))
+    assert again is not None
+    assert other is not None
+    assert_same(again, uninterrupted["bounded"])
+    assert weights_digest(other.network) != weights_digest(again.network)
+
+
+def test_a_checkpoint_of_another_network_is_refused(
+    make_problem: MakeProblem, tmp_path: Path
+) -> None:
+    path = tmp_path / "kept.safetensors"
+    search(make_problem(), should_pause=lambda: True, keep=lambda kept: kept.save(path))
+    problem = make_problem()
+    others = tied(problem.edges, dict.fromkeys(problem.edges, ("dw k3 d1", "dw k9 d1")))
+    with pytest.raises(CheckpointError, match="another search"):
+        search(make_problem(reopening=others), resumed=Checkpoint.load(path))
+
+
+@pytest.mark.parametrize("method", ["bounded", "darts-1st", "darts-2nd"])
+@pytest.mark.parametrize("steps", [21, 37])
+def test_every_gradient_is_counted(make_problem: MakeProblem, method: str, steps: int) -> None:
+    made = {"weights": 0, "alphas": 0}
+
+    def count(optimiser: torch.optim.Optimizer, *_: object) -> None:
+        made["weights" if isinstance(optimiser, torch.optim.AdamW) else "alphas"] += 1
+
+    handle = register_optimizer_step_pre_hook(count)
+    try:
+        found = search(make_problem(steps=steps), method)
+    finally:
+        handle.remove()
+    assert found is not None
+    cost = {"bounded": 1, "darts-1st": 1, "darts-2nd": 4}[method]
+    assert made["alphas"] > 0
+    assert made["weights"] + cost * made["alphas"] == found.steps == steps
+
+
+@pytest.mark.slow
+def test_a_search_that_diverges_falls_back_to_the_same_state_wherever_it_was_paused(
+    make_problem: MakeProblem,
+) -> None:
+    # 75 of 300 steps search. The state of step 50 is what it goes back to after step 70.
+    problem = make_problem(steps=300)
+
+    def diverged(*, paused_at: int | None) -> Found:
+        reached = [0]
+
+        def watch(moment: Moment) -> None:
+            reached[0] = moment.step
+
+        run = METHODS["bounded"].begin(problem, watch=watch)
+        if paused_at is not None:
+            assert run.run(lambda: reached[0] >= paused_at) is None
+            kept = run.save()
+            run = METHODS["bounded"].begin(problem, watch=watch)
+            run.restore(kept)
+        assert run.run(lambda: reached[0] >= 70) is None
+        _spoil(run)
+        found = run.run()
+        assert found is not None
+        return found
+
+    whole = diverged(paused_at=None)
+    assert whole.stopped is not None
+    assert "diverged" in whole.stopped
+    assert_same(diverged(paused_at=60), whole)
+
+
+def _spoil(run: object) -> None:
+    """Makes the weights of a running search infinite, as too high a rate would."""
+    supernet = next(part for part in vars(run).values() if isinstance(part, Supernet))
+    with torch.no_grad():
+        for parameter in supernet.weight_parameters():
+            parameter.fill_(float("inf"))
+
+
+def test_divergence_without_a_good_state_is_raised(make_problem: MakeProblem) -> None:
+    problem = make_problem()
+    x = torch.full_like(problem.samples.x, float("nan"))
+    with pytest.raises(TrainingDiverged):
+        search(make_problem(samples=Samples(x, problem.samples.target)))

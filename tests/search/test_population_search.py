@@ -1,0 +1,135 @@
+"""Races, random draws and evolution: paused, resumed, counted, within the cap."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch.optim.optimizer import register_optimizer_step_pre_hook
+
+from adaptd.search.method import METHODS, search
+from adaptd.search.population_search import PopulationSearch
+from adaptd.search.problem import Found, Problem
+from tests.search.conftest import MakeProblem
+from tests.search.test_gradient_search import assert_same, run_with_pause, weights_digest
+
+# A quarter of 96 are for arms: two arms of 12 steps each, eight draws of 3, or twelve of 2.
+STEPS = 96
+
+
+def _problem(make_problem: MakeProblem, method: str) -> Problem:
+    problem = make_problem(steps=STEPS)
+    if method != "race":
+        return problem
+    edges = problem.architecture.operations
+    arms = (
+        problem.architecture,
+        problem.architecture.with_operations(dict.fromkeys(edges, "dw k3 d1")),
+    )
+    return make_problem(steps=STEPS, arms=arms)
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(make_problem: MakeProblem) -> dict[str, Found]:
+    found = {}
+    for name in ("race", "random", "evolution"):
+        outcome = search(_problem(make_problem, name), name)
+        assert outcome is not None
+        found[name] = outcome
+    return found
+
+
+@pytest.mark.parametrize(
+    ("method", "after"),
+    [
+        ("race", 0),
+        pytest.param("race", 5, id="race-in the first arm"),
+        pytest.param("race", 12, id="race-between the arms"),
+        pytest.param("race", 17, id="race-in the second arm"),
+        pytest.param("race", 24, id="race-decided"),
+        pytest.param("race", 60, id="race-training the best"),
+        ("random", 10),
+        ("evolution", 7),
+        pytest.param("evolution", 15, id="evolution-in a child"),
+        ("evolution", 50),
+    ],
+)
+def test_a_paused_search_ends_with_the_very_same_weights(
+    make_problem: MakeProblem,
+    uninterrupted: dict[str, Found],
+    tmp_path: Path,
+    method: str,
+    after: int,
+) -> None:
+    problem = _problem(make_problem, method)
+    found = run_with_pause(problem, method, after, tmp_path / "kept.safetensors")
+    assert_same(found, uninterrupted[method])
+
+
+@pytest.mark.parametrize("method", ["race", "random", "evolution"])
+def test_every_gradient_is_counted_and_the_outcome_fits_the_cap(
+    make_problem: MakeProblem, uninterrupted: dict[str, Found], method: str
+) -> None:
+    problem, made = _problem(make_problem, method), [0]
+
+    def count(*_: object) -> None:
+        made[0] += 1
+
+    handle = register_optimizer_step_pre_hook(count)
+    try:
+        found = search(problem, method)
+    finally:
+        handle.remove()
+    assert found is not None
+    assert made[0] == found.steps == STEPS
+    assert problem.macs_cap is not None
+    assert problem.costs.total(found.architecture) <= problem.macs_cap
+    assert_same(found, uninterrupted[method])
+
+
+def test_another_seed_gives_another_outcome(
+    make_problem: MakeProblem, uninterrupted: dict[str, Found]
+) -> None:
+    other = search(make_problem(steps=STEPS, seed=4), "random")
+    assert other is not None
+    assert weights_digest(other.network) != weights_digest(uninterrupted["random"].network)
+
+
+def test_judgements_tell_each_arm_with_all_its_steps(make_problem: MakeProblem) -> None:
+    problem = make_problem(steps=STEPS)
+    run = METHODS["race"].begin(problem)
+    assert isinstance(run, PopulationSearch)
+    found = run.run()
+    assert found is not None
+    last = {arm: (steps, loss) for arm, steps, loss in run.judgements}
+    assert len(last) > 1
+    most = max(steps for steps, _ in last.values())
+    # The winner was trained for longest, and is the better of those who were.
+    assert last[found.architecture][0] == most
+    assert last[found.architecture][1] == min(
+        loss for steps, loss in last.values() if steps == most
+    )
+
+
+@pytest.mark.parametrize("method", ["race", "random", "evolution"])
+def test_a_cap_below_every_architecture_is_refused(make_problem: MakeProblem, method: str) -> None:
+    with pytest.raises(ValueError, match="no architecture was found within 10 multiply"):
+        search(make_problem(macs_cap=10), method)
+
+
+@pytest.mark.parametrize("method", ["random", "evolution"])
+def test_a_given_architecture_over_the_cap_is_not_among_the_outcomes(
+    make_problem: MakeProblem, method: str
+) -> None:
+    problem = make_problem()
+    cap = problem.costs.total(problem.architecture) - 1
+    found = search(make_problem(macs_cap=cap, steps=STEPS), method)
+    assert found is not None
+    assert problem.costs.total(found.architecture) <= cap
+
+
+def test_the_seconds_of_a_pause_are_kept(make_problem: MakeProblem, tmp_path: Path) -> None:
+    torch.set_num_threads(1)
+    found = run_with_pause(
+        _problem(make_problem, "race"), "race", 20, tmp_path / "kept.safetensors"
+    )
+    assert found.phase_seconds["search"] > 0
