@@ -6,7 +6,7 @@ FLAGS ?=
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile $(FLAGS)
 
 .DEFAULT_GOAL := install
-.PHONY: install demo test test-slow test-all lint types layers clean
+.PHONY: install demo verify benchmarks-smoke test test-slow test-all lint types layers clean
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -30,6 +30,16 @@ test-slow: $(VENV)/.tested
 	$(PYTEST) -m slow
 
 test-all: test test-slow
+
+# That each benchmark works: its figures mean nothing. Those on generated records need no data.
+BENCHMARKS := memory reopen sequence gap time
+benchmarks-smoke: $(VENV)/.installed
+	for name in $(BENCHMARKS); do \
+		$(BIN)/python -m benchmarks $$name --smoke || exit 1; \
+	done
+
+verify: $(VENV)/.installed
+	$(BIN)/adaptd search --verify
 
 lint: $(VENV)/.tested
 	$(BIN)/ruff check .

@@ -10,6 +10,11 @@ BENCHMARKS: Mapping[str, Benchmark] = MappingProxyType(
         benchmark.name: benchmark
         for benchmark in (
             Benchmark(
+                name="memory",
+                line="Activations that a training step of an open network keeps.",
+                module="benchmarks.memory",
+            ),
+            Benchmark(
                 name="reopen",
                 line="Every policy on every shift: fixed models, searches, weights alone.",
                 module="benchmarks.reopen",

@@ -22,7 +22,8 @@ class SearchJob(BaseModel):
     directory, path of an architecture document, or factory `package.module:name`, which takes
     `settings`. weights: file with the network's weights, None for those of the release or none.
     budget, goal: as `Budget` and `Goal` parse them. candidates: operations that edges are opened
-    to, None for what suits the network. records: the latest so many, None for what suits the
+    to, None for what suits the network. guards: names of those that watch over a supernet, None for
+    the usual ones. records: the latest so many, None for what suits the
     stream. shape: of a record of a file that does not tell it.
     """
 
@@ -39,6 +40,7 @@ class SearchJob(BaseModel):
     budget: str = "steps=800"
     goal: str = "accuracy+macs:1.1x"
     candidates: tuple[str, ...] | None = None
+    guards: tuple[str, ...] | None = None
     seed: int = 0
 
     def to_document(self) -> dict[str, Any]:
@@ -53,6 +55,7 @@ _OPTIONS: Mapping[str, str] = {
     "start": "--from",
     "settings": "--set",
     "goal": "--objective",
+    "guards": "--guard",
 }
 
 

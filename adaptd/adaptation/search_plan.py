@@ -1,12 +1,11 @@
 """From a job to a problem: everything that is checked and measured before the first step."""
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
 
-from adaptd.adaptation.rungs import record_shortage
 from adaptd.adaptation.search_candidates import reopening_for
 from adaptd.adaptation.search_goal import Goal
 from adaptd.adaptation.search_job import SearchJob
@@ -15,9 +14,11 @@ from adaptd.adaptation.search_start import Start
 from adaptd.clock import Clock
 from adaptd.errors import ConfigError
 from adaptd.search.budget import Budget
+from adaptd.search.guards import GUARDS, default_guards
 from adaptd.search.ladder import MemoryBudgetExceeded, budget_bytes, choose_relaxation
-from adaptd.search.method import METHODS, GradientMethod, Method
-from adaptd.search.problem import Moment, Problem
+from adaptd.search.method import METHODS, GradientMethod, Method, Search
+from adaptd.search.problem import Moment, Problem, Watch
+from adaptd.search.scarcity import InsufficientData, require_records
 from adaptd.search.selection import MostLikely
 from adaptd.search.training import BATCH_RECORDS, Samples
 from adaptd.space.cost import EdgeCosts
@@ -30,8 +31,6 @@ from adaptd.stream.batch import Batch
 
 # Enough that the measured steps are those of a search's beginning, whatever its length will be.
 _MEASURED_STEPS = 1_000
-# A search on fewer records for each class, or in all, did harm in every trial we ran.
-_ENOUGH_RECORDS = 400
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,12 +43,17 @@ class Plan:
 
     method: Method
     problem: Problem
+    guards: tuple[str, ...]
     budget: Budget
     held_out: Samples
     deployed_bytes: int
     supernet_bytes: int | None
     relaxation: str | None
     warnings: tuple[str, ...]
+
+    def begin(self, *, watch: Watch | None = None, clock: Clock | None = None) -> Search:
+        """A search that has not yet made a step, with guards of its own."""
+        return _begin(self.method, self.problem, self.guards, watch=watch, clock=clock)
 
 
 def method_of(job: SearchJob) -> Method:
@@ -76,6 +80,17 @@ def goal_of(job: SearchJob) -> Goal:
         raise ConfigError(f"--objective {error}") from error
 
 
+def guards_of(job: SearchJob) -> tuple[str, ...]:
+    """Names. Raises ConfigError, with all there are, for one that is none."""
+    if job.guards is None:
+        return tuple(guard.name for guard in default_guards())
+    for name in job.guards:
+        if name not in GUARDS:
+            listed = "\n".join(f"  {one:18} {kind.summary}" for one, kind in GUARDS.items())
+            raise ConfigError(f"--guard {name!r}: expected none, or some of\n{listed}")
+    return job.guards
+
+
 def plan(job: SearchJob, start: Start, batch: Batch, *, clock: Clock, steps: int | None) -> Plan:
     """steps: as resolved when the search began; None: to be resolved from the budget now.
 
@@ -83,6 +98,8 @@ def plan(job: SearchJob, start: Start, batch: Batch, *, clock: Clock, steps: int
     JobError for a wall budget that is over before it begins.
     """
     method, budget, goal = method_of(job), budget_of(job), goal_of(job)
+    # A supernet is what they watch over.
+    guards = guards_of(job) if isinstance(method, GradientMethod) else ()
     if method.is_warm and not start.has_weights:
         raise ConfigError(
             f"--method {method.name} goes out from trained weights, and --from {job.start} has "
@@ -115,16 +132,13 @@ def plan(job: SearchJob, start: Start, batch: Batch, *, clock: Clock, steps: int
     )
     _check_cap(job, method, problem)
     problem, supernet_bytes, relaxation = _relaxed(method, problem, budget)
-    resolved = steps or budget.resolve(_step_seconds(method, problem, clock))
+    resolved = steps or budget.resolve(_step_seconds(method, problem, guards, clock))
     problem = replace(problem, steps=resolved)
-    try:
-        # What a method refuses, it refuses when it begins.
-        method.begin(problem)
-    except ValueError as error:
-        raise ConfigError(f"--budget {job.budget}: {error}") from error
+    _check_begins(job, method, problem, guards)
     return Plan(
         method=method,
         problem=problem,
+        guards=guards,
         budget=budget,
         held_out=judged,
         deployed_bytes=predict_bytes(network, samples.x, samples.target, batch=BATCH_RECORDS),
@@ -132,6 +146,20 @@ def plan(job: SearchJob, start: Start, batch: Batch, *, clock: Clock, steps: int
         relaxation=relaxation,
         warnings=_warnings(job, method, budget, start, len(samples)),
     )
+
+
+def _begin(
+    method: Method,
+    problem: Problem,
+    guards: Sequence[str],
+    *,
+    watch: Watch | None = None,
+    clock: Clock | None = None,
+) -> Search:
+    if isinstance(method, GradientMethod):
+        made = [GUARDS[name]() for name in guards]
+        return method.begin(problem, guards=made, watch=watch, clock=clock)
+    return method.begin(problem, watch=watch, clock=clock)
 
 
 def _samples(batch: Batch) -> Samples:
@@ -147,6 +175,18 @@ def _check_cap(job: SearchJob, method: Method, problem: Problem) -> None:
         selection.choose(problem, even)
     except ValueError as error:
         raise ConfigError(f"--objective {job.goal}: {error}") from error
+
+
+def _check_begins(job: SearchJob, method: Method, problem: Problem, guards: Sequence[str]) -> None:
+    """What a method refuses, it refuses when it begins."""
+    option = f"--budget {job.budget}"
+    try:
+        if isinstance(method, GradientMethod):
+            method.schedule.split(problem.steps)
+            option = f"--guard {', '.join(guards) or 'none'}"
+        _begin(method, problem, guards)
+    except ValueError as error:
+        raise ConfigError(f"{option}: {error}") from error
 
 
 def _relaxed(
@@ -182,14 +222,16 @@ def _relaxed(
     return problem, needed, named
 
 
-def _step_seconds(method: Method, problem: Problem, clock: Clock) -> Callable[[], float]:
+def _step_seconds(
+    method: Method, problem: Problem, guards: Sequence[str], clock: Clock
+) -> Callable[[], float]:
     """Runs a search that is thrown away afterwards, a step at a time."""
     done = [0]
 
     def watch(moment: Moment) -> None:
         done[0] = moment.step
 
-    run = method.begin(problem, watch=watch)
+    run = _begin(method, problem, guards, watch=watch)
 
     def measure() -> float:
         before, started = done[0], clock.monotonic()
@@ -203,9 +245,13 @@ def _warnings(
     job: SearchJob, method: Method, budget: Budget, start: Start, records: int
 ) -> tuple[str, ...]:
     found = []
-    shortage = record_shortage(records, len(start.schema.classes), _ENOUGH_RECORDS)
-    if shortage is not None:
-        found.append(f"{shortage}: the outcome may well be worse than what was given")
+    try:
+        require_records(
+            records, len(start.schema.classes), is_warm=method.is_warm, fallback="what was given"
+        )
+    except InsufficientData as error:
+        # Who asks for a search by hand may know why; the daemon refuses.
+        found.append(f"{error.shortage}: the outcome may well be worse than what was given")
     if not start.has_weights:
         found.append(
             f"{job.start} has no trained weights: {method.name} begins from nothing, and there is "

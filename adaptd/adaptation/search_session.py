@@ -13,7 +13,7 @@ from adaptd.adaptation.search_job import (
     SearchWatch,
     check_same,
 )
-from adaptd.adaptation.search_plan import Plan, budget_of, goal_of, method_of, plan
+from adaptd.adaptation.search_plan import Plan, budget_of, goal_of, guards_of, method_of, plan
 from adaptd.adaptation.search_records import Recorded, read_records
 from adaptd.adaptation.search_report import leave, versions
 from adaptd.adaptation.search_start import Start, start_of
@@ -23,6 +23,7 @@ from adaptd.clock import Clock
 from adaptd.errors import ConfigError
 from adaptd.search.budget import limited_threads
 from adaptd.search.checkpoint import Checkpoint, CheckpointError
+from adaptd.search.guards import GUARDS, default_guards
 from adaptd.search.method import METHODS
 from adaptd.search.population_search import PopulationSearch
 from adaptd.search.problem import Found, Moment
@@ -37,6 +38,14 @@ Pause = Callable[[], bool]
 def methods() -> dict[str, str]:
     """Name -> what it does, in one line."""
     return {name: method.summary for name, method in METHODS.items()}
+
+
+def guards() -> dict[str, str]:
+    """Name -> what it does, in one line; those that are usual say so."""
+    usual = {guard.name for guard in default_guards()}
+    return {
+        name: f"{kind.summary}{'; usual' if name in usual else ''}" for name, kind in GUARDS.items()
+    }
 
 
 class SearchSession:
@@ -58,7 +67,7 @@ class SearchSession:
         self._run: Any = None
         self._told: SearchMoment | None = None
         # First what takes no time.
-        method_of(job), goal_of(job)
+        method_of(job), goal_of(job), guards_of(job)
         self._budget = budget_of(job)
         kept = Checkpoint.load(directory.checkpoint) if state == "begun" else None
         note = _note(kept)
@@ -159,7 +168,7 @@ class SearchSession:
             watch(told)
 
         with limited_threads(self._budget.cores):
-            self._run = self._plan.method.begin(self._plan.problem, watch=tell, clock=self._clock)
+            self._run = self._plan.begin(watch=tell, clock=self._clock)
             if self._kept is not None:
                 self._restore(self._kept)
             found = self._advance(should_pause)

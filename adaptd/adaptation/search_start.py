@@ -151,7 +151,7 @@ def _openable(
     network: nn.Module, architecture: Architecture, shape: tuple[int, ...]
 ) -> tuple[str, ...]:
     openable = openable_edges(network, shape)
-    found = tuple(edge for edge in architecture.operations if edge in openable)
+    found = tuple(edge for edge in openable if edge in architecture.operations)
     if not found:
         raise ValueError(f"{architecture.network}: no layer can be opened; see `adaptd inspect`")
     return found

@@ -92,6 +92,14 @@ def search(
             "space: image, sequence, tabular. Without it, what suits the network.",
         ),
     ] = None,
+    guards: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--guard",
+            metavar="NAME",
+            help="What watches over a supernet, in place of the usual; repeat it, or say none.",
+        ),
+    ] = None,
     records: Annotated[
         int | None,
         typer.Option("--records", min=16, help="The latest so many labelled records."),
@@ -120,7 +128,7 @@ def search(
         typer.Option("--verify", help="Run a small search whose answer is known, within a minute."),
     ] = False,
     is_listing: Annotated[
-        bool, typer.Option("--list-methods", help="Print the methods there are.")
+        bool, typer.Option("--list-methods", help="Print the methods and guards there are.")
     ] = False,
 ) -> None:
     """Search for a better architecture around a network, on labelled records of one stream.
@@ -159,6 +167,7 @@ def search(
         budget=budget,
         goal=objective,
         candidates=None if candidates is None else _texts(candidates),
+        guards=_guards(guards),
         seed=seed,
     )
     claim: Claim = "resume" if is_resumed else "force" if is_forced else "new"
@@ -219,11 +228,13 @@ def _display(console: Console, *, is_json: bool) -> Iterator[SearchDisplay]:
 
 
 def _list_methods(*, is_json: bool) -> None:
-    methods = import_module("adaptd.adaptation.search_session").methods()
+    room = import_module("adaptd.adaptation.search_session")
+    methods, guards = room.methods(), room.guards()
     if is_json:
-        typer.echo(json.dumps({"schema_version": 1, "methods": methods}, indent=2))
+        document = {"schema_version": 1, "methods": methods, "guards": guards}
+        typer.echo(json.dumps(document, indent=2))
     else:
-        print_methods(open_console(), methods)
+        print_methods(open_console(), methods, guards)
 
 
 def _check(*, seed: int, is_json: bool) -> None:
@@ -241,6 +252,14 @@ def _check(*, seed: int, is_json: bool) -> None:
             f"adaptd: this installation does not search as it should: {', '.join(failed)}", err=True
         )
         raise typer.Exit(1)
+
+
+def _guards(given: list[str] | None) -> tuple[str, ...] | None:
+    if given is None:
+        return None
+    if "none" in given and len(given) > 1:
+        raise ConfigError("--guard none stands alone")
+    return () if given == ["none"] else tuple(dict.fromkeys(given))
 
 
 def _texts(text: str) -> tuple[str, ...]:

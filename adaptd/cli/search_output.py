@@ -66,12 +66,14 @@ def print_report(console: Console, report: Mapping[str, Any], directory: Path) -
     console.print(facts)
 
 
-def print_methods(console: Console, methods: Mapping[str, str]) -> None:
+def print_methods(console: Console, methods: Mapping[str, str], guards: Mapping[str, str]) -> None:
     """Name and summary of each."""
-    table = open_table(console, "method", "what it does")
-    for name, summary in methods.items():
-        table.add_row(name, summary)
-    console.print(table)
+    for heading, rows in (("method", methods), ("guard of a supernet", guards)):
+        table = open_table(console, heading, "what it does")
+        for name, summary in rows.items():
+            table.add_row(name, summary)
+        console.print(table)
+        console.print()
 
 
 def print_check(console: Console, checks: list[Mapping[str, Any]]) -> None:

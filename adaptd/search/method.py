@@ -151,9 +151,10 @@ def search(
 ) -> Found | None:
     """Runs a method on a problem to its end. The same arguments give the same outcome.
 
-    watch: called after each step. should_pause: asked before each step; a search that pauses hands
-    its state to `keep` and gives None, and goes on exactly there when it is called again with that
-    state as `resumed`.
+    guards: new ones of `adaptd.search.guards`; none is there unless it is given, and a method that
+    opens no supernet has none. watch: called after each step. should_pause: asked before each
+    step; a search that pauses hands its state to `keep` and gives None, and goes on exactly there
+    when it is called again with that state as `resumed`.
     Raises KeyError for an unknown method, ValueError for too few steps or samples or a cap below
     every candidate, TrainingDiverged where there is no good state to go back to.
     """

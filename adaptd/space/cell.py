@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from math import prod
 
 from torch import Tensor, nn
+from torch.func import functional_call
 from torch.nn import functional
 
 from adaptd.space.channel_major import ChannelNorm1d, PointwiseConv1d
@@ -77,6 +78,18 @@ class CellFrame(Frame):
         self.norm = norm
 
     def forward(self, x: Tensor, kernel: Tensor, support: Support) -> Tensor:
+        normalised: Tensor = self.norm(self._convolved(x, kernel, support))
+        return normalised
+
+    def weighed(self, x: Tensor, kernel: Tensor, support: Support, weight: Tensor) -> Tensor:
+        # As a factor to the norm's own, so that the outcome need not be kept for its gradient.
+        scaled = {name: weight * one for name, one in self.norm.named_parameters()}
+        normalised: Tensor = functional_call(
+            self.norm, scaled, (self._convolved(x, kernel, support),)
+        )
+        return normalised
+
+    def _convolved(self, x: Tensor, kernel: Tensor, support: Support) -> Tensor:
         convolved = convolve(
             functional.relu(x),
             kernel,
@@ -85,8 +98,8 @@ class CellFrame(Frame):
             slack=(0,) * self.site.dimensions,
             groups=self.site.channels,
         )
-        normalised: Tensor = self.norm(self.pointwise(convolved))
-        return normalised
+        mixed: Tensor = self.pointwise(convolved)
+        return mixed
 
     def assemble(self, operation: LinearOperation, kernel_module: nn.Module) -> Separable:
         return Separable(

@@ -3,7 +3,7 @@
 from typing import Any, cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.amp import custom_bwd, custom_fwd
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
@@ -41,6 +41,32 @@ def is_quicker(x: Tensor, lattice: Lattice) -> bool:
         and all(taps % 2 == 1 for taps in lattice.taps)
         and (lattice.taps[1] > _STRIP or max(lattice.dilation) > 1)
     )
+
+
+class DepthwiseConv2d(nn.Conv2d):
+    """A kernel for each channel, without bias, each axis divided by the stride, rounded up.
+
+    lattice: an odd number of taps along either axis.
+    """
+
+    def __init__(self, channels: int, lattice: Lattice, *, stride: int = 1) -> None:
+        super().__init__(
+            channels,
+            channels,
+            lattice.taps,  # type: ignore[arg-type]
+            stride=stride,
+            padding=tuple(span // 2 for span in lattice.span),  # type: ignore[arg-type]
+            dilation=lattice.dilation,  # type: ignore[arg-type]
+            groups=channels,
+            bias=False,
+        )
+        self.lattice = lattice
+
+    def forward(self, x: Tensor) -> Tensor:
+        """float [n, channels, height, width] -> the same, each axis divided by the stride."""
+        if self.stride == (1, 1) and is_quicker(x, self.lattice):
+            return depthwise_conv2d(x, self.weight, self.lattice)
+        return super().forward(x)
 
 
 class _DepthwiseConv2d(torch.autograd.Function):

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from adaptd.space.channel_major import ChannelNorm1d, PointwiseConv1d, is_plain_path
 from adaptd.space.depthwise import DepthwiseConv1d
+from adaptd.space.depthwise_image import DepthwiseConv2d
 from adaptd.space.lattice import Lattice
 
 
@@ -27,11 +28,9 @@ def dense(dimensions: int, inputs: int, outputs: int, taps: int, *, stride: int 
 
 def depthwise(dimensions: int, channels: int, taps: int, *, stride: int = 1) -> nn.Module:
     """A kernel for each channel, without bias, each axis divided by the stride; taps: odd."""
-    if dimensions == 1:
-        return DepthwiseConv1d(channels, Lattice((taps,), (1,)), stride=stride)
-    return nn.Conv2d(
-        channels, channels, taps, stride=stride, padding=taps // 2, groups=channels, bias=False
-    )
+    lattice = Lattice((taps,) * dimensions, (1,) * dimensions)
+    layer = DepthwiseConv1d if dimensions == 1 else DepthwiseConv2d
+    return layer(channels, lattice, stride=stride)
 
 
 def norm(dimensions: int, channels: int) -> nn.Module:

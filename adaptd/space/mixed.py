@@ -195,12 +195,29 @@ class MixedEdge(nn.Module):
     ) -> Tensor:
         total: Tensor | None = None
         for path, coefficient in paths:
-            outcome = self.path(x, path, weights)
-            part = outcome if coefficient is None else coefficient * outcome
+            if coefficient is None:
+                part = self.path(x, path, weights)
+            elif path == CORE:
+                if self.frame is None or self.kernel is None:
+                    raise ValueError(f"edge {self.edge.name!r} has no linear candidate")
+                part = self.frame.weighed(
+                    x, self.merged_kernel(weights), self.kernel.support, coefficient
+                )
+            else:
+                part = self._weighed_branch(x, self.branches[path], coefficient)
             total = part if total is None else total + part
         if total is None:
             raise ValueError(f"no path of {self.edge.name!r} was drawn")
         return total
+
+    def _weighed_branch(self, x: Tensor, branch: nn.Module, coefficient: Tensor) -> Tensor:
+        # Without a weight to learn it is cheaper to compute twice than to keep.
+        is_cheap = next(branch.parameters(), None) is None
+        if not (is_cheap and self.training and torch.is_grad_enabled()):
+            return coefficient * run_branch(branch, x)
+        return recomputed(
+            branch, lambda x, coefficient: coefficient * run_branch(branch, x), x, coefficient
+        )
 
     def path(self, x: Tensor, path: int, weights: Tensor) -> Tensor:
         """One path alone: CORE, or the number of a branch."""

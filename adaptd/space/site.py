@@ -20,6 +20,10 @@ class Frame(nn.Module, ABC):
     def forward(self, x: Tensor, kernel: Tensor, support: Support) -> Tensor:
         """What the edge gives with this kernel, float [outputs, inputs / groups, positions]."""
 
+    def weighed(self, x: Tensor, kernel: Tensor, support: Support, weight: Tensor) -> Tensor:
+        """weight * forward (x, kernel, support), for a scalar; a frame that can keeps no more."""
+        return weight * self(x, kernel, support)
+
     @abstractmethod
     def assemble(self, operation: LinearOperation, kernel_module: nn.Module) -> nn.Module:
         """The plain module of one operation, which takes over this frame's own parts."""

@@ -6,6 +6,7 @@ from types import MappingProxyType
 
 from adaptd.architecture import Architecture
 from adaptd.space import image, sequence, tabular
+from adaptd.space.cells import darts, nas_bench_201
 from adaptd.space.operation import LinearOperation, parse_operation
 from adaptd.space.site import Site
 
@@ -45,6 +46,13 @@ SPACES = _table(
     Space("image", "adaptd.space.image:convnet", image.CANDIDATES, 2),
     Space("sequence", "adaptd.space.sequence:convnet", sequence.CANDIDATES, 1),
     Space("tabular", "adaptd.space.tabular:network", tabular.CANDIDATES, 0),
+    Space("darts", "adaptd.space.cells.darts:network", darts.CANDIDATES, 2),
+    Space(
+        "nas-bench-201",
+        "adaptd.space.cells.nas_bench_201:network",
+        nas_bench_201.CANDIDATES,
+        2,
+    ),
 )
 
 

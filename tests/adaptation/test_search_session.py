@@ -12,13 +12,17 @@ import pytest
 
 from adaptd.adaptation.search_directory import SearchDirectory
 from adaptd.adaptation.search_job import SearchJob, SearchMoment
-from adaptd.adaptation.search_session import SearchSession, methods
+from adaptd.adaptation.search_plan import Plan, plan
+from adaptd.adaptation.search_records import read_records
+from adaptd.adaptation.search_session import SearchSession, guards, methods
+from adaptd.adaptation.search_start import start_of
 from adaptd.architecture import Architecture
 from adaptd.clock import SystemClock
 from adaptd.errors import ConfigError
 from adaptd.observer.predictor import Predictor
 from adaptd.registry import manifest
 from adaptd.search.checkpoint import Checkpoint, CheckpointError
+from adaptd.search.guards import default_guards
 from adaptd.search.ladder import MemoryBudgetExceeded
 from adaptd.space.cost import count_macs
 from adaptd.space.export import load_network
@@ -51,6 +55,12 @@ def opened(job: SearchJob, path: Path) -> SearchSession:
     return SearchSession(job, directory, directory.claimed("resume"), clock=SystemClock())
 
 
+def plan_of(job: SearchJob) -> Plan:
+    start = start_of(job)
+    batch = read_records(job, start.schema, clock=SystemClock()).batch
+    return plan(job, start, batch, clock=SystemClock(), steps=None)
+
+
 def paused(session: SearchSession, *, after: int) -> None:
     reached = [session.step]
 
@@ -60,7 +70,8 @@ def paused(session: SearchSession, *, after: int) -> None:
     assert session.run(watch, lambda: reached[0] >= after) is None
 
 
-def test_all_methods_are_listed() -> None:
+def test_all_methods_and_guards_are_listed() -> None:
+    assert guards()["drop-path-on-skips"].endswith("usual")
     assert {"bounded", "race", "darts-1st", "darts-2nd", "random", "evolution"} <= set(methods())
 
 
@@ -72,6 +83,7 @@ def test_all_methods_are_listed() -> None:
         ({"goal": "accuracy+macs:10"}, "--objective .*stays within 10 multiply-accumulates"),
         ({"budget": "steps"}, "--budget: budget 'steps': got 'steps', expected steps=COUNT"),
         ({"budget": "steps=19"}, "--budget steps=19: .*at least 20 steps, got 19"),
+        ({"guards": ("hope",)}, "--guard 'hope': expected none, or some of\n  drop-path"),
         ({"weights": None}, "--method bounded goes out from trained weights"),
         ({"weights": None, "method": "race"}, "--method race goes out from trained weights"),
         ({"weights": Path("absent.safetensors")}, r"--weights absent\.safetensors"),
@@ -129,6 +141,18 @@ def test_facts_tell_what_is_known_before_the_first_step(given: Given, tmp_path: 
     assert 1 <= facts.supernet_bytes / facts.deployed_bytes <= 1.05
     assert facts.resumed_at is None
     assert any("400 labelled records" in warning for warning in facts.warnings)
+
+
+def test_the_usual_guards_watch_over_a_supernet_unless_others_are_named(
+    given: Given, tmp_path: Path
+) -> None:
+    for changes, names in (
+        ({}, {guard.name for guard in default_guards()}),
+        ({"guards": ()}, set()),
+        ({"guards": ("skip-penalty",)}, {"skip-penalty"}),
+        ({"method": "race"}, set()),
+    ):
+        assert set(plan_of(job_for(given, **changes)).guards) == names
 
 
 def test_a_cold_method_needs_no_weights_and_says_so(given: Given, tmp_path: Path) -> None:

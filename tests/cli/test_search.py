@@ -16,6 +16,8 @@ from adaptd.errors import ConfigError
 from tests.searches import Given, write_given
 
 SMALL = ("--budget", "steps=24", "--records", "120")
+# Three checkpoints, and time enough for a signal between the first and the end.
+LONG = ("--budget", "steps=320", "--records", "120")
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +63,21 @@ def _adaptd(*arguments: str) -> subprocess.CompletedProcess[str]:
         (["search", "lag-shift", "--from", "x", "--out", "y", "--set", "w"], "--set 'w'"),
         (["search", "lag-shift", "--from", "x", "--out", "y", "--candidates", ","], "--candidates"),
         (
+            [
+                "search",
+                "x",
+                "--from",
+                "x",
+                "--out",
+                "y",
+                "--guard",
+                "none",
+                "--guard",
+                "skip-limit",
+            ],
+            "--guard none stands alone",
+        ),
+        (
             ["search", "lag-shift", "--from", "x", "--out", "y", "--resume", "--force"],
             "--resume goes on, --force begins anew",
         ),
@@ -85,6 +102,7 @@ def test_methods_are_listed_as_a_table_and_as_json(runner: CliRunner) -> None:
     assert done.exit_code == 0
     assert "successive halving" in done.output
     document = json.loads(runner.invoke(app, ["search", "--list-methods", "--json"]).output)
+    assert "skip-limit" in document["guards"]
     assert set(document["methods"]) >= {"bounded", "race", "darts-1st", "random", "evolution"}
 
 
@@ -156,17 +174,24 @@ def test_json_is_the_report_alone_and_force_begins_anew(given: Given, tmp_path: 
     assert json.loads((out / "search.json").read_bytes())["seed"] == 1
 
 
+@pytest.fixture(scope="module")
+def uninterrupted(given: Given, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("whole") / "out"
+    done = _adaptd(*_arguments(given, out, *LONG))
+    assert done.returncode == 0, done.stderr
+    return out
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 130), (signal.SIGKILL, -9)]
 )
 def test_a_search_that_is_interrupted_goes_on_to_the_same_weights(
-    given: Given, tmp_path: Path, sent: signal.Signals, code: int
+    given: Given, uninterrupted: Path, tmp_path: Path, sent: signal.Signals, code: int
 ) -> None:
-    budget = ("--budget", "steps=320", "--records", "120")
-    interrupted, whole = tmp_path / "interrupted", tmp_path / "whole"
+    interrupted = tmp_path / "interrupted"
     with subprocess.Popen(
-        [sys.executable, "-m", "adaptd", *_arguments(given, interrupted, *budget)],
+        [sys.executable, "-m", "adaptd", *_arguments(given, interrupted, *LONG)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -184,14 +209,13 @@ def test_a_search_that_is_interrupted_goes_on_to_the_same_weights(
     if code > 0:
         assert "paused after step" in error
         assert "--resume" in error
-    assert _adaptd(*_arguments(given, interrupted, *budget)).returncode == 2
-    resumed = _adaptd(*_arguments(given, interrupted, *budget, "--resume"))
+    assert _adaptd(*_arguments(given, interrupted, *LONG)).returncode == 2
+    resumed = _adaptd(*_arguments(given, interrupted, *LONG, "--resume"))
     assert resumed.returncode == 0, resumed.stderr
     assert "goes on after step" in resumed.stdout
-    assert _adaptd(*_arguments(given, whole, *budget)).returncode == 0
     for name in ("weights.safetensors", "model.onnx"):
         assert (interrupted / "release" / name).read_bytes() == (
-            whole / "release" / name
+            uninterrupted / "release" / name
         ).read_bytes()
 
 

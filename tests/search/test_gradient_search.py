@@ -1,6 +1,7 @@
 """A gradient search that is paused, and goes on from a file."""
 
 import hashlib
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,8 @@ from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from adaptd.search.candidates import tied
 from adaptd.search.checkpoint import Checkpoint, CheckpointError
+from adaptd.search.guard import Guard
+from adaptd.search.guards import default_guards
 from adaptd.search.method import METHODS, search
 from adaptd.search.problem import Found, Moment, Problem
 from adaptd.search.training import Samples, TrainingDiverged
@@ -27,7 +30,14 @@ def weights_digest(network: nn.Module) -> str:
     return digest.hexdigest()
 
 
-def run_with_pause(problem: Problem, method: str, after: int, path: Path) -> Found:
+def run_with_pause(
+    problem: Problem,
+    method: str,
+    after: int,
+    path: Path,
+    *,
+    guards: Callable[[], Sequence[Guard]] = tuple,
+) -> Found:
     """Pauses before the step after so many, and goes on in a search of its own."""
     reached = [0]
 
@@ -37,6 +47,7 @@ def run_with_pause(problem: Problem, method: str, after: int, path: Path) -> Fou
     paused = search(
         problem,
         method,
+        guards=guards(),
         watch=watch,
         should_pause=lambda: reached[0] >= after,
         keep=lambda checkpoint: checkpoint.save(path),
@@ -44,7 +55,7 @@ def run_with_pause(problem: Problem, method: str, after: int, path: Path) -> Fou
     assert paused is None
     # What a global generator has drawn in between must not matter.
     torch.manual_seed(after)
-    found = search(problem, method, resumed=Checkpoint.load(path))
+    found = search(problem, method, guards=guards(), resumed=Checkpoint.load(path))
     assert found is not None
     return found
 
@@ -54,6 +65,7 @@ def assert_same(one: Found, other: Found) -> None:
     assert one.alphas == other.alphas
     assert one.steps == other.steps
     assert one.stopped == other.stopped
+    assert one.guards == other.guards
     assert weights_digest(one.network) == weights_digest(other.network)
 
 
@@ -96,17 +108,22 @@ def test_a_paused_search_ends_with_the_very_same_weights(
     assert_same(found, uninterrupted[method])
 
 
+@pytest.mark.parametrize("guarded", [False, True])
 @pytest.mark.parametrize("after", [3, 7, 12])
-def test_drawn_paths_go_on_where_they_stood(
-    make_problem: MakeProblem, tmp_path: Path, after: int
+def test_drawn_paths_and_guards_go_on_where_they_stood(
+    make_problem: MakeProblem, tmp_path: Path, after: int, guarded: bool
 ) -> None:
     problem = make_problem()
     texts = ("dw k3 d1", "maxpool k3", "identity", "zero", "mbconv k3 e3 se")
     reopening = tied(problem.edges, dict.fromkeys(problem.edges, texts))
     problem = make_problem(reopening=reopening, macs_cap=None)
-    whole = search(problem)
+    make_guards = default_guards if guarded else tuple
+    whole = search(problem, guards=make_guards())
     assert whole is not None
-    assert_same(run_with_pause(problem, "bounded", after, tmp_path / "kept.safetensors"), whole)
+    path = tmp_path / "kept.safetensors"
+    found = run_with_pause(problem, "bounded", after, path, guards=make_guards)
+    assert_same(found, whole)
+    assert bool(whole.guards) == guarded
 
 
 def test_pausing_before_every_step_changes_nothing(

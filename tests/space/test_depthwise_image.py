@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from adaptd.space.cost import saved_activation_bytes
-from adaptd.space.depthwise_image import depthwise_conv2d, is_quicker
+from adaptd.space.depthwise_image import DepthwiseConv2d, depthwise_conv2d, is_quicker
 from adaptd.space.lattice import Lattice
 
 odd = st.integers(0, 5).map(lambda half: 2 * half + 1)
@@ -78,3 +78,28 @@ def test_torch_is_left_what_it_is_quick_at() -> None:
     assert not is_quicker(image.double(), Lattice((7, 7), (1, 1)))
     with torch.no_grad():
         assert not is_quicker(image, Lattice((7, 7), (1, 1)))
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("lattice", [Lattice((7, 7), (1, 1)), Lattice((3, 5), (2, 1))])
+def test_the_layer_computes_what_torch_s_own_does(stride: int, lattice: Lattice) -> None:
+    layer = DepthwiseConv2d(4, lattice, stride=stride)
+    plain = nn.Conv2d(
+        4,
+        4,
+        (lattice.taps[0], lattice.taps[1]),
+        stride=stride,
+        padding=(lattice.span[0] // 2, lattice.span[1] // 2),
+        dilation=(lattice.dilation[0], lattice.dilation[1]),
+        groups=4,
+        bias=False,
+    )
+    plain.load_state_dict(layer.state_dict())
+    x = torch.randn(3, 4, 9, 10)
+    outcomes = layer(x), plain(x)
+    torch.testing.assert_close(*outcomes, atol=1e-5, rtol=1e-5)
+    gradients = [
+        torch.autograd.grad(outcome.square().sum(), one.weight)[0]
+        for outcome, one in zip(outcomes, (layer, plain), strict=True)
+    ]
+    torch.testing.assert_close(*gradients, atol=1e-3, rtol=1e-4)

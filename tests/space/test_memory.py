@@ -1,7 +1,9 @@
 """What a training step keeps, foretold."""
 
 import copy
+import gc
 import itertools
+import weakref
 from dataclasses import dataclass, field
 
 import pytest
@@ -14,7 +16,7 @@ from adaptd.space.cell import CellSite
 from adaptd.space.convolution import ConvSite
 from adaptd.space.cost import saved_activation_bytes
 from adaptd.space.lattice import Lattice
-from adaptd.space.memory import predict_bytes, step_bytes
+from adaptd.space.memory import predict_bytes, saved_bytes, step_bytes
 from adaptd.space.network import resolve
 from adaptd.space.site import Site
 from tests.networks import FOREIGN
@@ -238,6 +240,19 @@ def test_foretelling_leaves_everything_as_it_was() -> None:
     assert torch.equal(torch.get_rng_state(), generator)
     assert not supernet.training
     assert all(edge.forced is None for edge in supernet.mixed_edges().values())
+
+
+def test_what_was_measured_is_free_again() -> None:
+    x = torch.randn(4, 6, requires_grad=True)
+    made = []
+
+    def run() -> None:
+        hidden = x.relu()  # Saved by the very node that made it.
+        made.append(weakref.ref(hidden))
+
+    assert saved_bytes(run, besides=[x]) == 4 * 6 * 4
+    gc.collect()
+    assert made[0]() is None
 
 
 def test_no_batch_and_no_example_are_refused() -> None:

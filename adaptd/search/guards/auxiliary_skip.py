@@ -24,7 +24,8 @@ class AuxiliarySkip(Guard):
     A skip eases training by itself, whatever it is worth as an operation. Where one is there in
     any case, an alpha can no longer win by that. Only beside edges that have a skip among their
     candidates and give the shape that they take. A warm start is moved far from the deployed
-    network by it.
+    network by it. It is meant for long searches: in one of a hundred steps alphas follow sooner
+    than weights, and put a skip in the place of the one that fades.
     Source: Chu et al. 2021, "DARTS-: robustly stepping out of performance collapse without
     indicators".
     """

@@ -116,7 +116,7 @@ def _is_cut(gradient: Tensor) -> bool:
         node = waiting.pop()
         if node is None or node in seen:
             continue
-        if node.name() == "Error":
+        if node.name().rpartition("::")[2] == "Error":
             return True
         seen.add(node)
         waiting.extend(following for following, _ in node.next_functions)

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
+from adaptd.search.candidates import group_of
 from adaptd.search.limit import kind_of
 from adaptd.space.mixed import MixedEdge
 
@@ -33,12 +34,6 @@ def edge_skips(mixed: MixedEdge) -> tuple[int, ...]:
     return skip_places([str(candidate) for candidate in mixed.candidates])
 
 
-def cell_of(edge: str) -> str:
-    """`cells.0` of `cells.0.edges.1`; an edge outside a cell is its own."""
-    cell, _, _ = edge.rpartition(".edges.")
-    return cell or edge
-
-
 def skips_by_cell(operations: Mapping[str, str], edges: Iterable[str]) -> Counter[str]:
     """Cell -> how many of these edges are skips. operations: edge -> text."""
-    return Counter(cell_of(edge) for edge in edges if is_skip(operations[edge]))
+    return Counter(group_of(edge) for edge in edges if is_skip(operations[edge]))

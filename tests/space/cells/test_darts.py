@@ -110,6 +110,7 @@ def test_costs_foretell_the_count_of_a_genotype() -> None:
     assert costs.total(changed) == count_macs(changed, (2, 12, 9))
 
 
+@pytest.mark.slow
 @both
 def test_a_few_steps_of_training_lower_the_loss_of_the_supernet(dimensions: int) -> None:
     target = torch.arange(12) % 3
