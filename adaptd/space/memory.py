@@ -1,7 +1,7 @@
 """What a training step keeps in memory, known before it is run at its full batch."""
 
 import copy
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from itertools import combinations
@@ -10,8 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.utils._pytree import tree_leaves
 
 from adaptd.space.mixed import CORE, MixedEdge
+from adaptd.space.recompute import observed
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 _Draw = tuple[int, ...]
@@ -59,19 +61,23 @@ def step_bytes(
 
     Storages of saved tensors less parameters and buffers. Where edges draw their paths: of the draw
     that keeps most, found on a few records by changing one edge at a time while that adds to the
-    whole. Where edges are checkpointed: plus what the largest one's recomputation keeps, which on
-    its way back meets nearly all else.
+    whole. Where parts are computed twice: plus what the largest keeps the second time, which may
+    meet nearly all else.
     """
     # A slice of a larger tensor would count as all of that.
     these = _Runs([(x.clone(), target.clone())], lambda kept: kept[0])
     return _most_kept(network, _probes(x, target, len(x)), these, loss)
 
 
-def saved_bytes(run: Callable[[], object], *, besides: Iterable[Tensor]) -> int:
-    """Bytes of the storages that autograd saves in a run, each once, but for those of `besides`."""
+def saved_bytes(run: Callable[[], object], *, besides: Sequence[Tensor]) -> int:
+    """Bytes of the storages that autograd saves in a run, each once, but for those of `besides`.
+
+    Where parts of it are `recomputed`: plus what the largest of them saves the second time.
+    """
     known = {tensor.untyped_storage().data_ptr() for tensor in besides}
     # The storages themselves are kept, so that none is freed and its address counted for another.
     saved: dict[int, torch.UntypedStorage] = {}
+    second_time = 0
 
     def note(tensor: Tensor) -> None:
         # Nothing goes into the graph, which is never run backwards: a node that held its own
@@ -80,9 +86,16 @@ def saved_bytes(run: Callable[[], object], *, besides: Iterable[Tensor]) -> int:
         if storage.data_ptr() not in known:
             saved[storage.data_ptr()] = storage
 
-    with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(note, _no_way_back):
+    def compute_again(function: Callable[..., Tensor], arguments: tuple[Any, ...]) -> None:
+        nonlocal second_time
+        kept = [leaf for leaf in tree_leaves(arguments) if isinstance(leaf, Tensor)]
+        size = saved_bytes(partial(function, *arguments), besides=[*besides, *kept])
+        second_time = max(second_time, size)
+
+    hooks = torch.autograd.graph.saved_tensors_hooks(note, _no_way_back)
+    with torch.enable_grad(), observed(compute_again), hooks:
         run()
-    return sum(storage.nbytes() for storage in saved.values())
+    return sum(storage.nbytes() for storage in saved.values()) + second_time
 
 
 def _no_way_back(_: object) -> Tensor:
@@ -131,13 +144,7 @@ def _most_kept(network: nn.Module, search: _Runs, measure: _Runs, loss: Loss) ->
     with torch.random.fork_rng(devices=[]):
         drawing = [one for one in _entered(measured, search) if one.is_drawing]
         _force_largest(drawing, partial(kept, search))
-        largest = {one.edge: one.draws[0] for one in drawing}
-        recomputed = (
-            one.alone(largest.get(one.edge))
-            for one in _entered(measured, measure)
-            if one.edge.relaxation.checkpoint
-        )
-        return kept(measure) + max(recomputed, default=0)
+        return kept(measure)
 
 
 class _Entered:
@@ -163,7 +170,7 @@ class _Entered:
         is_exclusive = self.edge.relaxation.is_exclusive
         # Beside the draw, or among what it draws from.
         always = () if is_exclusive or self.edge.frame is None else (CORE,)
-        sizes = {path: self.alone((path,)) for path in self._options if path not in always}
+        sizes = {path: self._alone(path) for path in self._options if path not in always}
         ranked = sorted(sizes, key=lambda path: -sizes[path])
         # With replacement, where not exclusive: the worst draw is one branch every time.
         certain = ranked[self._paths - 1 if is_exclusive else 0]
@@ -173,22 +180,14 @@ class _Entered:
             return list(combinations(near, self._paths))
         return [(*always, *(path,) * self._paths) for path in near]
 
-    def alone(self, draw: _Draw | None) -> int:
-        """Bytes that the edge by itself keeps besides its input: what it takes to recompute it."""
+    def _alone(self, path: int) -> int:
+        """Bytes that one path keeps besides the edge's input."""
         alone = copy.copy(self.edge)
-        alone.forced = draw
+        alone.forced = (path,)
         alone.relaxation = replace(alone.relaxation, checkpoint=False)
         own = [*alone.parameters(), *alone.buffers()]
-        # Only sequences come laid out either way, see `adaptd.space.channel_major`.
-        layouts = (_record_major, _channel_major)[: 2 if self._inputs[0].ndim == 3 else 1]
-        return max(
-            self._combine(
-                [
-                    saved_bytes(partial(alone, entering), besides=(*own, entering))
-                    for entering in map(layout, self._inputs)
-                ]
-            )
-            for layout in layouts
+        return self._combine(
+            [saved_bytes(partial(alone, x), besides=[*own, x]) for x in self._inputs]
         )
 
 
@@ -241,17 +240,6 @@ def _mixed_edges(network: nn.Module) -> list[MixedEdge]:
 def _note(latest: dict[MixedEdge, Tensor], edge: nn.Module, arguments: tuple[Any, ...]) -> None:
     assert isinstance(edge, MixedEdge)
     latest[edge] = arguments[0].detach().requires_grad_(arguments[0].requires_grad)
-
-
-def _record_major(x: Tensor) -> Tensor:
-    """A leaf of its own, laid out as torch does."""
-    return x.detach().clone(memory_format=torch.contiguous_format).requires_grad_(x.requires_grad)
-
-
-def _channel_major(x: Tensor) -> Tensor:
-    """A leaf of its own, laid out as `adaptd.space.channel_major` does."""
-    rows = x.detach().transpose(0, 1).clone(memory_format=torch.contiguous_format)
-    return rows.transpose(0, 1).requires_grad_(x.requires_grad)
 
 
 def _repeated(tensor: Tensor, records: int) -> Tensor:

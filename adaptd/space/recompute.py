@@ -1,13 +1,27 @@
 """`recomputed`: a part of a network that keeps its arguments alone and is computed twice."""
 
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from contextvars import ContextVar
 from types import TracebackType
 from typing import Any
 
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 from torch.utils.checkpoint import checkpoint
+
+Observer = Callable[[Callable[..., Tensor], tuple[Any, ...]], None]
+_observer: ContextVar[Observer | None] = ContextVar("observer", default=None)
+
+
+@contextmanager
+def observed(observer: Observer) -> Iterator[None]:
+    """Within it `observer` is told of each function that will be computed twice, before it is."""
+    before = _observer.set(observer)
+    try:
+        yield
+    finally:
+        _observer.reset(before)
 
 
 def recomputed(part: nn.Module, function: Callable[..., Tensor], *arguments: Any) -> Tensor:
@@ -16,6 +30,9 @@ def recomputed(part: nn.Module, function: Callable[..., Tensor], *arguments: Any
     part: all modules that the function calls, whose running statistics move once only.
     Source: Chen et al. 2016, "Training deep nets with sublinear memory cost".
     """
+    observer = _observer.get()
+    if observer is not None:
+        observer(function, arguments)
     outcome: Tensor = checkpoint(
         function,
         *arguments,

@@ -22,7 +22,8 @@ class Frame(nn.Module, ABC):
 
     def weighed(self, x: Tensor, kernel: Tensor, support: Support, weight: Tensor) -> Tensor:
         """weight * forward (x, kernel, support), for a scalar; a frame that can keeps no more."""
-        return weight * self(x, kernel, support)
+        outcome: Tensor = self(x, kernel, support)
+        return weight * outcome
 
     @abstractmethod
     def assemble(self, operation: LinearOperation, kernel_module: nn.Module) -> nn.Module:
