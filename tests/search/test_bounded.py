@@ -146,7 +146,7 @@ def test_earlier_counts_are_where_the_alphas_start(deployed: Deployed, first: Re
     counts = {group: {"dw k3 d1": 2.0} for group in ("cells.0", "cells.1")}
     tilted = reopened(deployed, concentrations=counts)
     for group in counts:
-        assert tilted.alphas[group]["dw k3 d1"] > first.alphas[group]["dw k9 d1"] + 0.05
+        assert tilted.alphas[group]["dw k3 d1"] > first.alphas[group]["dw k3 d1"] + 0.05
 
 
 def test_the_clock_that_was_given_times_the_phases(deployed: Deployed) -> None:
