@@ -5,12 +5,12 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from adaptd.architecture import Architecture
 from adaptd.space.edges import Edge, edges_of
+from adaptd.space.memory import saved_bytes
 from adaptd.space.network import architecture_edges, build
 from adaptd.space.operation import LinearOperation, parse_operation
 from adaptd.space.trace import Hook, trace, traced_macs
@@ -122,20 +122,5 @@ def saved_activation_bytes(
     once, however many saved tensors lie in it. The network itself is left as it was.
     """
     measured = copy.deepcopy(network).train()
-    own = {
-        tensor.untyped_storage().data_ptr()
-        for tensor in (*measured.parameters(), *measured.buffers())
-    }
-    # The storages themselves are kept, so that none is freed and its address counted for another
-    # one.
-    saved: dict[int, torch.UntypedStorage] = {}
-
-    def keep(tensor: Tensor) -> Tensor:
-        storage = tensor.untyped_storage()
-        if storage.data_ptr() not in own:
-            saved[storage.data_ptr()] = storage
-        return tensor
-
-    with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        loss(measured(x), target)
-        return sum(storage.nbytes() for storage in saved.values())
+    own = (*measured.parameters(), *measured.buffers())
+    return saved_bytes(lambda: loss(measured(x), target), besides=own)
