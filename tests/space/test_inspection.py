@@ -58,7 +58,7 @@ def test_bytes_are_those_of_the_training_step_at_the_full_batch(name: str) -> No
     for edge in found.edges:
         alone = kept(opened(network, shape, found, edge.name), shape, BATCH)
         assert edge.open_bytes == alone - deployed, edge.name
-    # Edges of the same taps share some indices: under two kilobytes in the largest of these networks.
+    # Edges of the same taps share some indices: under two kilobytes in these networks.
     together = kept(opened(network, shape, found), shape, BATCH) - deployed
     assert found.open_bytes - 2048 <= together <= found.open_bytes
 
