@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from adaptd.architecture import Architecture
 from adaptd.space.edges import Edge, edges_of
-from adaptd.space.memory import saved_bytes
+from adaptd.space.memory import kept_bytes
 from adaptd.space.network import architecture_edges, build
 from adaptd.space.operation import LinearOperation, parse_operation
 from adaptd.space.trace import Hook, trace, traced_macs
@@ -119,8 +119,9 @@ def saved_activation_bytes(
     """Bytes that a training step keeps from forward to backward, parameters and buffers left out.
 
     x: float [n, *shape]; target and loss: what the network is trained with. Each storage counts
-    once, however many saved tensors lie in it. The network itself is left as it was.
+    once, however many saved tensors lie in it. What a part that is computed twice keeps the second
+    time is left out; `adaptd.space.memory.step_bytes` has it. The network is left as it was.
     """
     measured = copy.deepcopy(network).train()
     own = (*measured.parameters(), *measured.buffers())
-    return saved_bytes(lambda: loss(measured(x), target), besides=own)
+    return kept_bytes(lambda: loss(measured(x), target), besides=own)

@@ -74,10 +74,24 @@ def saved_bytes(run: Callable[[], object], *, besides: Sequence[Tensor]) -> int:
 
     Where parts of it are `recomputed`: plus what the largest of them saves the second time.
     """
+    second_time = 0
+
+    def compute_again(function: Callable[..., Tensor], arguments: tuple[Any, ...]) -> None:
+        nonlocal second_time
+        kept = [leaf for leaf in tree_leaves(arguments) if isinstance(leaf, Tensor)]
+        size = saved_bytes(partial(function, *arguments), besides=[*besides, *kept])
+        second_time = max(second_time, size)
+
+    with observed(compute_again):
+        once = kept_bytes(run, besides=besides)
+    return once + second_time
+
+
+def kept_bytes(run: Callable[[], object], *, besides: Sequence[Tensor]) -> int:
+    """Bytes of the storages that autograd saves in a run, each once, but for those of `besides`."""
     known = {tensor.untyped_storage().data_ptr() for tensor in besides}
     # The storages themselves are kept, so that none is freed and its address counted for another.
     saved: dict[int, torch.UntypedStorage] = {}
-    second_time = 0
 
     def note(tensor: Tensor) -> None:
         # Nothing goes into the graph, which is never run backwards: a node that held its own
@@ -86,16 +100,9 @@ def saved_bytes(run: Callable[[], object], *, besides: Sequence[Tensor]) -> int:
         if storage.data_ptr() not in known:
             saved[storage.data_ptr()] = storage
 
-    def compute_again(function: Callable[..., Tensor], arguments: tuple[Any, ...]) -> None:
-        nonlocal second_time
-        kept = [leaf for leaf in tree_leaves(arguments) if isinstance(leaf, Tensor)]
-        size = saved_bytes(partial(function, *arguments), besides=[*besides, *kept])
-        second_time = max(second_time, size)
-
-    hooks = torch.autograd.graph.saved_tensors_hooks(note, _no_way_back)
-    with torch.enable_grad(), observed(compute_again), hooks:
+    with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(note, _no_way_back):
         run()
-    return sum(storage.nbytes() for storage in saved.values()) + second_time
+    return sum(storage.nbytes() for storage in saved.values())
 
 
 def _no_way_back(_: object) -> Tensor:
