@@ -22,10 +22,12 @@ from adaptd.architecture import Architecture, Contract
 from adaptd.errors import JobError
 from adaptd.registry import manifest
 from adaptd.search.bounded import reopen
+from adaptd.search.candidates import reopening_of
+from adaptd.search.caps import Cap
 from adaptd.search.neighbour import random_neighbour
 from adaptd.search.scarcity import InsufficientData, require_records
 from adaptd.search.training import Samples, train
-from adaptd.space.cost import count_macs
+from adaptd.space.cost import EdgeCosts, count_macs
 from adaptd.space.export import export, load_network
 from adaptd.space.network import build, initial_architecture, morph
 from adaptd.space.standardise import fit_standardisation
@@ -104,8 +106,9 @@ def adapt(job: Job, samples: Samples, report: Report) -> Result:
 
     bench.keep(FINE_TUNED, architecture, load_network(job.champion)[0], samples)
     bench.keep(RETRAINED, architecture, bench.fresh(architecture, samples), samples)
+    caps = (Cap(EdgeCosts.of(architecture, contract.shape), job.macs_cap),)
     neighbour = random_neighbour(
-        architecture, macs_cap=job.macs_cap, seed=job.seed, shape=contract.shape
+        architecture, reopening_of(architecture, contract.shape), caps=caps, seed=job.seed
     )
     generator = torch.Generator().manual_seed(job.seed)
     morphed = morph(champion, architecture, neighbour, noise=NEW_TAP_NOISE, generator=generator)
@@ -118,7 +121,7 @@ def adapt(job: Job, samples: Samples, report: Report) -> Result:
         samples,
         steps=job.steps,
         seed=job.seed,
-        macs_cap=job.macs_cap,
+        caps=caps,
         concentrations=job.concentrations,
         progress=lambda phase, step, loss: bench.show(phase, step, job.steps, loss),
     )

@@ -1,23 +1,40 @@
 """`Goal`: what a search is to reach, and what it must not exceed."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-_RATIO = re.compile(r"macs:([0-9]+(?:\.[0-9]+)?)x")
-_COUNT = re.compile(r"macs:([0-9]+)")
-_USAGE = "accuracy, accuracy+macs:RATIOx or accuracy+macs:COUNT, as in accuracy+macs:1.1x"
+_RATIO = re.compile(r"([0-9]+(?:\.[0-9]+)?)x")
+_ABSOLUTE = {
+    "macs": re.compile(r"([0-9]+)"),
+    "parameters": re.compile(r"([0-9]+)"),
+    "latency": re.compile(r"([0-9]+(?:\.[0-9]+)?)ms"),
+}
+_USAGE = (
+    "accuracy, and if wanted +macs:RATIOx or +macs:COUNT, +parameters:RATIOx or +parameters:COUNT, "
+    "+latency:RATIOx or +latency:NUMBERms, as in accuracy+macs:1.1x+latency:2ms"
+)
+
+
+@dataclass(frozen=True)
+class Bound:
+    """value: of the cost itself (latency: seconds), or over what the given architecture takes."""
+
+    value: float
+    is_ratio: bool = False
+
+    def most(self, given: float) -> float:
+        """The cap, where the given architecture takes so much."""
+        return self.value * given if self.is_ratio else self.value
 
 
 @dataclass(frozen=True)
 class Goal:
-    """The best accuracy, within a cap on multiply-accumulates of one record.
+    """The best accuracy within bounds: multiply-accumulates of one record, trainable parameters,
+    seconds of a prediction on one record. None is no bound."""
 
-    macs_ratio: the cap over what the given architecture takes; macs: the cap itself. At most one of
-    them; neither is no cap.
-    """
-
-    macs_ratio: float | None = None
-    macs: int | None = None
+    macs: Bound | None = None
+    parameters: Bound | None = None
+    latency: Bound | None = None
 
     @classmethod
     def parse(cls, text: str) -> "Goal":
@@ -25,17 +42,26 @@ class Goal:
         first, *parts = (part.strip() for part in text.split("+"))
         if first != "accuracy":
             raise ValueError(f"{text!r}: got {first!r}, expected {_USAGE}")
-        if len(parts) > 1:
-            raise ValueError(f"{text!r}: got {len(parts)} caps, expected {_USAGE}")
-        if not parts:
-            return cls()
-        (part,) = parts
-        if (found := _RATIO.fullmatch(part)) and float(found[1]) > 0:
-            return cls(macs_ratio=float(found[1]))
-        if (found := _COUNT.fullmatch(part)) and int(found[1]) > 0:
-            return cls(macs=int(found[1]))
-        raise ValueError(f"{text!r}: got {part!r}, expected {_USAGE}")
+        goal = cls()
+        for part in parts:
+            name, _, value = part.partition(":")
+            bound = _bound(name, value)
+            if bound is None:
+                raise ValueError(f"{text!r}: got {part!r}, expected {_USAGE}")
+            if getattr(goal, name) is not None:
+                raise ValueError(f"{text!r}: got {name} twice, expected {_USAGE}")
+            goal = replace(goal, **{name: bound})
+        return goal
 
-    def cap(self, macs: int) -> int | None:
-        """In multiply-accumulates, for a given architecture that takes so many; None for none."""
-        return int(self.macs_ratio * macs) if self.macs_ratio is not None else self.macs
+
+def _bound(name: str, value: str) -> Bound | None:
+    if name not in _ABSOLUTE:
+        return None
+    if found := _RATIO.fullmatch(value):
+        bound = Bound(float(found[1]), is_ratio=True)
+    elif found := _ABSOLUTE[name].fullmatch(value):
+        # Written in milliseconds, counted in seconds.
+        bound = Bound(float(found[1]) / (1_000 if name == "latency" else 1))
+    else:
+        return None
+    return bound if bound.value > 0 else None

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from adaptd.architecture import Setting
 from adaptd.errors import ConfigError
@@ -22,9 +22,10 @@ class SearchJob(BaseModel):
     directory, path of an architecture document, or factory `package.module:name`, which takes
     `settings`. weights: file with the network's weights, None for those of the release or none.
     budget, goal: as `Budget` and `Goal` parse them. candidates: operations that edges are opened
-    to, None for what suits the network. guards: names of those that watch over a supernet, None for
-    the usual ones. records: the latest so many, None for what suits the
-    stream. shape: of a record of a file that does not tell it.
+    to, None for what suits the network. edges: how many are opened, the most sensitive ones, None
+    for all. guards: names of those that watch over a supernet, None for the usual ones. records:
+    the latest so many, None for what suits the stream. shape: of a record of a file that does not
+    tell it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -40,6 +41,7 @@ class SearchJob(BaseModel):
     budget: str = "steps=800"
     goal: str = "accuracy+macs:1.1x"
     candidates: tuple[str, ...] | None = None
+    edges: int | None = Field(default=None, ge=1)
     guards: tuple[str, ...] | None = None
     seed: int = 0
 
@@ -82,7 +84,8 @@ def _shown(value: object) -> str:
 class Facts:
     """What is known before the first step.
 
-    groups: group -> its edges; deployed: group -> the operation of its first edge. Both {} for a
+    caps: what is counted -> the most there may be of it. groups: group -> its edges;
+    deployed: group -> the operation of its first edge. Both {} for a
     method that trains whole architectures. deployed_bytes, supernet_bytes: activations that a
     training step keeps; None without a supernet. resumed_at: step that the search goes on from.
     """
@@ -94,7 +97,7 @@ class Facts:
     held_out: int
     steps: int
     macs: int
-    macs_cap: int | None
+    caps: Mapping[str, float]
     groups: Mapping[str, tuple[str, ...]]
     deployed: Mapping[str, str]
     deployed_bytes: int

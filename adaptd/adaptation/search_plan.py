@@ -7,21 +7,25 @@ from dataclasses import dataclass, replace
 import torch
 
 from adaptd.adaptation.search_candidates import reopening_for
-from adaptd.adaptation.search_goal import Goal
+from adaptd.adaptation.search_goal import Bound, Goal
 from adaptd.adaptation.search_job import SearchJob
 from adaptd.adaptation.search_records import split
 from adaptd.adaptation.search_start import Start
+from adaptd.architecture import Architecture
 from adaptd.clock import Clock
 from adaptd.errors import ConfigError
 from adaptd.search.budget import Budget
+from adaptd.search.caps import Cap
 from adaptd.search.guards import GUARDS, default_guards
 from adaptd.search.ladder import MemoryBudgetExceeded, budget_bytes, choose_relaxation
 from adaptd.search.method import METHODS, GradientMethod, Method, Search
 from adaptd.search.problem import Moment, Problem, Watch
 from adaptd.search.scarcity import InsufficientData, require_records
 from adaptd.search.selection import MostLikely
+from adaptd.search.sensitivity import Scores, most_sensitive, sensitivity
 from adaptd.search.training import BATCH_RECORDS, Samples
-from adaptd.space.cost import EdgeCosts
+from adaptd.space.cost import Cost, EdgeCosts, EdgeParameters
+from adaptd.space.latency import EdgeLatency
 from adaptd.space.memory import predict_bytes
 from adaptd.space.network import architecture_edges
 from adaptd.space.relaxation import LADDER, MERGED
@@ -37,8 +41,9 @@ _MEASURED_STEPS = 1_000
 class Plan:
     """problem: with its steps resolved. held_out: records that nothing is trained on.
 
-    deployed_bytes, supernet_bytes: activations that a training step keeps; the latter, and
-    relaxation, None for a method without a supernet.
+    latency: what was measured where it is capped, else None. sensitivity: of all edges that could
+    be opened, {} where none were left out. deployed_bytes, supernet_bytes: activations that a
+    training step keeps; the latter, and relaxation, None for a method without a supernet.
     """
 
     method: Method
@@ -46,6 +51,8 @@ class Plan:
     guards: tuple[str, ...]
     budget: Budget
     held_out: Samples
+    latency: EdgeLatency | None
+    sensitivity: Scores
     deployed_bytes: int
     supernet_bytes: int | None
     relaxation: str | None
@@ -91,8 +98,17 @@ def guards_of(job: SearchJob) -> tuple[str, ...]:
     return job.guards
 
 
-def plan(job: SearchJob, start: Start, batch: Batch, *, clock: Clock, steps: int | None) -> Plan:
-    """steps: as resolved when the search began; None: to be resolved from the budget now.
+def plan(
+    job: SearchJob,
+    start: Start,
+    batch: Batch,
+    *,
+    clock: Clock,
+    steps: int | None,
+    latency: EdgeLatency | None,
+) -> Plan:
+    """steps: as resolved when the search began; None: to be resolved from the budget now. latency:
+    as measured then; None: to be measured now, if it is capped.
 
     Raises ConfigError, naming the option, for what cannot be done as asked; MemoryBudgetExceeded;
     JobError for a wall budget that is over before it begins.
@@ -119,6 +135,9 @@ def plan(job: SearchJob, start: Start, batch: Batch, *, clock: Clock, steps: int
     if not start.has_weights:
         fit_standardisation(network, samples.x)
     costs = EdgeCosts.measured(network, edges, shape)
+    if goal.latency is not None and latency is None:
+        latency = EdgeLatency.measured(network, costs, reopening.candidates, shape, clock=clock)
+    parameters = EdgeParameters.measured(network, edges)
     problem = Problem(
         network=network,
         architecture=start.architecture,
@@ -128,9 +147,13 @@ def plan(job: SearchJob, start: Start, batch: Batch, *, clock: Clock, steps: int
         costs=costs,
         steps=_MEASURED_STEPS,
         seed=job.seed,
-        macs_cap=goal.cap(costs.total(start.architecture)),
+        caps=_caps(goal, start.architecture, costs, parameters, latency),
     )
-    _check_cap(job, method, problem)
+    scores: Scores = {}
+    if job.edges is not None and job.edges < len(reopening.groups):
+        scores = sensitivity(problem)
+        problem = replace(problem, reopening=most_sensitive(problem, scores, job.edges))
+    _check_caps(job, method, problem)
     problem, supernet_bytes, relaxation = _relaxed(method, problem, budget)
     resolved = steps or budget.resolve(_step_seconds(method, problem, guards, clock))
     problem = replace(problem, steps=resolved)
@@ -141,6 +164,8 @@ def plan(job: SearchJob, start: Start, batch: Batch, *, clock: Clock, steps: int
         guards=guards,
         budget=budget,
         held_out=judged,
+        latency=latency,
+        sensitivity=scores,
         deployed_bytes=predict_bytes(network, samples.x, samples.target, batch=BATCH_RECORDS),
         supernet_bytes=supernet_bytes,
         relaxation=relaxation,
@@ -166,7 +191,31 @@ def _samples(batch: Batch) -> Samples:
     return Samples(torch.from_numpy(batch.x.copy()), torch.from_numpy(batch.target.copy()))
 
 
-def _check_cap(job: SearchJob, method: Method, problem: Problem) -> None:
+def _caps(
+    goal: Goal,
+    given: Architecture,
+    macs: EdgeCosts,
+    parameters: EdgeParameters,
+    latency: EdgeLatency | None,
+) -> tuple[Cap, ...]:
+    bounded: tuple[tuple[Bound | None, Cost | None], ...] = (
+        (goal.macs, macs),
+        (goal.parameters, parameters),
+        (goal.latency, latency),
+    )
+    return tuple(
+        Cap(cost, _whole(bound.most(cost.total(given)), cost))
+        for bound, cost in bounded
+        if bound is not None and cost is not None
+    )
+
+
+def _whole(most: float, cost: Cost) -> float:
+    """What is counted piece by piece is capped at a whole number."""
+    return most if isinstance(cost, EdgeLatency) else int(most)
+
+
+def _check_caps(job: SearchJob, method: Method, problem: Problem) -> None:
     """Before the search, which would only find out at its end."""
     selection = method.selection if isinstance(method, GradientMethod) else MostLikely(grows=False)
     groups = problem.reopening.group_names

@@ -7,19 +7,28 @@ from importlib.metadata import version
 from typing import Any
 
 import torch
+from torch import nn
 
 from adaptd import __version__
 from adaptd.adaptation.search_directory import SearchDirectory
 from adaptd.adaptation.search_job import SCHEMA_VERSION, SearchJob, skip_share
 from adaptd.adaptation.search_plan import Plan
 from adaptd.adaptation.search_start import Start
-from adaptd.architecture import diff, to_dot, to_svg
+from adaptd.architecture import Architecture, diff, to_dot, to_svg
 from adaptd.registry.artifact import seal
 from adaptd.search.problem import Found
 from adaptd.search.training import accuracy
-from adaptd.space.cost import count_macs
+from adaptd.space.cost import EdgeCosts, EdgeParameters, count_macs
 from adaptd.space.export import export
+from adaptd.space.latency import EdgeLatency
 from adaptd.store.files import PARTIAL_SUFFIX, publish_directory, write_atomically
+
+# How a cost is called in the report, by what it counts.
+_CAPS = {
+    EdgeCosts.unit: "macs",
+    EdgeParameters.unit: "parameters",
+    EdgeLatency.unit: "latency_seconds",
+}
 
 
 def versions() -> dict[str, str]:
@@ -53,7 +62,10 @@ def leave(
         "steps": found.steps,
         "stopped": found.stopped,
         "records": records,
-        "caps": {"macs": problem.macs_cap, "memory_ratio": plan.budget.memory_ratio},
+        "caps": {
+            **{_CAPS[cap.cost.unit]: cap.most for cap in problem.caps},
+            "memory_ratio": plan.budget.memory_ratio,
+        },
         "given": {
             "digest": start.digest,
             "weights_digest": start.weights_digest,
@@ -62,12 +74,12 @@ def leave(
                 if start.has_weights
                 else None
             ),
-            "macs": count_macs(problem.network, start.schema.shape),
+            **_costs(plan, problem.network, start.architecture, start.schema.shape),
             "architecture": start.architecture.to_document(),
         },
         "found": {
             "accuracy": accuracy(found.network, plan.held_out, task=problem.task),
-            "macs": count_macs(found.network, start.schema.shape),
+            **_costs(plan, found.network, found.architecture, start.schema.shape),
             "architecture": found.architecture.to_document(),
             "edits": [str(edit) for edit in diff(start.architecture, found.architecture)],
         },
@@ -82,6 +94,8 @@ def leave(
         **outcome,
         "release": release,
         "alphas": {group: dict(weights) for group, weights in found.alphas.items()},
+        "opened": list(problem.reopening.groups),
+        "sensitivity": {edge: dict(of_edge) for edge, of_edge in plan.sensitivity.items()},
         "skip_share": skip_share(found.alphas),
         "memory": {
             "deployed_bytes": plan.deployed_bytes,
@@ -96,6 +110,18 @@ def leave(
         "versions": versions(),
         "job": job.to_document(),
         "finished_at": now.isoformat(timespec="seconds"),
+    }
+
+
+def _costs(
+    plan: Plan, network: nn.Module, architecture: Architecture, shape: tuple[int, ...]
+) -> dict[str, float]:
+    """Counted on the network itself; latency, where it is capped, by the table."""
+    latency = {"latency_seconds": plan.latency.total(architecture)} if plan.latency else {}
+    return {
+        "macs": count_macs(network, shape),
+        "parameters": sum(one.numel() for one in network.parameters()),
+        **latency,
     }
 
 

@@ -27,6 +27,7 @@ from adaptd.search.guards import GUARDS, default_guards
 from adaptd.search.method import METHODS
 from adaptd.search.population_search import PopulationSearch
 from adaptd.search.problem import Found, Moment
+from adaptd.space.latency import EdgeLatency
 from adaptd.stream.segment import read_segment, write_segment
 
 # Steps that a killed process loses at most. A checkpoint takes about as long as two steps.
@@ -88,6 +89,7 @@ class SearchSession:
                 self._recorded.batch,
                 clock=clock,
                 steps=note["steps"] if note else None,
+                latency=EdgeLatency(**note["latency"]) if note and note["latency"] else None,
             )
         if not note:
             directory.clear()
@@ -97,6 +99,7 @@ class SearchSession:
                 "start": _identity(self._start),
                 "versions": versions(),
                 "steps": self._plan.problem.steps,
+                "latency": self._plan.latency.to_document() if self._plan.latency else None,
                 "records": {
                     "stream": self._recorded.name,
                     "digest": digest,
@@ -126,7 +129,7 @@ class SearchSession:
             held_out=len(self._plan.held_out),
             steps=problem.steps,
             macs=problem.costs.total(problem.architecture),
-            macs_cap=problem.macs_cap,
+            caps={cap.cost.unit: cap.most for cap in problem.caps},
             groups=groups,
             deployed={
                 group: problem.architecture.operations[edges[0]] for group, edges in groups.items()

@@ -66,7 +66,8 @@ def search(
         typer.Option(
             "--objective",
             metavar="TEXT",
-            help="accuracy, accuracy+macs:1.1x (of the given network's), accuracy+macs:250000.",
+            help="What to reach within what: accuracy, +macs:1.1x (of the given network's) or "
+            "+macs:250000, +parameters:1.2x, +latency:2ms, in any combination.",
         ),
     ] = "accuracy+macs:1.1x",
     out: Annotated[
@@ -90,6 +91,15 @@ def search(
             metavar="OP,…",
             help='Operations to open edges to, such as "dw k3 d1,dw k9 d1", or the name of a '
             "space: image, sequence, tabular. Without it, what suits the network.",
+        ),
+    ] = None,
+    edges: Annotated[
+        int | None,
+        typer.Option(
+            "--edges",
+            min=1,
+            metavar="COUNT",
+            help="Open only so many: those where something new would lower the loss the most.",
         ),
     ] = None,
     guards: Annotated[
@@ -167,6 +177,7 @@ def search(
         budget=budget,
         goal=objective,
         candidates=None if candidates is None else _texts(candidates),
+        edges=edges,
         guards=_guards(guards),
         seed=seed,
     )

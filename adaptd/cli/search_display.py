@@ -135,16 +135,20 @@ def open_search_display(console: Console, clock: Clock) -> Iterator[SearchDispla
 
 def introduction(facts: Facts) -> list[str]:
     """What is known before the first step, for a person."""
-    cap = "no cap" if facts.macs_cap is None else f"at most {count(facts.macs_cap)}"
+    caps = " and ".join(f"at most {_amount(most)} {unit}" for unit, most in facts.caps.items())
     lines = [
         f"{facts.method} on {facts.stream}: {count(facts.records)} records to learn from, the "
         f"latest {count(facts.held_out)} to measure on; {count(facts.steps)} steps; "
-        f"{count(facts.macs)} multiply-accumulates, {cap}",
+        f"{count(facts.macs)} multiply-accumulates; {caps or 'no cap'}",
         *(f"note: {warning}" for warning in facts.warnings),
     ]
     if facts.resumed_at is not None:
         lines.append(f"goes on after step {count(facts.resumed_at)}")
     return lines
+
+
+def _amount(value: float) -> str:
+    return count(int(value)) if value >= 1 else f"{value:.3g}"
 
 
 def picture(

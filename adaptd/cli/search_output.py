@@ -12,6 +12,8 @@ from adaptd.server.wording import ABSENT, TIMES, count, percent, points
 
 # Edits that are listed; the drawing has all.
 _EDITS = 12
+# Names that fit a line.
+_EDGES = 4
 
 
 def print_report(console: Console, report: Mapping[str, Any], directory: Path) -> None:
@@ -36,6 +38,11 @@ def print_report(console: Console, report: Mapping[str, Any], directory: Path) -
         count(found["macs"]),
         f"{found['macs'] / given['macs']:.2f} {TIMES}",
     )
+    if "parameters" in report["caps"]:
+        table.add_row("parameters", count(given["parameters"]), count(found["parameters"]), "")
+    if "latency_seconds" in report["caps"]:
+        seconds = [f"{1_000 * side['latency_seconds']:.3f} ms" for side in (given, found)]
+        table.add_row("one prediction, by its parts", *seconds, "")
     console.print()
     console.print(table)
     facts = open_table(console, "", "")
@@ -44,6 +51,13 @@ def print_report(console: Console, report: Mapping[str, Any], directory: Path) -
         facts.add_row("edits" if number == 0 else "", edit)
     if len(edits) > _EDITS:
         facts.add_row("", f"… and {len(edits) - _EDITS} more")
+    if report["sensitivity"]:
+        facts.add_row(
+            "opened",
+            f"{len(report['opened'])} of {len(report['sensitivity'])} edges, the most sensitive: "
+            f"{', '.join(report['opened'][:_EDGES])}"
+            f"{' …' if len(report['opened']) > _EDGES else ''}",
+        )
     memory = report["memory"]
     if memory["ratio"] is not None:
         facts.add_row(

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 
 from adaptd.architecture import Architecture
+from adaptd.search.caps import within
 from adaptd.search.problem import Problem
 from adaptd.space import LinearOperation, parse_operation
 
@@ -17,7 +18,7 @@ def generic_arms(problem: Problem) -> tuple[Architecture, ...]:
     """
     arms: dict[str, Architecture] = {}
     for arm in _proposed(problem):
-        if _fits(problem, arm):
+        if within(problem.caps, arm):
             arms.setdefault(arm.digest, arm)
         if len(arms) == MOST_ARMS:
             break
@@ -34,7 +35,7 @@ def longest(problem: Problem, operation: str, groups: Iterable[str]) -> Architec
     wanted = parse_operation(operation)
     while all(wanted.fits(problem.edges[edge].site) for edge in edges) and edges:
         arm = problem.architecture.with_operations(dict.fromkeys(edges, str(wanted)))
-        if not _fits(problem, arm):
+        if not within(problem.caps, arm):
             break
         best = arm
         larger = wanted.grown() if isinstance(wanted, LinearOperation) else None
@@ -74,7 +75,3 @@ def _by_dilation(problem: Problem, groups: Iterable[str]) -> list[str]:
             if family not in taps or count < taps[family]:
                 shortest[family], taps[family] = text, count
     return list(dict.fromkeys(shortest.values()))
-
-
-def _fits(problem: Problem, arm: Architecture) -> bool:
-    return problem.macs_cap is None or problem.costs.total(arm) <= problem.macs_cap

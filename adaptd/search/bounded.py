@@ -8,6 +8,7 @@ from torch import nn
 from adaptd.architecture import Architecture
 from adaptd.clock import Clock
 from adaptd.search.candidates import reopening_of
+from adaptd.search.caps import Cap
 from adaptd.search.method import search
 from adaptd.search.problem import Moment, Problem
 from adaptd.search.training import Samples
@@ -45,7 +46,7 @@ def reopen(
     *,
     steps: int,
     seed: int,
-    macs_cap: int,
+    caps: tuple[Cap, ...],
     concentrations: Mapping[str, Mapping[str, float]],
     progress: SearchProgress | None = None,
     clock: Clock | None = None,
@@ -54,15 +55,15 @@ def reopen(
 
     1. Shrink and perturb, the more the worse the deployed network does. 2. A merged supernet,
     alphas tied by cell, a quarter of the steps first-order bilevel: weights on one half of the
-    samples, alphas on the other. 3. The most likely architecture under the cap, exactly; taps grown
-    while the cap allows. 4. All samples, a fresh optimiser; what the fold leaves out fades over a
+    samples, alphas on the other. 3. The most likely architecture under the caps, exactly; taps
+    grown while they allow. 4. All samples, a fresh optimiser; what the fold leaves out fades over a
     tenth of the steps, then the plain network trains on.
 
-    network: deployed; left as it is. steps: counts alpha steps too. macs_cap: multiply-accumulates
-    of one record, absolute. concentrations: counts of earlier searches, {} for none.
+    network: deployed; left as it is. steps: counts alpha steps too. caps: what the outcome must
+    not exceed. concentrations: counts of earlier searches, {} for none.
     progress: called after each step with the phase ("search" or "fold"), the number of steps done
     of all, the loss. The same arguments give the same architecture and weights.
-    Raises ValueError for too few steps or samples or a cap below every candidate, TrainingDiverged.
+    Raises ValueError for too few steps or samples or caps below every candidate, TrainingDiverged.
     Sources: Liu et al. 2019, "DARTS" (first order); Ash & Adams 2020 (shrink and perturb).
     """
 
@@ -80,7 +81,7 @@ def reopen(
             costs=EdgeCosts.of(architecture, tuple(samples.x.shape[1:])),
             steps=steps,
             seed=seed,
-            macs_cap=macs_cap,
+            caps=caps,
             concentrations=concentrations,
         ),
         "bounded",

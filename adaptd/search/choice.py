@@ -1,12 +1,23 @@
-"""The best combination of operations that a budget of multiply-accumulates allows."""
+"""The best combination of operations that the caps allow."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import LinearConstraint, milp
+
 from adaptd.architecture import Architecture
+from adaptd.search.caps import Cap, within
 from adaptd.search.limit import Limit
 from adaptd.space import EdgeCosts, LinearOperation, Reopening, parse_operation
+
+# What two summed scores may differ by and still be the same.
+_TOLERANCE = 1e-6
+_INFEASIBLE = 2
+
+Chosen = dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -18,64 +29,69 @@ class Option:
 
     operation: str
     score: float
-    macs: int
-    uses: tuple[int, ...] = ()
-
-
-# A combination of operations for the first so many groups: its cost, its score, the operations.
-_Partial = tuple[int, float, tuple[str, ...]]
+    cost: float
+    uses: tuple[float, ...] = ()
 
 
 def best_within(
-    options: Mapping[str, Sequence[Option]], cap: int, *, limits: Sequence[int] = ()
-) -> dict[str, str] | None:
-    """Group -> operation, of the largest summed score among all combinations within the cap.
+    options: Mapping[str, Sequence[Option]],
+    limits: Sequence[float] = (),
+    *,
+    admits: Callable[[Chosen], bool] = lambda _chosen: True,
+) -> Chosen | None:
+    """Group -> operation, of the largest summed score among all combinations within the limits.
 
-    limits: of what the options `use`, the most that may be used of each. Exact: of the partial
-    combinations that have used the same, only those are dropped that another one beats in both
-    score and cost. Of equal scores the cheaper wins. None where no combination fits.
+    limits: the most that may be used of each. admits: whether a combination may be taken, asked of
+    those that the limits let pass. Of scores that differ by less than 1e-6 the cheaper wins. None
+    where no combination will do.
+    A multiple-choice knapsack, solved exactly as an integer program (Huangfu & Hall 2018, "HiGHS").
     """
-    none_used = (0,) * len(limits)
-    fronts: dict[tuple[int, ...], list[_Partial]] = {none_used: [(0, 0.0, ())]}
-    last_users = [
-        max(
-            (n for n, of in enumerate(options.values()) if any(one.uses[place] for one in of)),
-            default=-1,
+    taken = [(group, option) for group, of_group in options.items() for option in of_group]
+    if not all(options.values()):
+        return None
+    scores = np.array([option.score for _, option in taken])
+    costs = np.array([option.cost for _, option in taken])
+    one_each = np.array([[group == of for group, _ in taken] for of in options], dtype=float)
+    rules = [LinearConstraint(one_each, 1, 1)]
+    for place, limit in enumerate(limits):
+        uses = np.array([option.uses[place] for _, option in taken])
+        # What breaks a limit by itself would only spoil the scale.
+        hopeless = uses > limit
+        rules.append(LinearConstraint(hopeless.astype(float), 0, 0))
+        scale = max(1.0, abs(limit))
+        rules.append(LinearConstraint(np.where(hopeless, 0, uses) / scale, -np.inf, limit / scale))
+    while True:
+        best = _solved(-scores, rules)
+        if best is None:
+            return None
+        level = LinearConstraint(scores, scores @ best - _TOLERANCE, np.inf)
+        cheapest = _solved(costs / max(1.0, np.abs(costs).max()), [*rules, level])
+        places = np.flatnonzero(best if cheapest is None else cheapest)
+        chosen = {taken[place][0]: taken[place][1].operation for place in places}
+        # The solver takes a sum for within a limit that exceeds it by a ten-millionth.
+        is_within = all(
+            math.fsum(taken[place][1].uses[number] for place in places) <= limit
+            for number, limit in enumerate(limits)
         )
-        for place in range(len(limits))
-    ]
-    for number, of_group in enumerate(options.values()):
-        extended: dict[tuple[int, ...], list[_Partial]] = {}
-        for used, front in fronts.items():
-            for macs, score, chosen in front:
-                for option in of_group:
-                    uses = tuple(map(sum, zip(used, option.uses, strict=True)))
-                    if macs + option.macs > cap or any(
-                        use > limit for use, limit in zip(uses, limits, strict=True)
-                    ):
-                        continue
-                    # What no later group uses need no longer be told apart.
-                    key = tuple(
-                        use if number < last else 0
-                        for use, last in zip(uses, last_users, strict=True)
-                    )
-                    extended.setdefault(key, []).append(
-                        (macs + option.macs, score + option.score, (*chosen, option.operation))
-                    )
-        fronts = {used: _undominated(partials) for used, partials in extended.items()}
-    # The last group leaves nothing to be told apart.
-    whole = fronts.get(none_used)
-    return dict(zip(options, whole[-1][2], strict=True)) if whole else None
+        if is_within and admits(chosen):
+            return chosen
+        barred = np.zeros(len(taken))
+        barred[places] = 1
+        rules.append(LinearConstraint(barred, -np.inf, len(options) - 1))
 
 
-def _undominated(partials: Sequence[_Partial]) -> list[_Partial]:
-    """Those that no cheaper one equals in score, in the order of both."""
-    front, best = [], -math.inf
-    for partial in sorted(partials, key=lambda partial: (partial[0], -partial[1])):
-        if partial[1] > best:
-            front.append(partial)
-            best = partial[1]
-    return front
+def _solved(
+    objective: NDArray[np.float64], rules: Sequence[LinearConstraint]
+) -> NDArray[np.bool_] | None:
+    """Which options are taken where the objective is least, None where none can be."""
+    found = milp(
+        objective, constraints=rules, integrality=1, bounds=(0, 1), options={"mip_rel_gap": 0}
+    )
+    if found.status == _INFEASIBLE:
+        return None
+    if not found.success:
+        raise RuntimeError(f"the choice was not solved: {found.message}")
+    return np.asarray(found.x > 1 / 2)
 
 
 def choose(
@@ -84,10 +100,10 @@ def choose(
     alphas: Mapping[str, Mapping[str, float]],
     costs: EdgeCosts,
     *,
-    macs_cap: int,
+    caps: Sequence[Cap] = (),
     limits: Sequence[Limit] = (),
 ) -> Architecture:
-    """The architecture with the largest product of alphas over its edges, within cap and limits.
+    """The architecture with the largest product of alphas over its edges, within caps and limits.
 
     alphas: group -> operation -> weight in (0, 1]; one without a weight is not chosen. Raises
     ValueError if no combination fits.
@@ -96,32 +112,46 @@ def choose(
         group: [
             Option(
                 operation,
-                len(reopening.edges(group)) * math.log(max(alphas[group][operation], 1e-30)),
-                sum(costs.on(edge, operation) for edge in reopening.edges(group)),
-                tuple(limit.uses(reopening.edges(group), operation) for limit in limits),
+                len(edges) * math.log(max(alphas[group][operation], 1e-30)),
+                sum(costs.on(edge, operation) for edge in edges),
+                (
+                    *(sum(cap.cost.on(edge, operation) for edge in edges) for cap in caps),
+                    *(limit.uses(edges, operation) for limit in limits),
+                ),
             )
             for operation in reopening.operations(group)
             if operation in alphas[group]
         ]
         for group in reopening.group_names
+        for edges in (reopening.edges(group),)
     }
-    closed = sum(
-        costs.on(edge, operation)
-        for edge, operation in architecture.operations.items()
-        if edge not in reopening.groups
-    )
+
+    def outcome(chosen: Chosen) -> Architecture:
+        return architecture.with_operations(
+            {edge: chosen[group] for edge, group in reopening.groups.items()}
+        )
+
+    deployed = {edge: architecture.operations[edge] for edge in reopening.groups}
+    # What is left for the open edges when all others have theirs.
+    left = [
+        cap.most
+        - cap.cost.total(architecture)
+        + sum(cap.cost.on(edge, operation) for edge, operation in deployed.items())
+        for cap in caps
+    ]
     chosen = best_within(
-        options, macs_cap - costs.fixed - closed, limits=[limit.most for limit in limits]
+        options,
+        [*left, *(limit.most for limit in limits)],
+        admits=lambda chosen: within(caps, outcome(chosen)),
     )
     if chosen is None:
-        kept = "".join(f" and has {limit}" for limit in limits)
+        bounds = " and ".join(map(str, (*caps, *limits)))
+        taken = " and ".join(f"{cap.cost.total(architecture):g} {cap.cost.unit}" for cap in caps)
         raise ValueError(
-            f"no combination of candidates stays within {macs_cap} multiply-accumulates{kept}; "
-            f"the deployed architecture takes {costs.total(architecture)}"
+            f"no combination of candidates has {bounds}; the deployed architecture takes "
+            f"{taken or 'no more'}"
         )
-    return architecture.with_operations(
-        {edge: chosen[group] for edge, group in reopening.groups.items()}
-    )
+    return outcome(chosen)
 
 
 def grow(
@@ -130,9 +160,9 @@ def grow(
     reopening: Reopening,
     costs: EdgeCosts,
     *,
-    macs_cap: int,
+    caps: Sequence[Cap],
 ) -> Architecture:
-    """Spends what is left of the cap on more taps, at the dilation chosen, group by group.
+    """Spends what is left of the caps on more taps, at the dilation chosen, group by group.
 
     Only where the choice already reaches further than what was deployed: there the search asked for
     reach. No kernel reaches beyond half of its sequence.
@@ -150,7 +180,7 @@ def grow(
             if (
                 max(costs.reach(edge, str(operation)) for edge in edges) <= deployed_reach
                 or max(costs.reach(edge, str(larger)) for edge in edges) > longest
-                or costs.total(grown) > macs_cap
+                or not within(caps, grown)
             ):
                 break
             chosen = grown

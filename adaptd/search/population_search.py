@@ -13,6 +13,7 @@ from torch import nn
 from adaptd.architecture import Architecture
 from adaptd.clock import Clock, SystemClock
 from adaptd.search.arms import generic_arms
+from adaptd.search.caps import within
 from adaptd.search.checkpoint import Checkpoint
 from adaptd.search.opening import Opening
 from adaptd.search.problem import Found, Moment, Problem, Watch
@@ -244,8 +245,9 @@ class PopulationSearch:
     def nothing_fits(self) -> ValueError:
         """Where the cap leaves no architecture to train."""
         return ValueError(
-            f"no architecture was found within {self.problem.macs_cap} multiply-accumulates; "
-            f"the deployed one takes {self.problem.costs.total(self.problem.architecture)}"
+            f"no architecture was found with {' and '.join(map(str, self.problem.caps))}; the "
+            f"deployed one takes {self.problem.costs.total(self.problem.architecture)} "
+            f"{self.problem.costs.unit}"
         )
 
     def mutated(self, parent: Architecture) -> Architecture:
@@ -263,8 +265,7 @@ class PopulationSearch:
         return arm.with_operations(dict.fromkeys(self.problem.reopening.edges(group), operation))
 
     def _fits(self, arm: Architecture) -> bool:
-        cap = self.problem.macs_cap
-        return cap is None or self.problem.costs.total(arm) <= cap
+        return within(self.problem.caps, arm)
 
     def _opened(self, arm: Architecture, parent: Architecture | None) -> Trainee:
         source, inherited = self.problem.architecture, self._champion

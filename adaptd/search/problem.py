@@ -7,6 +7,7 @@ from typing import Any
 from torch import nn
 
 from adaptd.architecture import Architecture
+from adaptd.search.caps import Cap
 from adaptd.search.task import CLASSIFICATION, Task
 from adaptd.search.training import Samples
 from adaptd.space import Edge, EdgeCosts, Relaxation, Reopening
@@ -18,8 +19,8 @@ class Problem:
 
     network: deployed, of `architecture`; left as it is. edges and costs: of that architecture.
     reopening: which edges may change, to what. steps: gradient computations on batches of 64, of
-    all phases, on weights or architecture parameters. macs_cap: multiply-accumulates of one record
-    that the outcome must not exceed, None for no cap. concentrations: counts of earlier searches.
+    all phases, on weights or architecture parameters. caps: what the outcome must not exceed.
+    concentrations: counts of earlier searches.
     relaxation: how mixed edges are computed, None for what the method says; a budget of memory
     chooses it. arms: architectures that a race is run among, () for its own.
     """
@@ -32,7 +33,7 @@ class Problem:
     costs: EdgeCosts
     steps: int
     seed: int
-    macs_cap: int | None = None
+    caps: tuple[Cap, ...] = ()
     concentrations: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     task: Task = CLASSIFICATION
     relaxation: Relaxation | None = None

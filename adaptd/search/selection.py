@@ -11,9 +11,9 @@ from adaptd.search.problem import Problem
 
 @dataclass(frozen=True)
 class MostLikely:
-    """The largest product of alphas among all combinations within the cap, exactly.
+    """The largest product of alphas among all combinations within the caps, exactly.
 
-    grows: whether what is left of the cap is then spent on more taps. never: names of operations
+    grows: whether what is left of the caps is then spent on more taps. never: names of operations
     that no edge may end with.
     """
 
@@ -27,12 +27,10 @@ class MostLikely:
         *,
         limits: Sequence[Limit] = (),
     ) -> Architecture:
-        """Raises ValueError if no combination keeps to the cap and the limits.
+        """Raises ValueError if no combination keeps to the caps and the limits.
 
         Growing never breaks a limit: it changes no operation's kind.
         """
-        # No cap at all is a cap that nothing reaches.
-        cap = problem.macs_cap if problem.macs_cap is not None else 2**62
         admitted = {
             group: {
                 operation: weight
@@ -46,9 +44,11 @@ class MostLikely:
             problem.reopening,
             admitted,
             problem.costs,
-            macs_cap=cap,
+            caps=problem.caps,
             limits=limits,
         )
-        if not self.grows or problem.macs_cap is None:
+        if not self.grows or not problem.caps:
             return chosen
-        return grow(chosen, problem.architecture, problem.reopening, problem.costs, macs_cap=cap)
+        return grow(
+            chosen, problem.architecture, problem.reopening, problem.costs, caps=problem.caps
+        )

@@ -1,6 +1,13 @@
 """Operations, networks, the supernet, inheritance, cost and export. torch starts here."""
 
-from adaptd.space.cost import EdgeCosts, count_macs, edge_shapes, saved_activation_bytes
+from adaptd.space.cost import (
+    Cost,
+    EdgeCosts,
+    EdgeParameters,
+    count_macs,
+    edge_shapes,
+    saved_activation_bytes,
+)
 from adaptd.space.dense_operation import NormedConvolution
 from adaptd.space.edges import Edge, edges_of
 from adaptd.space.elastic import carry_operations, resize
@@ -39,7 +46,9 @@ __all__ = [
     "SPACES",
     "Depthwise",
     "Edge",
+    "Cost",
     "EdgeCosts",
+    "EdgeParameters",
     "InvertedResidual",
     "LinearOperation",
     "MaxPool",

@@ -4,7 +4,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from adaptd.space.depthwise import depthwise_conv1d, is_short
+from adaptd.space.channel_major import is_plain_path
+from adaptd.space.depthwise import depthwise_conv1d
 from adaptd.space.depthwise_image import depthwise_conv2d, is_quicker
 from adaptd.space.lattice import Support, distinct_places
 
@@ -30,10 +31,9 @@ def convolve(
     axes = len(stride)
     is_plain = all(step == 1 for step in stride) and not any(slack)
     is_depthwise = is_plain and groups == x.shape[1] == len(kernel)
-    if axes == 1 and is_depthwise:
+    if axes == 1 and is_depthwise and not is_plain_path(x):
         offsets = tuple(position[0] for position in support.positions)
-        if is_short(x, offsets):
-            return depthwise_conv1d(x, kernel.squeeze(1), offsets)
+        return depthwise_conv1d(x, kernel.squeeze(1), offsets)
     total: Tensor | None = None
     padded: Tensor | None = None
     for lattice, places in zip(

@@ -1,10 +1,12 @@
-"""What a network costs: multiply-accumulates of a record, memory of a training step."""
+"""What a network costs: multiply-accumulates of a record, parameters, memory of a training step."""
 
 import copy
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import lru_cache
+from typing import Any, Protocol
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -12,7 +14,8 @@ from adaptd.architecture import Architecture
 from adaptd.space.edges import Edge, edges_of
 from adaptd.space.memory import kept_bytes
 from adaptd.space.network import architecture_edges, build
-from adaptd.space.operation import LinearOperation, parse_operation
+from adaptd.space.operation import LinearOperation, Operation, parse_operation
+from adaptd.space.site import Site
 from adaptd.space.trace import Hook, trace, traced_macs
 
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -57,6 +60,20 @@ def _calls(
     return calls
 
 
+class Cost(Protocol):
+    """What operations cost on the edges of one network: that of the whole is the sum."""
+
+    @property
+    def unit(self) -> str:
+        """What is counted."""
+
+    def on(self, edge: str, operation: str) -> float:
+        """Of one operation on one edge."""
+
+    def total(self, operations: Architecture | Mapping[str, str]) -> float:
+        """Of the whole network. An edge that is not named keeps its own operation."""
+
+
 @dataclass(frozen=True)
 class EdgeCosts:
     """Multiply-accumulates of any operations on the edges of one network, without building each.
@@ -69,6 +86,7 @@ class EdgeCosts:
     fixed: int
     edges: Mapping[str, Edge]
     calls: Mapping[str, tuple[tuple[int, ...], ...]]
+    unit = "multiply-accumulates"
 
     @classmethod
     def of(cls, architecture: Architecture, shape: tuple[int, ...]) -> "EdgeCosts":
@@ -111,6 +129,42 @@ class EdgeCosts:
         return self.fixed + sum(
             self.on(name, named.get(name, str(edge.operation))) for name, edge in self.edges.items()
         )
+
+
+@dataclass(frozen=True)
+class EdgeParameters:
+    """Trainable numbers, biases and those of norms among them.
+
+    fixed: of all that is no edge. edges: of one network.
+    """
+
+    fixed: int
+    edges: Mapping[str, Edge]
+    unit = "parameters"
+
+    @classmethod
+    def measured(cls, network: nn.Module, edges: Mapping[str, Edge] | None) -> "EdgeParameters":
+        """Of a network as it stands; edges: `edges_of` it if None."""
+        known = edges_of(network) if edges is None else dict(edges)
+        on_edges = sum(_placed_parameters(edge.site, edge.operation) for edge in known.values())
+        return cls(sum(one.numel() for one in network.parameters()) - on_edges, known)
+
+    def on(self, edge: str, operation: str) -> int:
+        """Of one operation on one edge."""
+        return _placed_parameters(self.edges[edge].site, parse_operation(operation))
+
+    def total(self, operations: Architecture | Mapping[str, str]) -> int:
+        """Of the whole network. An edge that is not named keeps its own operation."""
+        named = operations.operations if isinstance(operations, Architecture) else operations
+        return self.fixed + sum(
+            self.on(name, named.get(name, str(edge.operation))) for name, edge in self.edges.items()
+        )
+
+
+@lru_cache(maxsize=4096)
+def _placed_parameters(site: Site, operation: Operation) -> int:
+    with torch.random.fork_rng(devices=[]):
+        return sum(one.numel() for one in site.place(operation).parameters())
 
 
 def saved_activation_bytes(

@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from adaptd.space.cell import CellSite
 from adaptd.space.depthwise import DepthwiseConv1d
+from adaptd.space.depthwise_image import DepthwiseConv2d
 from adaptd.space.feature import FeatureSite
 from adaptd.space.lattice import Lattice
 from adaptd.space.operation import FreeOperation, LinearOperation, operation
@@ -55,18 +56,8 @@ class Depthwise(FreeOperation):
 
     def kernel_module(self, site: Site) -> nn.Module:
         assert isinstance(site, CellSite)
-        if site.dimensions == 1:
-            return DepthwiseConv1d(site.channels, self.lattice(site), stride=site.stride)
-        return nn.Conv2d(
-            site.channels,
-            site.channels,
-            self.taps,
-            stride=site.stride,
-            padding=self.reach,
-            dilation=self.dilation,
-            groups=site.channels,
-            bias=False,
-        )
+        layer = DepthwiseConv1d if site.dimensions == 1 else DepthwiseConv2d
+        return layer(site.channels, self.lattice(site), stride=site.stride)
 
     def macs(self, site: Site, shape: tuple[int, ...]) -> int:
         assert isinstance(site, CellSite)

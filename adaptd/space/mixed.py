@@ -68,6 +68,8 @@ class MixedEdge(nn.Module):
         self._draws = draws
         # Paths that a training step takes instead of drawn ones, to measure what they keep.
         self.forced: tuple[int, ...] | None = None
+        # Weights in place of the alphas' own, float [candidates], to measure what each is worth.
+        self.gates: Tensor | None = None
         # Place of a candidate -> chance that a training step does without it.
         self.drop_rates: dict[int, float] = {}
         # Weight of what enters, beside the sum. Both are a search's guards' to set and take back.
@@ -146,6 +148,8 @@ class MixedEdge(nn.Module):
 
     def weights(self) -> Tensor:
         """float [candidates], summing to 1."""
+        if self.gates is not None:
+            return self.gates
         return functional.softmax(self.alpha + self.lead, 0)
 
     def core_weight(self, weights: Tensor) -> Tensor:

@@ -7,7 +7,6 @@ The members' records lie one after the other along the batch axis: every layer t
 import copy
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from math import prod
 from typing import Any, cast
 
@@ -17,7 +16,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 from adaptd.space.channel_major import ChannelNorm1d, PointwiseConv1d, rows
-from adaptd.space.depthwise import DepthwiseConv1d, depthwise_conv1d, is_short
+from adaptd.space.depthwise import DepthwiseConv1d, depthwise_conv1d
 
 
 def are_depthwise(members: Sequence[nn.Module]) -> bool:
@@ -122,65 +121,15 @@ class _Depthwise(Layer):
 
     def forward(self, x: Tensor) -> Tensor:
         """float [members * n, channels, length] -> the same shape."""
-        if is_short(x, self.offsets):
-            return cast(
-                Tensor,
-                _ToeplitzProduct.apply(x, self.weight, self.mask, self.offsets),  # type: ignore[no-untyped-call]
-            )
-        # On long sequences each tap costs: no member computes another one's.
-        chunks = zip(x.chunk(self.members), self.places, self.own, strict=True)
-        return torch.cat(
-            [
-                depthwise_conv1d(chunk, self.weight[:, member, places], own)
-                for member, (chunk, places, own) in enumerate(chunks)
-            ]
-        )
+        # Each member's channels are channels of their own. Where it has no tap, nothing is learnt.
+        channels, members, _ = self.weight.shape
+        apart = rows(x).view(channels * members, -1, x.shape[2]).transpose(0, 1)
+        kernel = (self.weight * self.mask).flatten(0, 1)
+        product = depthwise_conv1d(apart, kernel, self.offsets)
+        return rows(product).view(channels, len(x), x.shape[2]).transpose(0, 1)
 
     def state_of(self, member: int) -> Mapping[str, Tensor]:
         return {"weight": self.weight[:, member, self.places[member]].unsqueeze(1)}
-
-
-class _ToeplitzProduct(torch.autograd.Function):
-    """x [members * n, channels, length] times each channel's matrix of each member.
-
-    weight: [channels, members, offsets], zero where mask [members, offsets] is.
-    """
-
-    @staticmethod
-    def forward(
-        ctx: Any, x: Tensor, weight: Tensor, mask: Tensor, offsets: tuple[int, ...]
-    ) -> Tensor:
-        channels, members, _ = weight.shape
-        length = x.shape[2]
-        columns = rows(x).view(channels * members, -1, length)
-        shifts = _shifts(offsets, length, x.dtype)
-        matrices = (weight.flatten(0, 1) @ shifts).view(-1, length, length)
-        ctx.save_for_backward(columns, matrices, shifts, mask)
-        outcome = _empty_like(x, channels, length)
-        torch.bmm(columns, matrices, out=rows(outcome).view(columns.shape))
-        return outcome
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor, None, None]:
-        columns, matrices, shifts, mask = ctx.saved_tensors
-        apart = rows(gradient).view(columns.shape)
-        products = torch.bmm(columns.transpose(1, 2), apart).flatten(1)
-        weight_gradient = (products @ shifts.t()).view(-1, *mask.shape).mul_(mask)
-        if not ctx.needs_input_grad[0]:
-            return None, weight_gradient, None, None
-        x_gradient = torch.bmm(apart, matrices.transpose(1, 2))
-        return _channel_major(x_gradient, gradient.shape), weight_gradient, None, None
-
-
-@lru_cache(maxsize=256)
-def _shifts(offsets: tuple[int, ...], length: int, dtype: torch.dtype) -> Tensor:
-    """[offsets, length * length]: for each the matrix that shifts a row by it."""
-    shifts = torch.zeros(len(offsets), length, length, dtype=dtype)
-    for shift, offset in zip(shifts, offsets, strict=True):
-        if abs(offset) < length:
-            shift.diagonal(-offset).fill_(1)
-    return shifts.flatten(1)
 
 
 def _is_usual_conv(first: nn.Conv1d) -> bool:

@@ -59,11 +59,9 @@ def shrink_perturb(deployment: Deployment) -> Outcome:
 
 def random_edit(deployment: Deployment) -> Outcome:
     """One random edge gets another random operation within the cap."""
+    problem = deployment.problem()
     architecture = random_neighbour(
-        deployment.champion.architecture,
-        macs_cap=deployment.macs_cap,
-        seed=deployment.seed,
-        shape=deployment.shift.shape,
+        problem.architecture, problem.reopening, caps=problem.caps, seed=deployment.seed
     )
     return _trained_on(deployment, _morphed(deployment, architecture), architecture)
 

@@ -58,7 +58,7 @@ def opened(job: SearchJob, path: Path) -> SearchSession:
 def plan_of(job: SearchJob) -> Plan:
     start = start_of(job)
     batch = read_records(job, start.schema, clock=SystemClock()).batch
-    return plan(job, start, batch, clock=SystemClock(), steps=None)
+    return plan(job, start, batch, clock=SystemClock(), steps=None, latency=None)
 
 
 def paused(session: SearchSession, *, after: int) -> None:
@@ -80,7 +80,7 @@ def test_all_methods_and_guards_are_listed() -> None:
     [
         ({"method": "drats"}, "--method 'drats': expected one of\n  bounded"),
         ({"goal": "speed"}, "--objective 'speed': got 'speed', expected accuracy"),
-        ({"goal": "accuracy+macs:10"}, "--objective .*stays within 10 multiply-accumulates"),
+        ({"goal": "accuracy+macs:10"}, "--objective .*has at most 10 multiply-accumulates"),
         ({"budget": "steps"}, "--budget: budget 'steps': got 'steps', expected steps=COUNT"),
         ({"budget": "steps=19"}, "--budget steps=19: .*at least 20 steps, got 19"),
         ({"guards": ("hope",)}, "--guard 'hope': expected none, or some of\n  drop-path"),
@@ -134,7 +134,7 @@ def test_facts_tell_what_is_known_before_the_first_step(given: Given, tmp_path: 
     facts = opened(job_for(given, budget=f"steps={STEPS},memory=1.05"), tmp_path / "out").facts
     macs = count_macs(given.architecture, (1, 64))
     assert (facts.records, facts.held_out, facts.steps) == (90, 30, STEPS)
-    assert (facts.macs, facts.macs_cap) == (macs, int(1.1 * macs))
+    assert (facts.macs, facts.caps) == (macs, {"multiply-accumulates": int(1.1 * macs)})
     assert facts.deployed == {"cells.0": "dw k5 d1", "cells.1": "dw k5 d1"}
     assert facts.relaxation == "merged"
     assert facts.supernet_bytes is not None
@@ -363,3 +363,52 @@ def test_a_release_is_what_the_next_search_goes_out_from(
     ):
         with pytest.raises(ConfigError, match=told):
             opened(job.model_copy(update=changes), tmp_path / "other")
+
+
+def test_all_three_caps_hold_and_a_measured_latency_is_kept_for_the_way_on(
+    given: Given, tmp_path: Path
+) -> None:
+    goal = "accuracy+macs:1.1x+parameters:1.02x+latency:1.5x"
+    job = job_for(given, goal=goal, budget=f"steps={STEPS}")
+    session = opened(job, tmp_path / "out")
+    assert set(session.facts.caps) == {"multiply-accumulates", "parameters", "seconds"}
+    paused(session, after=5)
+    resumed = opened(job, tmp_path / "out")
+    assert resumed.facts.caps == session.facts.caps
+    report = resumed.run()
+    assert report is not None
+    for name in ("macs", "parameters", "latency_seconds"):
+        assert 0 < report["found"][name] <= report["caps"][name]
+    assert report["caps"]["latency_seconds"] == pytest.approx(
+        1.5 * report["given"]["latency_seconds"]
+    )
+
+
+def test_of_many_edges_only_the_most_sensitive_group_is_opened(
+    given: Given, tmp_path: Path
+) -> None:
+    session = opened(job_for(given, edges=4, budget=f"steps={STEPS}"), tmp_path / "out")
+    assert len(session.facts.groups) == 1
+    report = session.run()
+    assert report is not None
+    (group,) = session.facts.groups
+    assert report["opened"] == list(session.facts.groups[group])
+    assert len(report["sensitivity"]) == 6
+    by_group = {
+        cell: sum(
+            max(of_edge.values()) ** 2
+            for edge, of_edge in report["sensitivity"].items()
+            if edge.startswith(cell)
+        )
+        for cell in ("cells.0", "cells.1")
+    }
+    assert group == max(by_group, key=by_group.__getitem__)
+    assert all(edit.startswith(group) for edit in report["found"]["edits"])
+
+
+def test_a_latency_below_every_candidate_is_refused_before_the_first_step(
+    given: Given, tmp_path: Path
+) -> None:
+    job = job_for(given, goal="accuracy+latency:0.000001ms")
+    with pytest.raises(ConfigError, match=r"at most 1e-09 seconds; the deployed .* takes .*second"):
+        opened(job, tmp_path / "out")

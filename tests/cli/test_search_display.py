@@ -30,7 +30,7 @@ FACTS = Facts(
     held_out=500,
     steps=800,
     macs=12_176,
-    macs_cap=13_393,
+    caps={"multiply-accumulates": 13_393},
     groups={"cells.0": ("cells.0.edges.0",)},
     deployed={"cells.0": "dw k5 d1"},
     deployed_bytes=2**20,
@@ -158,6 +158,9 @@ def _report(**changes: Any) -> dict[str, Any]:
         },
         "alphas": {"a": {"dw k9 d1": 1.0}},
         "skip_share": 0.0,
+        "caps": {"macs": 1_100, "memory_ratio": None},
+        "opened": ["a"],
+        "sensitivity": {},
         "guards": {"skips": {"acted": 2}},
         "phase_seconds": {"search": 4.0},
         "release": "abcdef" * 10,
@@ -170,6 +173,27 @@ def _told(report: dict[str, Any]) -> str:
     with console.capture() as capture:
         print_report(console, report, Path("out"))
     return capture.get()
+
+
+def test_the_report_tells_of_each_cap_and_of_what_was_opened() -> None:
+    told = _told(
+        _report(
+            caps={"macs": 1_100, "parameters": 90, "latency_seconds": 0.002},
+            given={"accuracy": 0.2, "macs": 1_000, "parameters": 80, "latency_seconds": 0.001},
+            found={
+                "accuracy": 0.6,
+                "macs": 1_080,
+                "parameters": 88,
+                "latency_seconds": 0.0015,
+                "edits": [],
+            },
+            sensitivity={"a": {"dw k9 d1": 2.0}, "b": {"dw k9 d1": 0.5}},
+        )
+    )
+    for part in ("parameters", "88", "1.500 ms", "opened", "1 of 2 edges, the most sensitive: a"):
+        assert part in told
+    for part in ("parameters", "ms", "opened"):
+        assert part not in _told(_report())
 
 
 def test_the_report_tells_what_was_measured() -> None:

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from adaptd.search.candidates import reopening_of
+from adaptd.search.caps import Cap
 from adaptd.search.problem import Problem
 from adaptd.search.training import Samples
 from adaptd.space import (
@@ -44,7 +45,7 @@ def make_problem() -> MakeProblem:
         costs=costs,
         steps=24,
         seed=3,
-        macs_cap=int(1.1 * costs.total(architecture)),
+        caps=(Cap(costs, int(1.1 * costs.total(architecture))),),
     )
 
     def make(**changes: Any) -> Problem:

@@ -11,10 +11,17 @@ from torch.optim.optimizer import register_optimizer_step_pre_hook
 from adaptd.architecture import Architecture
 from adaptd.clock import FakeClock
 from adaptd.search.bounded import Reopened, reopen
+from adaptd.search.caps import Cap
 from adaptd.search.opening import shrink_factor
 from adaptd.search.schedule import FoldBack, Split
 from adaptd.search.training import Samples, TrainingDiverged, accuracy, train
-from adaptd.space import build, count_macs, fit_standardisation, initial_architecture
+from adaptd.space import (
+    EdgeCosts,
+    build,
+    count_macs,
+    fit_standardisation,
+    initial_architecture,
+)
 from adaptd.stream.scenario import SCENARIOS, generate
 
 STEPS = 40
@@ -27,8 +34,12 @@ class Deployed:
     samples: Samples
 
     @property
+    def costs(self) -> EdgeCosts:
+        return EdgeCosts.of(self.architecture, tuple(self.samples.x.shape[1:]))
+
+    @property
     def macs(self) -> int:
-        return count_macs(self.architecture, tuple(self.samples.x.shape[1:]))
+        return self.costs.total(self.architecture)
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +58,7 @@ def reopened(deployed: Deployed, **changes: object) -> Reopened:
     arguments: dict[str, object] = {
         "steps": STEPS,
         "seed": 3,
-        "macs_cap": int(1.1 * deployed.macs),
+        "caps": (Cap(deployed.costs, int(1.1 * deployed.macs)),),
         "concentrations": {},
         **changes,
     }
@@ -213,7 +224,7 @@ def test_after_a_lag_shift_it_finds_the_reach_that_weights_alone_cannot() -> Non
         window,
         steps=500,
         seed=0,
-        macs_cap=int(1.1 * macs),
+        caps=(Cap(EdgeCosts.of(architecture, scenario.shape), int(1.1 * macs)),),
         concentrations={},
     )
     train(network, window, steps=500, seed=0)

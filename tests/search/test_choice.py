@@ -1,6 +1,7 @@
 """The best combination under a cap."""
 
 import itertools
+import random
 
 import pytest
 from hypothesis import given
@@ -8,35 +9,40 @@ from hypothesis import strategies as st
 
 from adaptd.architecture import Architecture
 from adaptd.search.candidates import reopening_of
+from adaptd.search.caps import Cap
 from adaptd.search.choice import Option, best_within, choose, grow
 from adaptd.space import EdgeCosts, initial_architecture
 
 SHAPE = (1, 64)
 
+amounts = st.integers(0, 30)
 groups_of_options = st.lists(
-    st.lists(st.tuples(st.integers(-20, 20), st.integers(0, 30)), min_size=1, max_size=5),
+    st.lists(st.tuples(st.integers(-20, 20), amounts, amounts, amounts), min_size=1, max_size=5),
     min_size=1,
     max_size=4,
 ).map(
     lambda groups: {
         f"group {place}": [
-            Option(f"operation {number}", float(score), macs)
-            for number, (score, macs) in enumerate(group)
+            Option(f"operation {number}", float(score), cost, tuple(uses))
+            for number, (score, cost, *uses) in enumerate(group)
         ]
         for place, group in enumerate(groups)
     }
 )
 
 
-@given(options=groups_of_options, cap=st.integers(0, 100))
-def test_no_other_combination_within_the_cap_scores_more_or_as_much_for_less(
-    options: dict[str, list[Option]], cap: int
+@given(options=groups_of_options, limits=st.tuples(st.integers(0, 100), st.integers(0, 100)))
+def test_no_other_combination_within_the_limits_scores_more_or_as_much_for_less(
+    options: dict[str, list[Option]], limits: tuple[int, int]
 ) -> None:
-    chosen = best_within(options, cap)
+    chosen = best_within(options, limits)
     fitting = [
-        (sum(option.score for option in combination), -sum(option.macs for option in combination))
+        (sum(option.score for option in combination), -sum(option.cost for option in combination))
         for combination in itertools.product(*options.values())
-        if sum(option.macs for option in combination) <= cap
+        if all(
+            sum(option.uses[place] for option in combination) <= limit
+            for place, limit in enumerate(limits)
+        )
     ]
     if chosen is None:
         assert not fitting
@@ -45,8 +51,49 @@ def test_no_other_combination_within_the_cap_scores_more_or_as_much_for_less(
         next(option for option in options[group] if option.operation == operation)
         for group, operation in chosen.items()
     ]
-    outcome = (sum(option.score for option in picked), -sum(option.macs for option in picked))
+    outcome = (sum(option.score for option in picked), -sum(option.cost for option in picked))
     assert outcome == max(fitting)
+
+
+def test_a_limit_holds_exactly_also_where_a_solver_would_let_it_pass() -> None:
+    options = {
+        str(group): [Option("much", 1, 0, (1 + 1e-12,)), Option("little", 0, 0, (1,))]
+        for group in range(3)
+    }
+    assert best_within(options, [3]) == dict.fromkeys("012", "little")
+    assert best_within(options, [3 + 4e-12]) == dict.fromkeys("012", "much")
+
+
+def test_what_is_not_admitted_is_not_chosen() -> None:
+    options = {"a": [Option(str(score), score, 0) for score in range(4)]}
+    assert best_within(options, admits=lambda chosen: int(chosen["a"]) < 2) == {"a": "1"}
+    assert best_within(options, admits=lambda _chosen: False) is None
+    assert best_within({"a": []}) is None
+
+
+def test_many_edges_and_three_caps_are_chosen_at_once() -> None:
+    randomness = random.Random(0)
+    options = {
+        str(group): [
+            Option(
+                str(place),
+                randomness.random(),
+                randomness.random(),
+                tuple(randomness.random() for _ in range(3)),
+            )
+            for place in range(10)
+        ]
+        for group in range(30)
+    }
+    chosen = best_within(options, [10, 11, 12])
+    assert chosen is not None
+    for place, limit in enumerate([10, 11, 12]):
+        used = sum(options[group][int(chosen[group])].uses[place] for group in options)
+        # Some cap is what bounds it, and none is broken.
+        assert used <= limit
+    score = sum(options[group][int(chosen[group])].score for group in options)
+    greedy = sum(max(of, key=lambda option: option.score).score for of in options.values())
+    assert 0.6 * greedy < score < greedy
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +116,7 @@ def test_the_likeliest_operations_are_chosen_where_the_cap_allows(
     deployed: Architecture, costs: EdgeCosts
 ) -> None:
     alphas = {"cells.0": weights(k9d1=0.9), "cells.1": weights(k3d1=0.9)}
-    chosen = choose(deployed, reopening_of(deployed, SHAPE), alphas, costs, macs_cap=10**9)
+    chosen = choose(deployed, reopening_of(deployed, SHAPE), alphas, costs)
     assert set(chosen.operations.values()) == {"dw k9 d1", "dw k3 d1"}
     assert chosen.operations["cells.0.edges.2"] == "dw k9 d1"
 
@@ -80,7 +127,7 @@ def test_a_tight_cap_gives_the_best_that_fits(deployed: Architecture, costs: Edg
         "cells.1": weights(k9d1=0.6, k3d1=0.39),
     }
     cap = costs.total(deployed)
-    chosen = choose(deployed, reopening_of(deployed, SHAPE), alphas, costs, macs_cap=cap)
+    chosen = choose(deployed, reopening_of(deployed, SHAPE), alphas, costs, caps=[Cap(costs, cap)])
     assert costs.total(chosen) <= cap
     assert chosen.operations["cells.0.edges.0"] == "dw k5 d4"
     assert chosen.operations["cells.1.edges.0"] == "dw k3 d1"
@@ -90,8 +137,8 @@ def test_a_cap_below_everything_is_refused_with_both_figures(
     deployed: Architecture, costs: EdgeCosts
 ) -> None:
     alphas = {"cells.0": weights(), "cells.1": weights()}
-    with pytest.raises(ValueError, match=f"within 1000 .* takes {costs.total(deployed)}"):
-        choose(deployed, reopening_of(deployed, SHAPE), alphas, costs, macs_cap=1_000)
+    with pytest.raises(ValueError, match=f"at most 1000 .* takes {costs.total(deployed)} mult"):
+        choose(deployed, reopening_of(deployed, SHAPE), alphas, costs, caps=[Cap(costs, 1_000)])
 
 
 def test_taps_grow_at_the_chosen_dilation_until_the_cap(
@@ -99,7 +146,7 @@ def test_taps_grow_at_the_chosen_dilation_until_the_cap(
 ) -> None:
     chosen = deployed.with_operations(dict.fromkeys(deployed.operations, "dw k5 d4"))
     cap = int(1.1 * costs.total(deployed))
-    grown = grow(chosen, deployed, reopening_of(deployed, SHAPE), costs, macs_cap=cap)
+    grown = grow(chosen, deployed, reopening_of(deployed, SHAPE), costs, caps=[Cap(costs, cap)])
     assert set(grown.operations.values()) == {"dw k7 d4"}
     assert costs.total(grown) <= cap
 
@@ -107,7 +154,7 @@ def test_taps_grow_at_the_chosen_dilation_until_the_cap(
 def test_nothing_grows_that_does_not_reach_further_than_what_is_deployed(
     deployed: Architecture, costs: EdgeCosts
 ) -> None:
-    grown = grow(deployed, deployed, reopening_of(deployed, SHAPE), costs, macs_cap=10**9)
+    grown = grow(deployed, deployed, reopening_of(deployed, SHAPE), costs, caps=())
     assert grown == deployed
 
 
@@ -115,6 +162,6 @@ def test_no_kernel_grows_beyond_half_of_its_sequence(
     deployed: Architecture, costs: EdgeCosts
 ) -> None:
     chosen = deployed.with_operations(dict.fromkeys(deployed.operations, "dw k5 d4"))
-    grown = grow(chosen, deployed, reopening_of(deployed, SHAPE), costs, macs_cap=10**9)
+    grown = grow(chosen, deployed, reopening_of(deployed, SHAPE), costs, caps=())
     assert grown.operations["cells.0.edges.0"] == "dw k17 d4"
     assert grown.operations["cells.1.edges.0"] == "dw k9 d4"

@@ -116,7 +116,7 @@ def test_drawn_paths_and_guards_go_on_where_they_stood(
     problem = make_problem()
     texts = ("dw k3 d1", "maxpool k3", "identity", "zero", "mbconv k3 e3 se")
     reopening = tied(problem.edges, dict.fromkeys(problem.edges, texts))
-    problem = make_problem(reopening=reopening, macs_cap=None)
+    problem = make_problem(reopening=reopening, caps=())
     make_guards = default_guards if guarded else tuple
     whole = search(problem, guards=make_guards())
     assert whole is not None

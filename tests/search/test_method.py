@@ -40,7 +40,7 @@ def test_every_method_runs_and_gives_a_plain_network_of_its_architecture(
 def test_darts_never_ends_with_a_zero(make_problem: MakeProblem, name: str) -> None:
     problem = make_problem()
     reopening = tied(problem.edges, dict.fromkeys(problem.edges, ("zero", "dw k3 d1")))
-    found = search(make_problem(reopening=reopening, macs_cap=None), name)
+    found = search(make_problem(reopening=reopening, caps=()), name)
     assert found is not None
     assert all("zero" in weights for weights in found.alphas.values())
     assert "zero" not in found.architecture.operations.values()

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
+from adaptd.search.caps import Cap, within
 from adaptd.search.method import METHODS, search
 from adaptd.search.population_search import PopulationSearch
 from adaptd.search.problem import Found, Problem
@@ -81,8 +82,8 @@ def test_every_gradient_is_counted_and_the_outcome_fits_the_cap(
         handle.remove()
     assert found is not None
     assert made[0] == found.steps == STEPS
-    assert problem.macs_cap is not None
-    assert problem.costs.total(found.architecture) <= problem.macs_cap
+    assert problem.caps
+    assert within(problem.caps, found.architecture)
     assert_same(found, uninterrupted[method])
 
 
@@ -112,8 +113,8 @@ def test_judgements_tell_each_arm_with_all_its_steps(make_problem: MakeProblem) 
 
 @pytest.mark.parametrize("method", ["race", "random", "evolution"])
 def test_a_cap_below_every_architecture_is_refused(make_problem: MakeProblem, method: str) -> None:
-    with pytest.raises(ValueError, match="no architecture was found within 10 multiply"):
-        search(make_problem(macs_cap=10), method)
+    with pytest.raises(ValueError, match="no architecture was found with at most 10 multiply"):
+        search(make_problem(caps=(Cap(make_problem().costs, 10),)), method)
 
 
 @pytest.mark.parametrize("method", ["random", "evolution"])
@@ -122,7 +123,7 @@ def test_a_given_architecture_over_the_cap_is_not_among_the_outcomes(
 ) -> None:
     problem = make_problem()
     cap = problem.costs.total(problem.architecture) - 1
-    found = search(make_problem(macs_cap=cap, steps=STEPS), method)
+    found = search(make_problem(caps=(Cap(problem.costs, cap),), steps=STEPS), method)
     assert found is not None
     assert problem.costs.total(found.architecture) <= cap
 

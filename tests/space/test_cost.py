@@ -5,7 +5,13 @@ import torch
 from torch import nn
 
 from adaptd.architecture import Architecture
-from adaptd.space.cost import EdgeCosts, count_macs, edge_shapes, saved_activation_bytes
+from adaptd.space.cost import (
+    EdgeCosts,
+    EdgeParameters,
+    count_macs,
+    edge_shapes,
+    saved_activation_bytes,
+)
 from adaptd.space.edges import edges_of
 from adaptd.space.network import architecture_edges, build, initial_architecture
 from adaptd.space.operation import parse_operation
@@ -151,3 +157,27 @@ def test_more_records_keep_more_bytes_in_proportion(architecture: Architecture) 
         for n in (16, 64)
     )
     assert many == pytest.approx(4 * few, rel=0.02)
+
+
+def test_edge_parameters_foretell_the_size_of_any_architecture(architecture: Architecture) -> None:
+    parameters = EdgeParameters.measured(build(architecture), architecture_edges(architecture))
+    for operations in (
+        {},
+        {EDGE: "dw k9 d4", "cells.0.edges.0": "dw k1 d1"},
+        {EDGE: "avg k3", "cells.0.edges.0": "identity", "cells.0.edges.1": "maxpool k3"},
+    ):
+        changed = architecture.with_operations(operations)
+        built = sum(one.numel() for one in build(changed).parameters())
+        assert parameters.total(changed) == built
+    assert parameters.on(EDGE, "dw k9 d1") - parameters.on(EDGE, "dw k3 d1") == 6 * 8
+
+
+@pytest.mark.parametrize("name", sorted(FOREIGN))
+def test_edge_parameters_of_a_foreign_network_add_up(name: str) -> None:
+    foreign = FOREIGN[name]
+    network = build(Architecture(foreign.factory, dict(foreign.settings), {}))
+    before = torch.get_rng_state()
+    parameters = EdgeParameters.measured(network, None)
+    assert parameters.total({}) == sum(one.numel() for one in network.parameters())
+    assert parameters.fixed >= 0
+    assert torch.equal(torch.get_rng_state(), before)

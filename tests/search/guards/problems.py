@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from adaptd.architecture import Architecture
+from adaptd.search.caps import Cap
 from adaptd.search.guard import SearchView
 from adaptd.search.problem import Problem
 from adaptd.search.task import CLASSIFICATION, Task
@@ -91,6 +92,7 @@ def open_problem(
     fit_standardisation(network, x)
     edges = architecture_edges(architecture)
     chosen = tuple(only) or tuple(edges)
+    costs = EdgeCosts.of(architecture, SHAPE)
     return Problem(
         network=network,
         architecture=architecture,
@@ -100,10 +102,10 @@ def open_problem(
             {edge: edge.rpartition(".edges.")[0] if is_tied else edge for edge in chosen},
         ),
         edges=edges,
-        costs=EdgeCosts.of(architecture, SHAPE),
+        costs=costs,
         steps=steps,
         seed=seed,
-        macs_cap=macs_cap,
+        caps=() if macs_cap is None else (Cap(costs, macs_cap),),
     )
 
 

@@ -1,0 +1,146 @@
+"""Which edges are worth opening: by how much the loss would fall if they could do something new."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from adaptd.search.problem import Problem
+from adaptd.search.training import Minibatches
+from adaptd.space import LinearOperation, Relaxation, Reopening, Supernet
+from adaptd.space.mixed import MixedEdge
+
+# Enough that what all batches want can be told from what one of them does.
+_BATCHES = 16
+# Every candidate is computed: none may be judged by its chance of being drawn.
+_ALL = Relaxation(paths=None)
+# Of a shut gate. Not zero, so that candidates which share a kernel have shares in it.
+_SHUT = 1e-6
+
+Scores = Mapping[str, Mapping[str, float]]
+
+
+def sensitivity(problem: Problem, *, batches: int = _BATCHES) -> Scores:
+    """Open edge -> candidate -> fall of the loss a unit of relative change, at the start.
+
+    Every candidate stands beside what is deployed, behind a gate that is shut; what counts is the
+    gradient of opening it. For one with taps where the deployed kernel has none that is the
+    gradient of those taps times the size of the kernel; for one that shares no kernel with what is
+    deployed, the gradient of its weight. What the noise between batches would give is taken off. A
+    candidate that adds nothing, such as a shorter kernel, has 0.
+
+    batches: of 64 records, at least 2, in training mode. The network is left as it was.
+    Source: Evci et al. 2022, "GradMax: growing neural networks using gradient information".
+    """
+    if batches < 2:
+        raise ValueError(f"signal and noise are told apart by at least 2 batches, got {batches}")
+    generator = torch.Generator().manual_seed(problem.seed)
+    supernet = Supernet.reopen(
+        problem.network,
+        problem.reopening,
+        edges=problem.edges,
+        relaxation=_ALL,
+        generator=generator,
+    ).train()
+    measured = {name: _Gradients(edge) for name, edge in supernet.mixed_edges().items()}
+    drawn = Minibatches(problem.samples, generator)
+    for _ in range(batches):
+        batch = next(drawn)
+        torch.autograd.backward(problem.task.loss(supernet(batch.x), batch.target))
+        for edge in measured.values():
+            edge.note()
+    return {name: edge.scores() for name, edge in measured.items()}
+
+
+def most_sensitive(problem: Problem, scores: Scores, edges: int) -> Reopening:
+    """The problem's reopening without all but the most sensitive groups, as far as they have
+    together no more than so many edges; at least one group. In the order of the network.
+
+    A group is as sensitive as the root of its edges' summed squares, each by its best candidate.
+    """
+    reopening = problem.reopening
+    of_group = {
+        group: math.hypot(*(max(scores[edge].values()) for edge in reopening.edges(group)))
+        for group in reopening.group_names
+    }
+    chosen: set[str] = set()
+    left = edges
+    for group in sorted(of_group, key=lambda group: -of_group[group]):
+        count = len(reopening.edges(group))
+        if count <= left or not chosen:
+            chosen.add(group)
+            left -= count
+    kept = [edge for edge, group in reopening.groups.items() if group in chosen]
+    return Reopening(
+        {edge: reopening.candidates[edge] for edge in kept},
+        {edge: reopening.groups[edge] for edge in kept},
+    )
+
+
+class _Gradients:
+    """What one edge's gates and its shared kernel want, batch by batch."""
+
+    def __init__(self, edge: MixedEdge) -> None:
+        self._edge = edge
+        self._deployed = edge.candidates.index(edge.edge.operation)
+        self._gates = torch.full_like(edge.alpha.detach(), _SHUT)
+        self._gates[self._deployed] = 1
+        edge.gates = self._gates.requires_grad_()
+        self._kernel: Tensor | None = None
+        self._of_gates: list[Tensor] = []
+        self._of_kernel: list[Tensor] = []
+        if edge.kernel is not None and isinstance(edge.edge.operation, LinearOperation):
+            edge.kernel.register_forward_hook(self._take)
+
+    def _take(self, _module: nn.Module, _inputs: Any, kernel: Tensor) -> Tensor:
+        """The kernel as a tensor of its own, whose taps have gradients also where they are zero."""
+        self._kernel = kernel.detach().requires_grad_()
+        return self._kernel
+
+    def note(self) -> None:
+        """After each backward pass."""
+        for tensor, noted in ((self._gates, self._of_gates), (self._kernel, self._of_kernel)):
+            if tensor is not None:
+                gradient = tensor.grad
+                noted.append(torch.zeros_like(tensor) if gradient is None else gradient.clone())
+                tensor.grad = None
+
+    def scores(self) -> dict[str, float]:
+        """Candidate -> score."""
+        return {
+            str(candidate): self._score(place)
+            for place, candidate in enumerate(self._edge.candidates)
+        }
+
+    def _score(self, place: int) -> float:
+        if place == self._deployed:
+            return 0.0
+        edge, candidate, deployed = (
+            self._edge,
+            self._edge.candidates[place],
+            self._edge.edge.operation,
+        )
+        if (
+            edge.kernel is None
+            or self._kernel is None
+            or not isinstance(candidate, LinearOperation)
+            or not isinstance(deployed, LinearOperation)
+        ):
+            return _signal([gradient[place : place + 1] for gradient in self._of_gates])
+        positions, site = edge.kernel.support.positions, edge.edge.site
+        new = set(candidate.lattice(site).positions) - set(deployed.lattice(site).positions)
+        if not new:
+            return 0.0
+        places = [place for place, position in enumerate(positions) if position in new]
+        size = float(self._kernel.detach().norm())
+        return size * _signal([gradient[..., places] for gradient in self._of_kernel])
+
+
+def _signal(gradients: Sequence[Tensor]) -> float:
+    """Size of the mean gradient, less what noise alone adds to its square; at least 0."""
+    stacked = torch.stack([gradient.flatten() for gradient in gradients]).double()
+    of_mean = float(stacked.mean(0).square().sum())
+    of_noise = float(stacked.var(0).sum()) / len(stacked)
+    return math.sqrt(max(0.0, of_mean - of_noise))

@@ -1,0 +1,133 @@
+"""`EdgeLatency`: how long an operation takes on an edge, measured once and then looked up."""
+
+import statistics
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from adaptd.architecture import Architecture
+from adaptd.clock import Clock, SystemClock
+from adaptd.space.cost import EdgeCosts
+from adaptd.space.operation import LinearOperation, Operation, parse_operation
+from adaptd.space.site import Site
+
+# Rounds, each over all that is measured, so that a slow moment of the machine falls on everything.
+_ROUNDS = 30
+_WARM_UP_ROUNDS = 5
+
+# Site and shape of what enters, and the operation: what stands in several places is measured once.
+_Key = tuple[Site, tuple[int, ...], str]
+
+
+@dataclass(frozen=True)
+class EdgeLatency:
+    """Seconds of a prediction on one record, as the sum of what each edge takes by itself.
+
+    table: edge -> operation -> seconds. fixed: of all that is no edge. An operation that was not
+    measured takes for ever, so that no cap admits it. To measure again gives other figures: keep
+    `to_document` where a run is to be repeated.
+    Source: Cai et al. 2019, "ProxylessNAS", which sums a table of measured operations too.
+    """
+
+    fixed: float
+    table: Mapping[str, Mapping[str, float]]
+    deployed: Mapping[str, str]
+    unit = "seconds"
+
+    @classmethod
+    def measured(
+        cls,
+        network: nn.Module,
+        costs: EdgeCosts,
+        candidates: Mapping[str, Iterable[str]],
+        shape: tuple[int, ...],
+        *,
+        clock: Clock | None = None,
+    ) -> "EdgeLatency":
+        """Medians over rounds, in evaluation mode, with as many threads as torch has now.
+
+        network: of which `costs` are; left as it was. candidates: edge -> operations; those that
+        they grow into, up to half of the axis, are measured too. shape: of a record, without the
+        batch axis.
+        """
+        clock = clock or SystemClock()
+        deployed = {name: str(edge.operation) for name, edge in costs.edges.items()}
+        wanted = {
+            name: dict.fromkeys(
+                grown
+                for text in (deployed[name], *candidates.get(name, ()))
+                for grown in _growth(costs, name, parse_operation(text))
+            )
+            for name in costs.edges
+        }
+        modules: dict[_Key, nn.Module] = {}
+        for name, texts in wanted.items():
+            site = costs.edges[name].site
+            for _, *entering in costs.calls[name]:
+                for text in texts:
+                    key = (site, tuple(entering), text)
+                    if key not in modules:
+                        modules[key] = site.place(parse_operation(text)).eval()
+        records = {key: torch.randn(1, *key[1]) for key in modules}
+        taken: dict[_Key, list[float]] = {key: [] for key in modules}
+        whole: list[float] = []
+        was_training, record = network.training, torch.randn(1, *shape)
+        network.eval()
+        try:
+            with torch.inference_mode():
+                for turn in range(_WARM_UP_ROUNDS + _ROUNDS):
+                    for key, module in modules.items():
+                        seconds = _seconds(module, records[key], clock)
+                        if turn >= _WARM_UP_ROUNDS:
+                            taken[key].append(seconds)
+                    seconds = _seconds(network, record, clock)
+                    if turn >= _WARM_UP_ROUNDS:
+                        whole.append(seconds)
+        finally:
+            network.train(was_training)
+        table = {
+            name: {
+                text: sum(
+                    statistics.median(taken[costs.edges[name].site, tuple(entering), text])
+                    for _, *entering in costs.calls[name]
+                )
+                for text in texts
+            }
+            for name, texts in wanted.items()
+        }
+        on_edges = sum(table[name][text] for name, text in deployed.items())
+        return cls(max(0.0, statistics.median(whole) - on_edges), table, deployed)
+
+    def on(self, edge: str, operation: str) -> float:
+        """Of one operation on one edge."""
+        return self.table[edge].get(operation, float("inf"))
+
+    def total(self, operations: Architecture | Mapping[str, str]) -> float:
+        """Of the whole network. An edge that is not named keeps its own operation."""
+        named = operations.operations if isinstance(operations, Architecture) else operations
+        return self.fixed + sum(
+            self.on(name, named.get(name, deployed)) for name, deployed in self.deployed.items()
+        )
+
+    def to_document(self) -> dict[str, object]:
+        """Plain values for JSON."""
+        table = {name: dict(of) for name, of in self.table.items()}
+        return {"fixed": self.fixed, "table": table, "deployed": dict(self.deployed)}
+
+
+def _growth(costs: EdgeCosts, edge: str, operation: Operation) -> Iterator[str]:
+    site, axes = costs.edges[edge].site, costs.shapes[edge][1:]
+    grown: Operation | None = operation
+    while grown is not None and grown.fits(site):
+        yield str(grown)
+        grown = grown.grown() if isinstance(grown, LinearOperation) else None
+        if grown is not None and costs.reach(edge, str(grown)) > min(axes, default=0) // 2:
+            return
+
+
+def _seconds(module: nn.Module, record: torch.Tensor, clock: Clock) -> float:
+    started = clock.monotonic()
+    module(record)
+    return clock.monotonic() - started
