@@ -12,8 +12,8 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from adaptd.adaptation.search_directory import SearchDirectory, State
-from adaptd.adaptation.search_job import Claim, SearchJob, check_same
+from adaptd.adaptation.search.directory import SearchDirectory, State
+from adaptd.adaptation.search.job import Claim, SearchJob, check_same
 from adaptd.cli.console import open_console
 from adaptd.cli.network_options import setting, sizes
 from adaptd.cli.search_display import SearchDisplay, SilentDisplay, open_search_display
@@ -200,7 +200,7 @@ def _run(
     job: SearchJob, directory: SearchDirectory, state: State, stop: Event, *, is_json: bool
 ) -> dict[str, Any]:
     # By name, since this room must stay without torch.
-    room = import_module("adaptd.adaptation.search_session")
+    room = import_module("adaptd.adaptation.search.session")
     console = open_console()
     if not is_json and console.is_terminal:
         console.print("Reading records and measuring the network …", style="dim")
@@ -239,7 +239,7 @@ def _display(console: Console, *, is_json: bool) -> Iterator[SearchDisplay]:
 
 
 def _list_methods(*, is_json: bool) -> None:
-    room = import_module("adaptd.adaptation.search_session")
+    room = import_module("adaptd.adaptation.search.session")
     methods, guards = room.methods(), room.guards()
     if is_json:
         document = {"schema_version": 1, "methods": methods, "guards": guards}
@@ -249,7 +249,7 @@ def _list_methods(*, is_json: bool) -> None:
 
 
 def _check(*, seed: int, is_json: bool) -> None:
-    room = import_module("adaptd.adaptation.search_check")
+    room = import_module("adaptd.adaptation.search.check")
     console = open_console()
     with TemporaryDirectory(prefix="adaptd-search-") as name:
         checks = room.check(Path(name), seed=seed, clock=SystemClock())

@@ -11,7 +11,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from adaptd.adaptation.search_job import Facts, SearchMoment, skip_share
+from adaptd.adaptation.search.job import Facts, SearchMoment, skip_share
 from adaptd.clock import Clock
 from adaptd.server.wording import TIMES, count, percent
 

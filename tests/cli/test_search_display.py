@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from adaptd.adaptation.search_job import Arm, Facts, SearchMoment
+from adaptd.adaptation.search.job import Arm, Facts, SearchMoment
 from adaptd.cli.search_display import (
     LineDisplay,
     bar,

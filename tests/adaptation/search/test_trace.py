@@ -2,8 +2,8 @@
 
 import json
 
-from adaptd.adaptation.search_job import Arm, SearchMoment
-from adaptd.adaptation.search_trace import Trace
+from adaptd.adaptation.search.job import Arm, SearchMoment
+from adaptd.adaptation.search.trace import Trace
 
 
 def _moments(steps: int) -> list[SearchMoment]:

@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from adaptd.adaptation.search_candidates import reopening_for
-from adaptd.adaptation.search_goal import Bound, Goal
-from adaptd.adaptation.search_job import SearchJob
-from adaptd.adaptation.search_records import split
-from adaptd.adaptation.search_start import Start
+from adaptd.adaptation.search.candidates import reopening_for
+from adaptd.adaptation.search.goal import Bound, Goal
+from adaptd.adaptation.search.job import SearchJob
+from adaptd.adaptation.search.records import split
+from adaptd.adaptation.search.start import Start
 from adaptd.architecture import Architecture
 from adaptd.clock import Clock
 from adaptd.errors import ConfigError

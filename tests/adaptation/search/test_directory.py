@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from adaptd.adaptation.search_directory import SearchDirectory
-from adaptd.adaptation.search_job import Claim
+from adaptd.adaptation.search.directory import SearchDirectory
+from adaptd.adaptation.search.job import Claim
 from adaptd.errors import ArtifactError, ConfigError, ConflictError
 
 
@@ -66,7 +66,7 @@ def test_what_a_killed_write_left_is_swept(directory: SearchDirectory) -> None:
 def test_another_process_is_kept_out_until_the_first_one_ends(directory: SearchDirectory) -> None:
     code = (
         "import sys; from pathlib import Path\n"
-        "from adaptd.adaptation.search_directory import SearchDirectory\n"
+        "from adaptd.adaptation.search.directory import SearchDirectory\n"
         "with SearchDirectory(Path(sys.argv[1])).held():\n"
         "    print('held', flush=True); sys.stdin.read()\n"
     )

@@ -2,7 +2,7 @@
 
 import pytest
 
-from adaptd.adaptation.search_goal import Bound, Goal
+from adaptd.adaptation.search.goal import Bound, Goal
 
 
 @pytest.mark.parametrize(

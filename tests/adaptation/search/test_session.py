@@ -10,12 +10,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from adaptd.adaptation.search_directory import SearchDirectory
-from adaptd.adaptation.search_job import SearchJob, SearchMoment
-from adaptd.adaptation.search_plan import Plan, plan
-from adaptd.adaptation.search_records import read_records
-from adaptd.adaptation.search_session import SearchSession, guards, methods
-from adaptd.adaptation.search_start import start_of
+from adaptd.adaptation.search.directory import SearchDirectory
+from adaptd.adaptation.search.job import SearchJob, SearchMoment
+from adaptd.adaptation.search.plan import Plan, plan
+from adaptd.adaptation.search.records import read_records
+from adaptd.adaptation.search.session import SearchSession, guards, methods
+from adaptd.adaptation.search.start import start_of
 from adaptd.architecture import Architecture
 from adaptd.clock import SystemClock
 from adaptd.errors import ConfigError

@@ -8,8 +8,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from adaptd.adaptation.search_job import SearchJob
-from adaptd.adaptation.search_records import (
+from adaptd.adaptation.search.job import SearchJob
+from adaptd.adaptation.search.records import (
     file_schema,
     known_schema,
     read_records,

@@ -5,10 +5,10 @@ from typing import Any
 
 import torch
 
-from adaptd.adaptation.search_directory import SearchDirectory
-from adaptd.adaptation.search_job import SearchJob, SearchMoment
-from adaptd.adaptation.search_records import DRIFT_AT, SCENARIO_RECORDS
-from adaptd.adaptation.search_session import SearchSession
+from adaptd.adaptation.search.directory import SearchDirectory
+from adaptd.adaptation.search.job import SearchJob, SearchMoment
+from adaptd.adaptation.search.records import DRIFT_AT, SCENARIO_RECORDS
+from adaptd.adaptation.search.session import SearchSession
 from adaptd.architecture import Architecture
 from adaptd.clock import Clock
 from adaptd.observer.predictor import Predictor

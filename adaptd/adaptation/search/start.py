@@ -8,8 +8,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from adaptd.adaptation.search_job import SearchJob
-from adaptd.adaptation.search_records import file_schema, is_file, known_schema, recorded_shape
+from adaptd.adaptation.search.job import SearchJob
+from adaptd.adaptation.search.records import file_schema, is_file, known_schema, recorded_shape
 from adaptd.architecture import Architecture, Contract
 from adaptd.errors import ArtifactError, ConfigError
 from adaptd.registry import manifest

@@ -10,10 +10,10 @@ import torch
 from torch import nn
 
 from adaptd import __version__
-from adaptd.adaptation.search_directory import SearchDirectory
-from adaptd.adaptation.search_job import SCHEMA_VERSION, SearchJob, skip_share
-from adaptd.adaptation.search_plan import Plan
-from adaptd.adaptation.search_start import Start
+from adaptd.adaptation.search.directory import SearchDirectory
+from adaptd.adaptation.search.job import SCHEMA_VERSION, SearchJob, skip_share
+from adaptd.adaptation.search.plan import Plan
+from adaptd.adaptation.search.start import Start
 from adaptd.architecture import Architecture, diff, to_dot, to_svg
 from adaptd.registry.artifact import seal
 from adaptd.search.problem import Found

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from adaptd.adaptation.search_job import SearchJob, check_same, skip_share
+from adaptd.adaptation.search.job import SearchJob, check_same, skip_share
 from adaptd.errors import ConfigError
 
 JOB = SearchJob(stream="lag-shift", start="release", settings={"width": 4}, seed=1)

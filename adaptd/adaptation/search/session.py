@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from adaptd.adaptation.search_directory import SearchDirectory, State
-from adaptd.adaptation.search_job import (
+from adaptd.adaptation.search.directory import SearchDirectory, State
+from adaptd.adaptation.search.job import (
     Arm,
     Facts,
     SearchJob,
@@ -13,11 +13,11 @@ from adaptd.adaptation.search_job import (
     SearchWatch,
     check_same,
 )
-from adaptd.adaptation.search_plan import Plan, budget_of, goal_of, guards_of, method_of, plan
-from adaptd.adaptation.search_records import Recorded, read_records
-from adaptd.adaptation.search_report import leave, versions
-from adaptd.adaptation.search_start import Start, start_of
-from adaptd.adaptation.search_trace import Trace
+from adaptd.adaptation.search.plan import Plan, budget_of, goal_of, guards_of, method_of, plan
+from adaptd.adaptation.search.records import Recorded, read_records
+from adaptd.adaptation.search.report import leave, versions
+from adaptd.adaptation.search.start import Start, start_of
+from adaptd.adaptation.search.trace import Trace
 from adaptd.architecture import Architecture, diff
 from adaptd.clock import Clock
 from adaptd.errors import ConfigError

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from adaptd.adaptation.search_job import SearchJob
+from adaptd.adaptation.search.job import SearchJob
 from adaptd.clock import Clock
 from adaptd.config import KafkaSourceConfig, PaceConfig, ScenarioSourceConfig, StreamConfig, load
 from adaptd.errors import ConfigError

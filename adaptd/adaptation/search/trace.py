@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from adaptd.adaptation.search_job import SCHEMA_VERSION, Arm, SearchMoment
+from adaptd.adaptation.search.job import SCHEMA_VERSION, Arm, SearchMoment
 
 # Points over the whole search. A quarter of them, while alphas move, are drawn.
 _POINTS = 400

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import orjson
 
-from adaptd.adaptation.search_job import SCHEMA_VERSION, Claim
+from adaptd.adaptation.search.job import SCHEMA_VERSION, Claim
 from adaptd.errors import ArtifactError, ConfigError, ConflictError
 from adaptd.store.files import sweep, write_atomically
 
