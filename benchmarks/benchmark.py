@@ -16,12 +16,14 @@ class Settings:
     """How much is measured, and from what.
 
     seeds: each one repetition, at least one. data: the folder of recorded data, which may be
-    absent; `benchmarks.recorded.recorded` says so where a benchmark needs it.
+    absent; `benchmarks.recorded.recorded` says so where a benchmark needs it. keep: directory of
+    finished repetitions, which are not run again; None for none.
     """
 
     scale: Scale
     seeds: tuple[int, ...]
     data: Path
+    keep: Path | None = None
 
 
 @dataclass(frozen=True)

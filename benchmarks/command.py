@@ -20,9 +20,9 @@ from benchmarks.provenance import commit, machine
 from benchmarks.recorded import CHECKOUT, VARIABLE, MissingDataError, directory
 from benchmarks.table import BENCHMARKS
 
-# Repetitions of a scale, where --seeds names no other number: three show a spread, one only that
-# it runs.
-SEEDS: dict[Scale, int] = {"full": 3, "quick": 2, "smoke": 1}
+# Repetitions of a scale, where --seeds names no other number: five show a spread, one only that it
+# runs.
+SEEDS: dict[Scale, int] = {"full": 5, "quick": 3, "smoke": 1}
 
 # One paragraph each, or the help would run the lines together.
 EPILOG = "\n\n".join(
@@ -50,8 +50,27 @@ def benchmark(
             "--seeds",
             metavar="N",
             min=1,
-            help=f"Repetitions, seeds 0 to N - 1. Without it {SEEDS['full']}, "
-            f"{SEEDS['quick']} if quick, {SEEDS['smoke']} if smoke.",
+            help=f"Repetitions. Without it {SEEDS['full']}, {SEEDS['quick']} if quick, "
+            f"{SEEDS['smoke']} if smoke.",
+        ),
+    ] = None,
+    first_seed: Annotated[
+        int,
+        typer.Option(
+            "--first-seed",
+            metavar="SEED",
+            min=0,
+            help="Of the first repetition. A recipe that was tuned on some is measured on others.",
+        ),
+    ] = 0,
+    keep: Annotated[
+        Path | None,
+        typer.Option(
+            "--keep",
+            metavar="DIR",
+            file_okay=False,
+            help="Where finished repetitions are kept, so that a long run can be gone on with. "
+            "They are not told apart by commit: another recipe needs another directory.",
         ),
     ] = None,
     data: Annotated[
@@ -85,8 +104,9 @@ def benchmark(
     scale: Scale = "smoke" if is_smoke else "quick" if is_quick else "full"
     settings = Settings(
         scale=scale,
-        seeds=tuple(range(SEEDS[scale] if seeds is None else seeds)),
+        seeds=tuple(first_seed + place for place in range(seeds or SEEDS[scale])),
         data=directory(data, os.environ),
+        keep=keep,
     )
     # All that goes into the file but the document, begun before the work so that it dates it.
     origin: dict[str, Any] = {

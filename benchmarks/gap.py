@@ -53,7 +53,7 @@ def run(settings: Settings) -> Outcome:
         for stream in streams
         for seed in settings.seeds
     ]
-    rows = run_jobs(measure, jobs)
+    rows = run_jobs(measure, jobs, keep=settings.keep)
     gaps = {
         # At once, in the same moment: nothing has been trained in between.
         "abrupt-fold-at-once": fmean(row["searched"] - row["folded-at-once"] for row in rows),

@@ -5,8 +5,9 @@ those of the deployed model. Beside equal steps, those that took more CPU time t
 run again with as many steps as fit its time.
 """
 
+import base64
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from statistics import fmean, pstdev
@@ -77,21 +78,27 @@ def run(settings: Settings) -> Outcome:
         for steps in (_STEPS[settings.scale],)
     ]
     measured: dict[str, list[dict[str, Row]]] = {stream: [] for stream in streams}
-    for job, rows in zip(jobs, run_jobs(measure, jobs), strict=True):
-        measured[job.stream].append(rows)
+    for job, rows in zip(jobs, run_jobs(measure, jobs, keep=settings.keep), strict=True):
+        measured[job.stream].append({policy: Row(**row) for policy, row in rows.items()})
     return Outcome(document := summary(measured), partial(draw, document=document))
 
 
 @dataclass(frozen=True)
 class Row:
-    """What one policy came to. hits: of each record that judged, packed bits."""
+    """What one policy came to, as JSON can hold it. hits: which of the records that judged, eight
+    to a byte, in base64."""
 
     accuracy: float
     macs: float
     steps: int
     cpu_seconds: float
-    hits: NDArray[np.bool_]
-    operations: tuple[str, ...]
+    hits: str
+    operations: list[str]
+
+    def hit(self) -> NDArray[np.int8]:
+        """1 for each record that was right, 0 for others and for some at the end that are none."""
+        packed = np.frombuffer(base64.b64decode(self.hits), np.uint8)
+        return np.unpackbits(packed).astype(np.int8)
 
 
 def policies_for(stream: str, scale: Scale) -> tuple[str, ...]:
@@ -103,8 +110,8 @@ def policies_for(stream: str, scale: Scale) -> tuple[str, ...]:
     )
 
 
-def measure(job: Job) -> dict[str, Row]:
-    """Every policy on one repetition; `NAME@cpu` are those with the CPU time of fine-tuning."""
+def measure(job: Job) -> dict[str, Any]:
+    """Every policy's row, as a document; `NAME@cpu` are those with the CPU time of fine-tuning."""
     shift = STREAMS[job.stream]
     records = load(shift, seed=job.seed, data=Path(job.data))
     deployment = Deployment.of(shift, records, seed=job.seed, steps=job.steps)
@@ -115,7 +122,7 @@ def measure(job: Job) -> dict[str, Row]:
         0,
         0.0,
         _hits(deployment, deployment.champion.network),
-        (),
+        [],
     )
     for name in _EQUAL_CPU:
         if name not in rows:
@@ -124,7 +131,7 @@ def measure(job: Job) -> dict[str, Row]:
         steps = max(20, int(job.steps * min(1.0, share)))
         again = replace(deployment, steps=steps)
         rows[f"{name}@cpu"] = _row(again, answer(POLICIES[name], again))
-    return rows
+    return {name: asdict(row) for name, row in rows.items()}
 
 
 def summary(measured: Mapping[str, Sequence[Mapping[str, Row]]]) -> dict[str, Any]:
@@ -162,7 +169,7 @@ def summary(measured: Mapping[str, Sequence[Mapping[str, Row]]]) -> dict[str, An
             for stream, repetitions in measured.items()
         },
         "operations": {
-            stream: [list(rows["bounded"].operations) for rows in repetitions]
+            stream: [rows["bounded"].operations for rows in repetitions]
             for stream, repetitions in measured.items()
         },
         "targets": targets(accuracy, macs, spread),
@@ -177,26 +184,24 @@ def _row(deployment: Deployment, given: Answer) -> Row:
         given.steps,
         given.cpu_seconds,
         _hits(deployment, given.network),
-        tuple(operations),
+        list(operations),
     )
 
 
-def _hits(deployment: Deployment, network: torch.nn.Module) -> NDArray[np.bool_]:
+def _hits(deployment: Deployment, network: torch.nn.Module) -> str:
     network.eval()
     with torch.no_grad():
         answers = torch.cat(
             [network(x).argmax(1) for x in torch.split(deployment.after_test.x, 512)]
         )
-    return (answers == deployment.after_test.target).numpy()
+    hits = (answers == deployment.after_test.target).numpy()
+    return base64.b64encode(np.packbits(hits).tobytes()).decode()
 
 
 def _p_win(repetitions: Sequence[Mapping[str, Row]], policy: str) -> float:
     """Share of resamples, of seeds and of records within them, in which `bounded` has more hits."""
     randomness = np.random.default_rng(0)
-    differences = [
-        rows["bounded"].hits.astype(np.int8) - rows[policy].hits.astype(np.int8)
-        for rows in repetitions
-    ]
+    differences = [rows["bounded"].hit() - rows[policy].hit() for rows in repetitions]
     wins = 0
     for _ in range(_RESAMPLES):
         drawn = randomness.integers(len(differences), size=len(differences))

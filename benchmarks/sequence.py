@@ -62,7 +62,8 @@ def run(settings: Settings) -> Outcome:
         for name in names
         for seed in settings.seeds
     ]
-    measured = dict(zip(((job[0], job[1]) for job in jobs), run_jobs(measure, jobs), strict=True))
+    outcomes = run_jobs(measure, jobs, keep=settings.keep)
+    measured = dict(zip(((job[0], job[1]) for job in jobs), outcomes, strict=True))
     accuracy: dict[str, dict[str, dict[str, float]]] = {}
     for name in names:
         repetitions = [measured[name, seed] for seed in settings.seeds]

@@ -50,7 +50,7 @@ def run(settings: Settings) -> Outcome:
         for stream in streams
         for seed in settings.seeds
     ]
-    rows = run_jobs(measure, jobs)
+    rows = run_jobs(measure, jobs, keep=settings.keep)
     # A run that never got there counts with the time of its largest budget: no better than that.
     speedups = [row["darts_cpu_seconds"] / row["bounded_cpu_seconds"] for row in rows]
     document: dict[str, Any] = {

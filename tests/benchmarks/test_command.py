@@ -95,8 +95,8 @@ def spy(monkeypatch: pytest.MonkeyPatch) -> _Spy:
 @pytest.mark.parametrize(
     ("options", "scale", "seeds"),
     [
-        ([], "full", (0, 1, 2)),
-        (["--quick"], "quick", (0, 1)),
+        ([], "full", (0, 1, 2, 3, 4)),
+        (["--quick", "--first-seed", "100"], "quick", (100, 101, 102)),
         (["--smoke"], "smoke", (0,)),
         (["--smoke", "--seeds", "4"], "smoke", (0, 1, 2, 3)),
     ],
