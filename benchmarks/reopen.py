@@ -35,14 +35,16 @@ _STREAMS: dict[Scale, tuple[str, ...]] = {
     "quick": _QUICK_STREAMS,
     "smoke": ("rate", "control-mild"),
 }
-_QUICK_POLICIES = (
+# What a repetition runs together, all around one champion; first those that matter most.
+_CORE = (
     "fine-tune", "scratch", "shrink-perturb", "bounded", "random-neighbour",
     "long-reach", "long-reach-shrunk", "race",
 )  # fmt: skip
-_POLICIES: dict[Scale, tuple[str, ...]] = {
-    "full": tuple(POLICIES),
-    "quick": _QUICK_POLICIES,
-    "smoke": ("fine-tune", "bounded", "race"),
+_FIXED_AND_DARTS = ("race-of-three", "wide", "multi-scale", "inception", "darts", "darts-5x")
+_POLICIES: dict[Scale, tuple[tuple[str, ...], ...]] = {
+    "full": (_CORE, _FIXED_AND_DARTS),
+    "quick": (_CORE,),
+    "smoke": (("fine-tune", "bounded", "race"),),
 }
 _STEPS: dict[Scale, int] = {"full": 800, "quick": 400, "smoke": 40}
 
@@ -71,15 +73,21 @@ def run(settings: Settings) -> Outcome:
     streams = _STREAMS[settings.scale]
     if any(not STREAMS[stream].synthetic or STREAMS[stream].kind == "image" for stream in streams):
         recorded(settings.data, "streams")
+    # Seed by seed, so that what is kept of an unfinished run covers all streams.
     jobs = [
-        Job(stream, seed, policies_for(stream, settings.scale), steps, str(settings.data))
-        for stream in streams
+        Job(stream, seed, policies_for(stream, policies), steps, str(settings.data))
+        for policies in _POLICIES[settings.scale]
         for seed in settings.seeds
+        for stream in streams
         for steps in (_STEPS[settings.scale],)
     ]
-    measured: dict[str, list[dict[str, Row]]] = {stream: [] for stream in streams}
+    repetitions: dict[tuple[str, int], dict[str, Row]] = {}
     for job, rows in zip(jobs, run_jobs(measure, jobs, keep=settings.keep), strict=True):
-        measured[job.stream].append({policy: Row(**row) for policy, row in rows.items()})
+        of = repetitions.setdefault((job.stream, job.seed), {})
+        of.update({policy: Row(**row) for policy, row in rows.items() if policy not in of})
+    measured = {
+        stream: [repetitions[stream, seed] for seed in settings.seeds] for stream in streams
+    }
     return Outcome(document := summary(measured), partial(draw, document=document))
 
 
@@ -101,11 +109,11 @@ class Row:
         return np.unpackbits(packed).astype(np.int8)
 
 
-def policies_for(stream: str, scale: Scale) -> tuple[str, ...]:
-    """Those that a stream's records allow."""
+def policies_for(stream: str, policies: Sequence[str]) -> tuple[str, ...]:
+    """Those of them that a stream's records allow, and first the one that others are timed by."""
     return tuple(
         policy
-        for policy in _POLICIES[scale]
+        for policy in dict.fromkeys(("fine-tune", *policies))
         if STREAMS[stream].kind == "sequence" or policy not in _SEQUENCES_ONLY
     )
 

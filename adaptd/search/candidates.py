@@ -25,6 +25,8 @@ CANDIDATES = ("dw k3 d1", "dw k5 d1", "dw k9 d1", "dw k5 d4")
 # In two dimensions taps cost their square: a 9 x 9 kernel alone is over most caps.
 IMAGE_CANDIDATES = ("dw k3 d1", "dw k5 d1", "dw k7 d1", "dw k3 d2", "dw k3 d3")
 
+_IMAGE_AXES = 2
+
 # Share of a record's length that the furthest tap of a candidate may be away from the middle.
 # Beyond it most of a kernel's taps see padding.
 _REACH_SHARE = 1 / 8
@@ -47,16 +49,20 @@ def sequence_candidates(length: int) -> tuple[str, ...]:
     return tuple(found)
 
 
-def group_of(edge: str) -> str:
-    """The cell of an edge (`cells.0.edges.1` -> `cells.0`); an edge outside a cell is its own."""
+def group_of(edge: str, axes: int = 1) -> str:
+    """The cell of an edge (`cells.0.edges.1` -> `cells.0`); an edge outside a cell is its own.
+
+    axes: of what enters it. Over images each edge decides for itself: there a wider kernel costs so
+    much that a cap lets one edge have it, not a cell.
+    """
     cell, _, _ = edge.rpartition(".edges.")
-    return cell or edge
+    return cell if cell and axes < _IMAGE_AXES else edge
 
 
 def reopening_of(
     architecture: Architecture, shape: tuple[int, ...], *, only: tuple[str, ...] = ()
 ) -> Reopening:
-    """All edges open, those of a cell tied, to what suits a record of this shape.
+    """All edges open, those of a cell over sequences tied, to what suits a record of this shape.
 
     shape: of a record, without the batch axis. only: open no other edges; () for all.
     The operations that are deployed in a group are among its candidates.
@@ -75,9 +81,9 @@ def reopening_of(
 
 
 def tied(edges: Mapping[str, Edge], candidates: Mapping[str, tuple[str, ...]]) -> Reopening:
-    """The edges of a cell decide together: each gets the candidates of all, as far as they fit
+    """The edges of a group decide together: each gets the candidates of all, as far as they fit
     every edge of the cell, and the operations that are deployed there."""
-    groups = {name: group_of(name) for name in candidates}
+    groups = {name: group_of(name, edges[name].site.axes) for name in candidates}
     of_group: dict[str, dict[str, None]] = {}
     for name, group in groups.items():
         of_group.setdefault(group, {}).update(dict.fromkeys(candidates[name]))

@@ -18,6 +18,12 @@ from adaptd.space import (
     shrink_and_perturb,
 )
 
+# [n, channels, length].
+_SEQUENCE_AXES = 3
+# Shares of inherited weights that are kept at the least, see `shrink_factor`.
+_LEAST_OF_SEQUENCES = 0.5
+_LEAST = 0.75
+
 
 @dataclass(frozen=True)
 class Opening:
@@ -63,9 +69,12 @@ def fresh(problem: Problem, *, seed: int) -> nn.Module:
 
 
 def shrink_factor(network: nn.Module, samples: Samples, *, task: Task = CLASSIFICATION) -> float:
-    """0.5 where the network is no better than the best constant answer, 1 where it is right.
+    """1 where the network is right, and where it is no better than the best constant answer 0.5 for
+    sequences, 0.75 for all other records.
 
     A mild drift must not cost what still holds; after a strong one, inherited weights favour the
-    old architecture.
+    old architecture. Features of images are worth more than those of short sequences: halving them
+    cost 5 points where a camera went to night mode.
     """
-    return 0.5 + 0.5 * skill(network, samples, task=task)
+    least = _LEAST_OF_SEQUENCES if samples.x.ndim == _SEQUENCE_AXES else _LEAST
+    return least + (1 - least) * skill(network, samples, task=task)

@@ -23,6 +23,7 @@ def test_edges_of_a_cell_are_one_group_and_others_their_own() -> None:
     assert group_of("cells.0.edges.1") == group_of("cells.0.edges.2") == "cells.0"
     assert group_of("cells.1.edges.1") == "cells.1"
     assert group_of("layer3.conv2") == "layer3.conv2"
+    assert group_of("cells.0.edges.1", axes=2) == "cells.0.edges.1"
 
 
 def deployed(**changes: str) -> Architecture:
