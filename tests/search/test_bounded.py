@@ -189,15 +189,21 @@ def test_the_worse_the_deployed_network_the_more_it_is_shrunk() -> None:
             self.right = right
 
         def forward(self, x: torch.Tensor) -> torch.Tensor:
-            named = torch.where(x[:, 1] < self.right, x[:, 0], 1 - x[:, 0]).long()
+            label, place = x.flatten(1).T
+            named = torch.where(place < self.right, label, 1 - label).long()
             return nn.functional.one_hot(named, 2).float()
 
     places = torch.arange(100.0)
     samples = Samples(torch.stack([places % 2, places], 1), (places % 2).long())
-    assert shrink_factor(Says(100), samples) == 1
-    assert shrink_factor(Says(75), samples) == pytest.approx(0.75)
-    assert shrink_factor(Says(50), samples) == pytest.approx(0.5)
-    assert shrink_factor(Says(0), samples) == 0.5
+    sequences = Samples(samples.x.unsqueeze(2), samples.target)
+    for right, of_features, of_sequences in (
+        (100, 1, 1),
+        (75, 0.875, 0.75),
+        (50, 0.75, 0.5),
+        (0, 0.75, 0.5),
+    ):
+        assert shrink_factor(Says(right), samples) == pytest.approx(of_features)
+        assert shrink_factor(Says(right), sequences) == pytest.approx(of_sequences)
 
 
 @pytest.mark.slow
