@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict
 # Members of a trial, in the order in which they are trained and shown.
 FINE_TUNED = "fine-tuned"
 RETRAINED = "retrained"
+SHRUNK = "shrink-perturbed"
 NEIGHBOUR = "random-neighbour"
 REOPENED = "reopened"
 INITIAL = "initial"

@@ -13,6 +13,7 @@ from adaptd.adaptation.job import (
     NEIGHBOUR,
     REOPENED,
     RETRAINED,
+    SHRUNK,
     Job,
     Member,
     Progress,
@@ -26,10 +27,11 @@ from adaptd.search.candidates import reopening_of
 from adaptd.search.caps import Cap
 from adaptd.search.neighbour import random_neighbour
 from adaptd.search.scarcity import InsufficientData, require_records
-from adaptd.search.training import Samples, train
+from adaptd.search.stacked import train_stacked
+from adaptd.search.training import Samples
 from adaptd.space.cost import EdgeCosts, count_macs
 from adaptd.space.export import export, load_network
-from adaptd.space.network import build, initial_architecture, morph
+from adaptd.space.network import build, initial_architecture, morph, shrink_and_perturb
 from adaptd.space.standardise import fit_standardisation
 from adaptd.stream.segment import read_segment
 
@@ -39,13 +41,11 @@ FALLBACK = "the deployed architecture"
 # Standard deviation of what a morph adds to a kernel, so that new taps break their symmetry.
 NEW_TAP_NOISE = 0.02
 
-# What a person sees while a member is trained.
-PHASES = {
-    INITIAL: "initial",
-    FINE_TUNED: "fine-tune",
-    RETRAINED: "retrain",
-    NEIGHBOUR: "random-neighbour",
-}
+# Share of the inherited weights that shrink-and-perturb keeps (Ash & Adams 2020).
+KEPT_SHARE = 0.5
+
+# What is trained beside the reopened network, all at once.
+RIVALS = "rivals"
 
 # Progress goes over a pipe: a message every so many steps keeps it out of the profile.
 STEPS_PER_REPORT = 10
@@ -85,13 +85,14 @@ def initial(job: Job, samples: Samples, report: Report) -> Result:
             f"stream {job.stream}: model: cannot build {wanted.network} with "
             f"{dict(wanted.settings)} and {job.operation!r} on every edge: {error}"
         ) from error
-    bench.keep(INITIAL, architecture, network, samples)
+    bench.keep(INITIAL, {INITIAL: (architecture, network)}, samples)
     return bench.result()
 
 
 def adapt(job: Job, samples: Samples, report: Report) -> Result:
-    """Fine-tune, retrain, a random one-edit neighbour, and the bounded reopening.
+    """Fine-tune, retrain, shrink and perturb, a random one-edit neighbour, the bounded reopening.
 
+    The first four are trained as one network where they can be stacked, on the same batches.
     A reopening with too few records is refused: the result then says why and has no members.
     """
     contract = Contract.from_document(job.contract)
@@ -104,15 +105,26 @@ def adapt(job: Job, samples: Samples, report: Report) -> Result:
     bench = _Bench(job, report)
     champion, architecture = load_network(job.champion)
 
-    bench.keep(FINE_TUNED, architecture, load_network(job.champion)[0], samples)
-    bench.keep(RETRAINED, architecture, bench.fresh(architecture, samples), samples)
     caps = (Cap(EdgeCosts.of(architecture, contract.shape), job.macs_cap),)
     neighbour = random_neighbour(
         architecture, reopening_of(architecture, contract.shape), caps=caps, seed=job.seed
     )
-    generator = torch.Generator().manual_seed(job.seed)
-    morphed = morph(champion, architecture, neighbour, noise=NEW_TAP_NOISE, generator=generator)
-    bench.keep(NEIGHBOUR, neighbour, morphed, samples)
+
+    def draws() -> torch.Generator:
+        return torch.Generator().manual_seed(job.seed)
+
+    shrunk = shrink_and_perturb(champion, architecture, factor=KEPT_SHARE, generator=draws())
+    morphed = morph(champion, architecture, neighbour, noise=NEW_TAP_NOISE, generator=draws())
+    bench.keep(
+        RIVALS,
+        {
+            FINE_TUNED: (architecture, load_network(job.champion)[0]),
+            RETRAINED: (architecture, bench.fresh(architecture, samples)),
+            SHRUNK: (architecture, shrunk),
+            NEIGHBOUR: (neighbour, morphed),
+        },
+        samples,
+    )
 
     started = time.monotonic()
     reopened = reopen(
@@ -174,20 +186,24 @@ class _Bench:
             self._report(Progress(phase=phase, step=step, steps=steps, loss=loss))
 
     def keep(
-        self, name: str, architecture: Architecture, network: torch.nn.Module, samples: Samples
+        self,
+        phase: str,
+        members: Mapping[str, tuple[Architecture, torch.nn.Module]],
+        samples: Samples,
     ) -> None:
-        """Trains the network for the job's steps, then adds it."""
-        started, phase = time.monotonic(), PHASES[name]
-        train(
-            network,
+        """Trains the networks for the job's steps, all at once where they can be, and adds them."""
+        started, steps = time.monotonic(), self._job.steps
+        train_stacked(
+            [network for _, network in members.values()],
             samples,
-            steps=self._job.steps,
+            steps=steps,
             seed=self._job.seed,
-            progress=lambda step, loss: self.show(phase, step, self._job.steps, loss),
+            progress=lambda _member, step, loss: self.show(phase, step, steps, loss),
         )
-        seconds = time.monotonic() - started
-        self.phase_seconds[phase] = seconds
-        self.add(name, architecture, network, steps=self._job.steps, seconds=seconds)
+        self.phase_seconds[phase] = time.monotonic() - started
+        for name, (architecture, network) in members.items():
+            seconds = self.phase_seconds[phase] / len(members)
+            self.add(name, architecture, network, steps=steps, seconds=seconds)
 
     def add(
         self,

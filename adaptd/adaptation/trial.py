@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adaptd.adaptation.evidence import EProcess
-from adaptd.adaptation.job import FINE_TUNED, REOPENED, RETRAINED
+from adaptd.adaptation.job import FINE_TUNED, REOPENED, RETRAINED, SHRUNK
 
-# Of the state; 1 had no evidence against the deployed model.
-SCHEMA_VERSION = 2
+# Of the state; 1 had no evidence against the deployed model, 2 none against the shrunk weights.
+SCHEMA_VERSION = 3
 
 # The champion as it is. No job trains it, so it is a member of the trial only.
 DEPLOYED = "deployed"
@@ -19,7 +19,7 @@ DEPLOYED = "deployed"
 Verdict = Literal["running", "better", "not-better", "inconclusive"]
 
 CHALLENGER = REOPENED
-RIVALS = (FINE_TUNED, RETRAINED, DEPLOYED)
+RIVALS = (FINE_TUNED, RETRAINED, SHRUNK, DEPLOYED)
 
 # The log of the largest e-value that is written out: JSON has no infinity.
 LARGEST_LOG_VALUE = 690.0
@@ -28,7 +28,7 @@ LARGEST_LOG_VALUE = 690.0
 class Trial:
     """Counts the hits of frozen models on the same records until it can say which is better.
 
-    *better*: the challenger beats the best of its rivals: both remedies that only change weights,
+    *better*: the challenger beats the best of its rivals: all remedies that only change weights,
     and the deployed model, since a release must not be worse than what is there. Which of them is
     best may change, so it has to pass against each, at alpha; the chance of passing against all is
     no larger than against one that is at least as good. Said after `minimum_records`, never before.

@@ -18,6 +18,8 @@ from adaptd.stream.scenario import SCENARIOS, generate
 
 SCHEMA_VERSION = 1
 
+_WEIGHTS_ONLY = ("fine_tuned", "retrained", "shrink_perturbed")
+
 Report = dict[str, Any]
 
 
@@ -47,6 +49,7 @@ def build(
         "accuracy_after_drift": accuracy["deployed"],
         "accuracy_fine_tuned": accuracy["fine-tuned"],
         "accuracy_retrained": accuracy["retrained"],
+        "accuracy_shrink_perturbed": accuracy["shrink-perturbed"],
         "accuracy_random_neighbour": accuracy["random-neighbour"],
         "accuracy_released": accuracy["reopened"],
         "detection_delay_records": None if alarm_at is None else alarm_at - demo.drift_at,
@@ -63,8 +66,8 @@ def build(
 def show(console: Console, report: Report, success: Success) -> None:
     """The report for somebody who has read nothing else."""
     evidence = success.proposal.evidence
-    better = max(report["accuracy_fine_tuned"], report["accuracy_retrained"])
-    lead = points(report["accuracy_released"] - better)
+    best = max(report[f"accuracy_{name}"] for name in _WEIGHTS_ONLY)
+    lead = points(report["accuracy_released"] - best)
     trial = f"{count(evidence['records'])} live records after all training"
     table = open_table(console, "accuracy", "", title=f"Result: {report['scenario']}")
     table.add_row("before the drift, release 1", percent(report["accuracy_before_drift"]))
@@ -72,12 +75,13 @@ def show(console: Console, report: Report, success: Success) -> None:
         (f"after it, on {trial}: left as it is", "accuracy_after_drift"),
         ("  its weights fine-tuned", "accuracy_fine_tuned"),
         ("  its architecture retrained", "accuracy_retrained"),
+        ("  its weights shrunk, perturbed, trained on", "accuracy_shrink_perturbed"),
         ("  one random edit, trained the same way", "accuracy_random_neighbour"),
         ("  reopened, searched, folded: the new release", "accuracy_released"),
     ):
         style = "bold" if key == "accuracy_released" else None
         table.add_row(words, percent(report[key]), style=style)
-    table.add_row("new release against the better of fine-tuned and retrained", lead, style="bold")
+    table.add_row("new release against the best of the three", lead, style="bold")
     table.add_row(
         "new release against the random edit",
         points(report["accuracy_released"] - report["accuracy_random_neighbour"]),

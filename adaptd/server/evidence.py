@@ -19,7 +19,7 @@ from adaptd.server.wording import (
 
 CHALLENGER = "reopened"
 DEPLOYED = "deployed"
-WEIGHTS_ONLY = ("fine-tuned", "retrained")
+WEIGHTS_ONLY = ("fine-tuned", "retrained", "shrink-perturbed")
 # What the challenger must beat, each of them.
 RIVALS = (*WEIGHTS_ONLY, DEPLOYED)
 RANDOM = "random-neighbour"
@@ -129,7 +129,7 @@ def read(document: Any) -> Evidence | None:
 
 
 def summary(evidence: Evidence) -> str:
-    """One sentence: the challenger beside the better weights-only remedy and the deployed model."""
+    """One sentence: the challenger beside the best weights-only remedy and the deployed model."""
     challenger = evidence.accuracy.get(CHALLENGER)
     text = (
         f"Right on {percent(challenger)} of {count(evidence.records)} records "
@@ -139,7 +139,7 @@ def summary(evidence: Evidence) -> str:
     others = []
     if remedy is not None:
         others.append(
-            f"the better weights-only remedy ({member(remedy)}) reached "
+            f"the best weights-only remedy ({member(remedy)}) reached "
             f"{percent(evidence.accuracy[remedy])}"
         )
     if DEPLOYED in evidence.accuracy:

@@ -19,15 +19,14 @@ MEMBERS = {
     "deployed": "deployed model, unchanged",
     "fine-tuned": "deployed weights, fine-tuned",
     "retrained": "deployed architecture, retrained",
+    "shrink-perturbed": "deployed weights, shrunk and perturbed, trained on",
     "random-neighbour": "random one-edit neighbour",
 }
 
 PHASES = {
     "initial": "training release 1",
     "collecting": "collecting records",
-    "fine-tune": "fine-tuning the deployed weights",
-    "retrain": "retraining the deployed architecture",
-    "random-neighbour": "training a random neighbour",
+    "rivals": "training the rivals: weights alone, and a random edit",
     "search": "searching the reopened supernet",
     "fold": "folding the supernet",
     "export": "exporting the models",

@@ -7,6 +7,7 @@ from adaptd.adaptation.job import (
     NEIGHBOUR,
     REOPENED,
     RETRAINED,
+    SHRUNK,
     Progress,
 )
 from adaptd.adaptation.rungs import perform, record_shortage
@@ -64,14 +65,14 @@ def test_every_remedy_gets_the_same_steps_and_stays_under_the_cap(job: JobMaker)
         output=champion.parent.parent / "adapted",
     )
     result = perform(wanted, ignore)
-    assert list(result.members) == [FINE_TUNED, RETRAINED, NEIGHBOUR, REOPENED]
+    assert list(result.members) == [FINE_TUNED, RETRAINED, SHRUNK, NEIGHBOUR, REOPENED]
     assert {member.steps for member in result.members.values()} == {20}
     assert all(member.macs <= first.macs * 1.1 for member in result.members.values())
     found = {
         name: Architecture.from_document(member.architecture)
         for name, member in result.members.items()
     }
-    assert found[FINE_TUNED] == found[RETRAINED] == deployed
+    assert found[FINE_TUNED] == found[RETRAINED] == found[SHRUNK] == deployed
     assert len(diff(deployed, found[NEIGHBOUR])) == 1
     assert result.supernet_memory_ratio is not None
     assert result.supernet_memory_ratio <= 1.05

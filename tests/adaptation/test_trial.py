@@ -11,7 +11,14 @@ from numpy.typing import NDArray
 from adaptd.adaptation.evidence import EProcess
 from adaptd.adaptation.trial import DEPLOYED, RIVALS, Trial
 
-NAMES = (DEPLOYED, "fine-tuned", "retrained", "random-neighbour", "reopened")
+NAMES = (
+    DEPLOYED,
+    "fine-tuned",
+    "retrained",
+    "shrink-perturbed",
+    "random-neighbour",
+    "reopened",
+)
 Hits = dict[str, NDArray[np.bool_]]
 
 
@@ -55,12 +62,12 @@ def test_challenger_below_one_rival_is_not_better() -> None:
     assert made.evidence()["e_value"]["retrained"] < 20
 
 
-@pytest.mark.parametrize("rival", ["fine-tuned", "retrained", "deployed"])
+@pytest.mark.parametrize("rival", RIVALS)
 def test_challenger_level_with_one_rival_is_not_called_better_for_beating_the_others(
     rival: str,
 ) -> None:
     rng = np.random.default_rng(2)
-    column = hits(rng, 2_000, reopened=0.8, fine_tuned=0.4, retrained=0.4, deployed=0.4)
+    column = hits(rng, 2_000, reopened=0.8)
     column[rival] = column["reopened"].copy()
     assert ran(column, maximum=2_000).verdict() == "inconclusive"
 
@@ -72,7 +79,7 @@ def test_not_better_does_not_wait_for_the_minimum() -> None:
     assert made.records < 400
 
 
-@pytest.mark.parametrize("rival", ["fine-tuned", "retrained", "deployed"])
+@pytest.mark.parametrize("rival", RIVALS)
 def test_alpha_is_shared_between_the_rivals_where_any_may_end_the_trial(rival: str) -> None:
     column = hits(
         np.random.default_rng(3),
@@ -80,7 +87,7 @@ def test_alpha_is_shared_between_the_rivals_where_any_may_end_the_trial(rival: s
         reopened=0.4,
         **{name.replace("-", "_"): 0.4 for name in RIVALS} | {rival.replace("-", "_"): 0.6},
     )
-    process = EProcess(0.05 / 3)
+    process = EProcess(0.05 / len(RIVALS))
     process.update(column[rival], column["reopened"])
     made = ran(column)
     assert made.verdict() == "not-better"
@@ -106,7 +113,7 @@ def test_better_at_the_maximum_is_better() -> None:
 def test_verdict_falls_where_the_last_of_the_rivals_is_beaten() -> None:
     column = hits(np.random.default_rng(6), 4_000, reopened=0.8, fine_tuned=0.7, retrained=0.3)
     made = ran(column, minimum=1)
-    processes = {rival: EProcess(0.05) for rival in ("fine-tuned", "retrained", "deployed")}
+    processes = {rival: EProcess(0.05) for rival in RIVALS}
     for rival, process in processes.items():
         process.update(column["reopened"], column[rival])
     expected = [process.passed_at for process in processes.values()]
@@ -127,15 +134,16 @@ def test_challenger_that_is_worse_than_the_deployed_model_is_not_better() -> Non
 
 @pytest.mark.parametrize(
     "level",
-    [{"fine_tuned", "retrained"}, {"fine_tuned"}, {"deployed"}],
-    ids=["both remedies", "one remedy", "deployed"],
+    [{"fine_tuned", "retrained", "shrink_perturbed"}, {"fine_tuned"}, {"deployed"}],
+    ids=["all remedies", "one remedy", "deployed"],
 )
 def test_challenger_as_good_as_the_best_rival_is_seldom_called_better(level: set[str]) -> None:
     # Independent hits, the challenger level with these rivals, the others far below.
     # At a true rate of alpha = 0.05 more than 30 of 300 would be "better" with probability 2e-4
     # (binomial), and the rate is lower. Seeds are fixed, so none flickers.
     rivals = {
-        name: 0.7 if name in level else 0.4 for name in ("fine_tuned", "retrained", "deployed")
+        name: 0.7 if name in level else 0.4
+        for name in ("fine_tuned", "retrained", "shrink_perturbed", "deployed")
     }
     better = 0
     for seed in range(300):
@@ -190,7 +198,7 @@ def test_evidence_counts_every_member_on_the_same_records() -> None:
     assert list(evidence["accuracy"]) == list(NAMES)
     assert evidence["verdict"] == "better"
     assert evidence["alpha"] == 0.05
-    assert set(evidence["e_value"]) == {"fine-tuned", "retrained", "deployed"}
+    assert set(evidence["e_value"]) == set(RIVALS)
 
 
 def test_evidence_is_valid_json_even_where_the_e_value_is_huge() -> None:
@@ -207,10 +215,10 @@ def test_nothing_counted_yet_says_so() -> None:
     assert made.verdict() == "running"
     assert made.accuracy("reopened") is None
     assert made.evidence()["first_record"] is None
-    assert made.log_e_values() == {"fine-tuned": 0.0, "retrained": 0.0, "deployed": 0.0}
+    assert made.log_e_values() == dict.fromkeys(RIVALS, 0.0)
 
 
-@pytest.mark.parametrize("missing", ["reopened", "fine-tuned", "retrained", "deployed"])
+@pytest.mark.parametrize("missing", ["reopened", *RIVALS])
 def test_trial_without_the_challenger_or_a_rival_is_refused(missing: str) -> None:
     names = [name for name in NAMES if name != missing]
     with pytest.raises(ValueError, match=missing):

@@ -44,6 +44,7 @@ def test_the_keys_are_the_promised_ones(report: Report) -> None:
         "accuracy_after_drift",
         "accuracy_fine_tuned",
         "accuracy_retrained",
+        "accuracy_shrink_perturbed",
         "accuracy_random_neighbour",
         "accuracy_released",
         "detection_delay_records",
@@ -61,6 +62,7 @@ def test_each_number_is_the_one_that_was_measured(report: Report) -> None:
     assert report["accuracy_after_drift"] == 0.27
     assert report["accuracy_fine_tuned"] == 0.31
     assert report["accuracy_retrained"] == 0.35
+    assert report["accuracy_shrink_perturbed"] == 0.33
     assert report["accuracy_random_neighbour"] == 0.62
     assert report["accuracy_released"] == 0.68
     assert (report["drift_at"], report["alarm_at"]) == (4_000, 4_224)
@@ -72,7 +74,7 @@ def test_each_number_is_the_one_that_was_measured(report: Report) -> None:
     assert report["release_digest"] == "d" * 64
     assert report["champion_architecture"]["operations"]["b"] == "dw k5 d1"
     assert report["challenger_architecture"]["operations"]["b"] == "dw k9 d4"
-    assert report["phase_seconds"] == {"fine-tune": 9.5, "search": 20.25}
+    assert report["phase_seconds"] == {"rivals": 9.5, "search": 20.25}
 
 
 def test_release_1_is_measured_between_its_training_and_the_drift(
@@ -90,7 +92,7 @@ def test_the_table_says_it_in_words_with_the_differences(report: Report, success
     text = StringIO()
     show(Console(file=text, width=200), report, success)
     rows = {line.split("  ")[0].strip(): line for line in text.getvalue().splitlines()}
-    assert "+33.0" in rows["new release against the better of fine-tuned and retrained"]
+    assert "+33.0" in rows["new release against the best of the three"]
     assert "+6.0" in rows["new release against the random edit"]
     assert "224 records after the drift" in rows["drift alarm"]
     assert "b: dw k5 d1 becomes dw k9 d4" in rows["architecture"]
