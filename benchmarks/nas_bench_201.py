@@ -7,11 +7,11 @@ few training steps. The moves' model was chosen on this very table: of the 23 va
 (kernels, numbers of parents, ridges) four missed the target on imagenet16, among them both that
 moved from the best cell alone. So its figures are those of a method chosen with a view to them.
 
-Beside that the cell is searched itself, by gradients and on a stream of images: `trained`.
+Beside that the cell is searched itself, by gradients and on a stream of images: `trained_…`.
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from statistics import fmean
 from typing import Any
@@ -42,15 +42,29 @@ MOST_TRAINED = 3
 TARGET_POINTS = 0.3
 
 
+Gaps = Mapping[str, Mapping[str, NDArray[np.float64]]]
+
+
 def run(settings: Settings) -> Outcome:
-    """Raises MissingDataError without the table of cells."""
+    """Raises MissingDataError without the table of cells or the images."""
     tables = read(recorded(settings.data, FILE))
+    measured = compare(tables, settings)
+    document = {**described(tables, measured), **trained(tables, settings)}
+    return Outcome(document, partial(draw, gaps=measured, target=TARGET_POINTS))
+
+
+def compare(tables: Sequence[Accuracies], settings: Settings) -> Gaps:
+    """Dataset -> method -> gap to the optimum in points, [runs, evaluations]."""
     incumbents = math.ceil(INCUMBENTS[settings.scale] / len(settings.seeds))
-    measured = {
+    return {
         table.dataset: gaps(table, seeds=settings.seeds, incumbents=incumbents) for table in tables
     }
-    document = {
-        "incumbents": incumbents * len(settings.seeds),
+
+
+def described(tables: Sequence[Accuracies], measured: Gaps) -> dict[str, Any]:
+    """What the comparison came to, as a document."""
+    return {
+        "incumbents": len(next(iter(measured.values()))["moves"]),
         "target_points": TARGET_POINTS,
         "is_target_met": {
             dataset: bool(by_method["moves"][:, -1].mean() <= TARGET_POINTS)
@@ -69,43 +83,42 @@ def run(settings: Settings) -> Outcome:
             for method in METHODS
         },
         "evaluations_until_mean_within_target": _by_method(measured, _first_within),
-        "trained": _trained(settings, {table.dataset: table for table in tables}),
     }
-    return Outcome(document, partial(draw, gaps=measured, target=TARGET_POINTS))
 
 
-def _trained(settings: Settings, tables: Mapping[str, Accuracies]) -> dict[str, Any]:
-    """Method -> whether guarded -> means over seeds; `oracle_percent`: of the found cells, trained
-    by the benchmark's own authors on CIFAR-10."""
+def trained(tables: Sequence[Accuracies], settings: Settings) -> dict[str, Any]:
+    """The cell searched on images: figure -> method -> whether guarded -> mean over seeds.
+
+    trained_oracle_percent: of the found cells, trained by the table's own authors on CIFAR-10.
+    """
+    recorded(settings.data, "streams")
+    (oracle,) = [table.by_cell for table in tables if table.dataset == "cifar10"]
     jobs = [
         Job(method, is_guarded, seed, TRAINED_STEPS[settings.scale], str(settings.data))
         for method in TRAINED
         for is_guarded in (False, True)
         for seed in settings.seeds[:MOST_TRAINED]
     ]
-    rows = run_jobs(measure, jobs, keep=settings.keep)
     found: dict[str, Any] = {}
-    for method in TRAINED:
-        for is_guarded, name in enumerate(GUARDED):
-            of = [
-                row
-                for job, row in zip(jobs, rows, strict=True)
-                if job.method == method and job.is_guarded == bool(is_guarded)
-            ]
-            found.setdefault(method, {})[name] = {
-                "accuracy": fmean(row["accuracy"] for row in of),
-                "skips": fmean(row["skips"] for row in of),
-                "memory_ratio": fmean(row["memory_ratio"] for row in of),
-                "oracle_percent": fmean(
-                    tables["cifar10"].by_cell[from_text(row["cell"])] for row in of
-                ),
-                "cells": [row["cell"] for row in of],
+    for job, row in zip(jobs, run_jobs(measure, jobs, keep=settings.keep), strict=True):
+        row["oracle_percent"] = oracle[from_text(row["cell"])]
+        for figure, value in row.items():
+            of_method = found.setdefault(f"trained_{figure}", {}).setdefault(job.method, {})
+            of_method.setdefault(GUARDED[job.is_guarded], []).append(value)
+    return {
+        figure: {
+            method: {
+                guarded: values if figure == "trained_cell" else fmean(values)
+                for guarded, values in of_method.items()
             }
-    return found
+            for method, of_method in by_method.items()
+        }
+        for figure, by_method in found.items()
+    }
 
 
 def _by_method(
-    measured: Mapping[str, Mapping[str, NDArray[np.float64]]],
+    measured: Gaps,
     figure: Callable[[NDArray[np.float64]], float | None],
 ) -> dict[str, dict[str, Any]]:
     """A figure of each [runs, evaluations], by method and dataset."""

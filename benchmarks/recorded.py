@@ -26,12 +26,12 @@ def directory(option: Path | None, environment: Mapping[str, str]) -> Path:
 
 
 def recorded(data: Path, name: str) -> Path:
-    """The file of that name, such as `streams/weather.parquet`, in the folder of recorded data.
+    """What has that name, such as `streams` or a file in it, in the folder of recorded data.
 
     Raises MissingDataError if there is none.
     """
     path = data / name
-    if not path.is_file():
+    if not path.exists():
         raise MissingDataError(
             f"no recorded data at {path}: expected the folder {data} to hold {name}; "
             f"name another with --data DIR or the variable {VARIABLE}"

@@ -26,7 +26,7 @@ MEMBERS = {
 PHASES = {
     "initial": "training release 1",
     "collecting": "collecting records",
-    "rivals": "training the rivals: weights alone, and a random edit",
+    "rivals": "training the rivals",
     "search": "searching the reopened supernet",
     "fold": "folding the supernet",
     "export": "exporting the models",

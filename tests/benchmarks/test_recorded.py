@@ -17,10 +17,11 @@ def test_the_option_goes_before_the_variable_and_that_before_the_folder_beside_t
     assert (CHECKOUT / "pyproject.toml").is_file()
 
 
-def test_a_file_that_is_there_is_found(tmp_path: Path) -> None:
+def test_a_file_or_folder_that_is_there_is_found(tmp_path: Path) -> None:
     (tmp_path / "streams").mkdir()
     (tmp_path / "streams" / "a.parquet").touch()
     assert recorded(tmp_path, "streams/a.parquet") == tmp_path / "streams" / "a.parquet"
+    assert recorded(tmp_path, "streams") == tmp_path / "streams"
 
 
 def test_what_is_missing_is_named_with_the_folder_expected(tmp_path: Path) -> None:
