@@ -114,6 +114,16 @@ def search(
         int | None,
         typer.Option("--records", min=16, help="The latest so many labelled records."),
     ] = None,
+    minimum_records: Annotated[
+        int | None,
+        typer.Option(
+            "--minimum-records",
+            min=1,
+            metavar="COUNT",
+            help="Refuse to search on fewer. Without it 400, and 40 a class; for a search from "
+            "nothing 10,000.",
+        ),
+    ] = None,
     shape: Annotated[
         str | None,
         typer.Option("--shape", metavar="C,…", help="Of a record, where a file does not tell it."),
@@ -170,6 +180,7 @@ def search(
         config=config,
         shape=None if shape is None else sizes(shape),
         records=records,
+        minimum_records=minimum_records,
         start=start,
         settings=dict(map(setting, settings or ())),
         weights=weights,

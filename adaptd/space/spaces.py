@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from adaptd.architecture import Architecture
+from adaptd.architecture import Architecture, Setting
 from adaptd.space import image, sequence, tabular
 from adaptd.space.cells import darts, nas_bench_201
 from adaptd.space.operation import LinearOperation, parse_operation
@@ -69,14 +69,19 @@ def space_for(shape: tuple[int, ...]) -> Space:
     raise ValueError(f"no space takes records of shape {list(shape)}")
 
 
-def baseline_for(shape: tuple[int, ...], *, outputs: int) -> Architecture:
+def baseline_for(
+    shape: tuple[int, ...], *, classes: int | None = None, targets: int | None = None
+) -> Architecture:
     """The network of a fixed architecture for records of this shape: what is trained where they are
     too few to search on.
 
-    outputs: number of classes, or of targets. Raises ValueError as `space_for` does.
+    classes, targets: exactly one of the two. Raises ValueError otherwise, and as `space_for` does.
     """
     _require_record(shape)
-    settings = {"in_channels": shape[0], "outputs": outputs}
+    if (classes is None) == (targets is None):
+        raise ValueError(f"expected either classes or targets, got {classes} and {targets}")
+    answers = {"targets": targets} if targets is not None else {"classes": classes or 0}
+    settings: dict[str, Setting] = {"in_channels": shape[0], **answers}
     residual = {**settings, "width": _BASELINE_WIDTH, "axes": len(shape) - 1}
     if len(shape) == 1:
         return Architecture("adaptd.space.baselines:residual_mlp", settings)

@@ -15,9 +15,9 @@ from adaptd.cli.main import app
 from adaptd.errors import ConfigError
 from tests.searches import Given, write_given
 
-SMALL = ("--budget", "steps=24", "--records", "120")
+SMALL = ("--budget", "steps=24", "--records", "120", "--minimum-records", "1")
 # Three checkpoints, and time enough for a signal between the first and the end.
-LONG = ("--budget", "steps=320", "--records", "120")
+LONG = ("--budget", "steps=320", "--records", "120", "--minimum-records", "1")
 
 
 @pytest.fixture(scope="module")

@@ -42,7 +42,7 @@ def test_all_three_bounds_can_be_set() -> None:
 
 
 def test_the_message_names_the_network_to_train_instead() -> None:
-    fallback = baseline_for((1, 64), outputs=4).network
+    fallback = baseline_for((1, 64), classes=4).network
     with pytest.raises(InsufficientData) as raised:
         require_records(9_999, 4, is_warm=False, fallback=fallback)
     assert str(raised.value) == (

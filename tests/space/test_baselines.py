@@ -35,7 +35,7 @@ every_foreign = pytest.mark.parametrize("foreign", FOREIGN.values(), ids=FOREIGN
 
 def baseline(name: str, *, seed: int = 0) -> nn.Module:
     factory, settings, _ = _SMALL[name]
-    architecture = Architecture(f"adaptd.space.baselines:{factory}", {**settings, "outputs": 5})
+    architecture = Architecture(f"adaptd.space.baselines:{factory}", {**settings, "classes": 5})
     return build(architecture, seed=seed)
 
 
@@ -84,7 +84,7 @@ def test_a_convolutional_baseline_takes_any_size(name: str, shape: tuple[int, ..
 
 
 def test_a_regression_of_one_target_is_one_output() -> None:
-    network = residual_mlp(in_channels=12, outputs=1).eval()
+    network = residual_mlp(in_channels=12, targets=1).eval()
     assert network(records((12,))).shape == (6, 1)
 
 
@@ -99,18 +99,18 @@ def test_a_regression_of_one_target_is_one_output() -> None:
 def test_resnet18_has_the_published_number_of_parameters(
     outputs: int, stem: str, expected: int
 ) -> None:
-    network = resnet18(in_channels=3, outputs=outputs, stem=stem)
+    network = resnet18(in_channels=3, classes=outputs, stem=stem)
     assert parameter_count(network) == expected
 
 
 def test_mobilenet_v3_has_the_published_number_of_parameters() -> None:
-    assert parameter_count(mobilenet_v3(in_channels=3, outputs=1000)) == 2_542_856
+    assert parameter_count(mobilenet_v3(in_channels=3, classes=1000)) == 2_542_856
 
 
 def test_residual_mlp_has_the_parameters_of_its_formula() -> None:
     features, width, hidden, blocks, outputs = 7, 20, 30, 3, 4
     network = residual_mlp(
-        in_channels=features, outputs=outputs, width=width, blocks=blocks, expansion=1.5
+        in_channels=features, classes=outputs, width=width, blocks=blocks, expansion=1.5
     )
     block = 2 * width + (width * hidden + hidden) + (hidden * width + width)
     assert parameter_count(network) == (
@@ -122,7 +122,7 @@ def test_residual_mlp_has_the_parameters_of_its_formula() -> None:
 def test_resnet18_halves_the_resolution_three_times_after_its_stem(
     stem: str, after_stem: int
 ) -> None:
-    network = resnet18(in_channels=3, outputs=2, width=4, stem=stem)
+    network = resnet18(in_channels=3, classes=2, width=4, stem=stem)
     sizes: list[tuple[int, ...]] = []
     for module in (network.get_submodule("stem"), network.get_submodule("stages")):
         module.register_forward_hook(lambda _, __, output: sizes.append(tuple(output.shape[1:])))
@@ -238,18 +238,15 @@ def assert_exports(network: nn.Module, shape: tuple[int, ...], path: Path) -> No
     ("factory", "setting"),
     [
         ("resnet18", "in_channels"),
-        ("resnet18", "outputs"),
         ("resnet18", "width"),
         ("mobilenet_v3", "in_channels"),
-        ("mobilenet_v3", "outputs"),
         ("residual_mlp", "in_channels"),
-        ("residual_mlp", "outputs"),
         ("residual_mlp", "width"),
         ("residual_mlp", "blocks"),
     ],
 )
 def test_a_count_that_is_none_is_refused(factory: str, setting: str, value: Setting) -> None:
-    settings: dict[str, Setting] = {"in_channels": 3, "outputs": 5, setting: value}
+    settings: dict[str, Setting] = {"in_channels": 3, "classes": 5, setting: value}
     with pytest.raises(ValueError, match=f"{factory} needs {setting} .*got {value!r}"):
         build(Architecture(f"adaptd.space.baselines:{factory}", settings))
 
@@ -273,7 +270,7 @@ def test_a_count_that_is_none_is_refused(factory: str, setting: str, value: Sett
 def test_a_wrong_setting_is_refused_by_name_and_value(
     factory: str, setting: str, value: Setting
 ) -> None:
-    settings: dict[str, Setting] = {"in_channels": 3, "outputs": 5, setting: value}
+    settings: dict[str, Setting] = {"in_channels": 3, "classes": 5, setting: value}
     with pytest.raises(ValueError, match=f"{factory} needs {setting} .*got {value!r}"):
         build(Architecture(f"adaptd.space.baselines:{factory}", settings))
 
@@ -332,3 +329,15 @@ def test_each_trouble_maker_makes_its_trouble() -> None:
     ):
         modules = foreign_network(FOREIGN[name]).modules()
         assert any(isinstance(module, kind) for module in modules), name
+
+
+@pytest.mark.parametrize("factory", ["resnet18", "mobilenet_v3", "residual_mlp"])
+def test_it_classifies_or_regresses(factory: str) -> None:
+    network = f"adaptd.space.baselines:{factory}"
+    for answers, told in (
+        ({"classes": 1}, "classes >= 2, got 1"),
+        ({"targets": 0}, "targets >= 1, got 0"),
+        ({}, "either classes or targets"),
+    ):
+        with pytest.raises(ValueError, match=f"{factory} needs {told}"):
+            build(Architecture(network, {"in_channels": 3, **answers}))

@@ -50,13 +50,19 @@ def test_records_of_any_other_shape_are_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match="got shape"):
         space_for(shape)
     with pytest.raises(ValueError, match="got shape"):
-        baseline_for(shape, outputs=2)
+        baseline_for(shape, classes=2)
 
 
 @pytest.mark.parametrize("shape", [(5,), (2, 33), (3, 16, 24), (1, 96, 128)])
 def test_the_baseline_takes_its_records_and_gives_the_outputs(shape: tuple[int, ...]) -> None:
-    network = build(baseline_for(shape, outputs=4)).eval()
+    network = build(baseline_for(shape, classes=4)).eval()
     assert network(torch.randn(2, *shape)).shape == (2, 4)
+
+
+def test_a_baseline_for_a_regression_gives_its_targets() -> None:
+    assert build(baseline_for((2, 33), targets=3)).eval()(torch.randn(2, 2, 33)).shape == (2, 3)
+    with pytest.raises(ValueError, match="either classes or targets"):
+        baseline_for((2, 33))
 
 
 def test_the_merged_share_counts_the_linear_candidates() -> None:

@@ -25,7 +25,8 @@ class SearchJob(BaseModel):
     to, None for what suits the network. edges: how many are opened, the most sensitive ones, None
     for all. guards: names of those that watch over a supernet, None for the usual ones. records:
     the latest so many, None for what suits the stream. shape: of a record of a file that does not
-    tell it.
+    tell it. minimum_records: a search on fewer is refused, None for 400 and 40 a class where it
+    goes out from trained weights, else 10,000.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -34,6 +35,7 @@ class SearchJob(BaseModel):
     config: Path | None = None
     shape: tuple[int, ...] | None = None
     records: int | None = None
+    minimum_records: int | None = Field(default=None, ge=1)
     start: str
     settings: dict[str, Setting] = {}
     weights: Path | None = None
@@ -58,6 +60,7 @@ _OPTIONS: Mapping[str, str] = {
     "settings": "--set",
     "goal": "--objective",
     "guards": "--guard",
+    "minimum_records": "--minimum-records",
 }
 
 

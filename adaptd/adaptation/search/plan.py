@@ -29,6 +29,7 @@ from adaptd.space.latency import EdgeLatency
 from adaptd.space.memory import predict_bytes
 from adaptd.space.network import architecture_edges
 from adaptd.space.relaxation import LADDER, MERGED
+from adaptd.space.spaces import baseline_for
 from adaptd.space.standardise import fit_standardisation
 from adaptd.space.supernet import Supernet
 from adaptd.stream.batch import Batch
@@ -110,7 +111,8 @@ def plan(
     """steps: as resolved when the search began; None: to be resolved from the budget now. latency:
     as measured then; None: to be measured now, if it is capped.
 
-    Raises ConfigError, naming the option, for what cannot be done as asked; MemoryBudgetExceeded;
+    Raises ConfigError, naming the option, for what cannot be done as asked; InsufficientData;
+    MemoryBudgetExceeded;
     JobError for a wall budget that is over before it begins.
     """
     method, budget, goal = method_of(job), budget_of(job), goal_of(job)
@@ -125,6 +127,7 @@ def plan(
     trained, held_out = split(batch)
     samples, judged = _samples(trained), _samples(held_out)
     shape = start.schema.shape
+    _require_enough(job, method, start, len(samples))
     edges = {
         name: edge
         for name, edge in architecture_edges(start.architecture).items()
@@ -170,6 +173,23 @@ def plan(
         supernet_bytes=supernet_bytes,
         relaxation=relaxation,
         warnings=_warnings(job, method, budget, start, len(samples)),
+    )
+
+
+def _require_enough(job: SearchJob, method: Method, start: Start, records: int) -> None:
+    least, classes = job.minimum_records, len(start.schema.classes)
+    bounds = {} if least is None else {"minimum_cold": least, "minimum_warm": least, "per_class": 0}
+    instead = (
+        "the given network as it is"
+        if method.is_warm
+        else f"{baseline_for(start.schema.shape, classes=classes).network}, which is not searched"
+    )
+    require_records(
+        records,
+        classes,
+        is_warm=method.is_warm,
+        fallback=f"{instead}; or give --minimum-records to search all the same",
+        **bounds,
     )
 
 
@@ -299,7 +319,7 @@ def _warnings(
             records, len(start.schema.classes), is_warm=method.is_warm, fallback="what was given"
         )
     except InsufficientData as error:
-        # Who asks for a search by hand may know why; the daemon refuses.
+        # Who asks for it all the same may know why.
         found.append(f"{error.shortage}: the outcome may well be worse than what was given")
     if not start.has_weights:
         found.append(

@@ -3,13 +3,15 @@
 from torch import Tensor, nn
 
 from adaptd.space.baselines.settings import require_counts, require_positive, require_rates
+from adaptd.space.heads import head
 from adaptd.space.standardise import Standardise
 
 
 def residual_mlp(
     *,
     in_channels: int,
-    outputs: int,
+    classes: int | None = None,
+    targets: int | None = None,
     width: int = 128,
     blocks: int = 2,
     expansion: float = 2.0,
@@ -18,19 +20,19 @@ def residual_mlp(
 ) -> nn.Module:
     """Linear, blocks of norm - linear - ReLU - dropout - linear - dropout with a skip, head.
 
-    in_channels: features of a record. outputs: number of classes, or of regression targets.
+    in_channels: features of a record. classes, targets: exactly one of the two.
     width: features between blocks. expansion: features inside a block, as a multiple of width.
     hidden_dropout, residual_dropout: rates inside a block and at its end, in [0, 1).
 
     Takes float32 [n, in_channels], raw: the network starts with a `Standardise`; in training n >=
-    2, for its batch norm. Gives logits or targets, float32 [n, outputs].
-    Raises ValueError, naming the setting, for a count below 1, an expansion that is not above 0, a
-    rate outside [0, 1).
+    2, for its batch norm. Gives logits or targets, float32 [n, classes] or [n, targets].
+    Raises ValueError, naming the setting, for a count below 1, fewer than two classes, an expansion
+    that is not above 0, a rate outside [0, 1).
     Source: Gorishniy, Rubachev, Khrulkov & Babenko 2021, "Revisiting deep learning models for
     tabular data", the ResNet of section 3.2; the default sizes lie within the ranges it tunes over.
     """
     name = "residual_mlp"
-    require_counts(name, in_channels=in_channels, outputs=outputs, width=width, blocks=blocks)
+    require_counts(name, in_channels=in_channels, width=width, blocks=blocks)
     require_positive(name, expansion=expansion)
     require_rates(name, hidden_dropout=hidden_dropout, residual_dropout=residual_dropout)
     hidden = max(1, round(width * expansion))
@@ -40,7 +42,7 @@ def residual_mlp(
         *(ResidualBlock(width, hidden, hidden_dropout, residual_dropout) for _ in range(blocks)),
         nn.BatchNorm1d(width),
         nn.ReLU(),
-        nn.Linear(width, outputs),
+        head(name, width, classes=classes, targets=targets),
     )
 
 

@@ -4,6 +4,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from adaptd.space.baselines.settings import require_counts, require_positive, require_rates
+from adaptd.space.heads import head
 from adaptd.space.standardise import Standardise
 
 # Table 2 of the paper, a row a block: taps, expanded channels, channels, has squeeze-excite, has
@@ -29,26 +30,33 @@ _SQUEEZE = 0.25
 
 
 def mobilenet_v3(
-    *, in_channels: int, outputs: int, multiplier: float = 1.0, dropout: float = 0.2
+    *,
+    in_channels: int,
+    classes: int | None = None,
+    targets: int | None = None,
+    multiplier: float = 1.0,
+    dropout: float = 0.2,
 ) -> nn.Module:
     """MobileNetV3-Small: inverted residual blocks with squeeze-excite and h-swish.
 
-    in_channels: channels of an image. outputs: number of classes, or of regression targets.
+    in_channels: channels of an image. classes, targets: exactly one of the two.
     multiplier: factor to all channels, rounded to multiples of 8. dropout: rate before the last
     layer, in [0, 1).
 
     Takes float32 [n, in_channels, height, width], raw, any size >= 1; the resolution is divided by
-    32. Gives logits or targets, float32 [n, outputs].
-    Raises ValueError, naming the setting, for a count below 1, a multiplier that is not above 0, a
-    rate outside [0, 1).
+    32. Gives logits float32 [n, classes], or float32 [n, targets].
+    Raises ValueError, naming the setting, for a count below 1, fewer than two classes, a multiplier
+    that is not above 0, a rate outside [0, 1).
     Source: Howard et al. 2019, "Searching for MobileNetV3". Table 2 marks squeeze-excite on the
     last convolution too; the authors' implementation has none there, nor has this one.
     """
-    require_counts("mobilenet_v3", in_channels=in_channels, outputs=outputs)
+    require_counts("mobilenet_v3", in_channels=in_channels)
     require_positive("mobilenet_v3", multiplier=multiplier)
     require_rates("mobilenet_v3", dropout=dropout)
+    hidden = round_channels(_HEAD_CHANNELS * multiplier)
+    answers = head("mobilenet_v3", hidden, classes=classes, targets=targets)
     return MobileNetV3(
-        in_channels=in_channels, outputs=outputs, multiplier=multiplier, dropout=dropout
+        in_channels=in_channels, answers=answers, multiplier=multiplier, dropout=dropout
     )
 
 
@@ -106,7 +114,7 @@ class MobileNetV3(nn.Module):
     """Standardise, stem, inverted residual blocks, last convolution, mean over positions, head."""
 
     def __init__(
-        self, *, in_channels: int, outputs: int, multiplier: float, dropout: float
+        self, *, in_channels: int, answers: nn.Linear, multiplier: float, dropout: float
     ) -> None:
         super().__init__()
         self.standardise = Standardise(in_channels, axes=2)
@@ -127,17 +135,17 @@ class MobileNetV3(nn.Module):
             )
             self.blocks.append(block)
             channels = round_channels(out_channels * multiplier)
-        last, hidden = (round_channels(c * multiplier) for c in (_LAST_CHANNELS, _HEAD_CHANNELS))
+        last = round_channels(_LAST_CHANNELS * multiplier)
         self.last = nn.Sequential(*_convolution(channels, last, taps=1), nn.Hardswish())
         self.head = nn.Sequential(
-            nn.Linear(last, hidden), nn.Hardswish(), nn.Dropout(dropout), nn.Linear(hidden, outputs)
+            nn.Linear(last, answers.in_features), nn.Hardswish(), nn.Dropout(dropout), answers
         )
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out")
 
     def forward(self, x: Tensor) -> Tensor:
-        """float32 [n, in_channels, height, width] -> float32 [n, outputs]."""
+        """float32 [n, in_channels, height, width] -> float32 [n, classes] or [n, targets]."""
         features: Tensor = self.last(self.blocks(self.stem(self.standardise(x))))
         answers: Tensor = self.head(features.mean((2, 3)))
         return answers

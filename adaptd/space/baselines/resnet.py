@@ -4,35 +4,44 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from adaptd.space.baselines.settings import require_choice, require_counts
+from adaptd.space.heads import head
 from adaptd.space.standardise import Standardise
 
+_STAGES = 4
 _BLOCKS_PER_STAGE = 2
 
 
 def resnet18(
-    *, in_channels: int, outputs: int, width: int = 64, axes: int = 2, stem: str = "small"
+    *,
+    in_channels: int,
+    classes: int | None = None,
+    targets: int | None = None,
+    width: int = 64,
+    axes: int = 2,
+    stem: str = "small",
 ) -> nn.Module:
     """ResNet-18: a stem and four stages of two basic blocks, of width, 2, 4 and 8 times width.
 
-    in_channels: channels of a record. outputs: number of classes, or of regression targets.
+    in_channels: channels of a record. classes, targets: exactly one of the two.
     width: channels of the first stage. axes: 2 for images, 1 for sequences.
     stem: "small" is a convolution of 3 taps at full resolution, for images of about 32 x 32;
     "large" is the paper's for ImageNet, 7 taps of stride 2 and max pooling of stride 2. The stages
     divide the resolution by 8 more.
 
     Takes float32 [n, in_channels, height, width], or with axes=1 float32 [n, in_channels, length],
-    raw, any size >= 1. Gives logits or targets, float32 [n, outputs].
-    Raises ValueError, naming the setting, for a count below 1 and for other axes or stems.
+    raw, any size >= 1. Gives logits float32 [n, classes], or float32 [n, targets].
+    Raises ValueError, naming the setting, for a count below 1, fewer than two classes, and
+    for other axes or stems.
     Source: He, Zhang, Ren & Sun 2016, "Deep residual learning for image recognition": table 1, with
     projections where the shape changes (option B); weights as in He et al. 2015, "Delving deep into
     rectifiers".
     """
-    require_counts("resnet18", in_channels=in_channels, outputs=outputs, width=width)
+    require_counts("resnet18", in_channels=in_channels, width=width)
     require_choice("resnet18", "axes", axes, (1, 2))
     require_choice("resnet18", "stem", stem, ("small", "large"))
     return ResNet18(
         in_channels=in_channels,
-        outputs=outputs,
+        answers=head("resnet18", width * 2 ** (_STAGES - 1), classes=classes, targets=targets),
         width=width,
         axes=axes,
         has_large_stem=stem == "large",
@@ -65,7 +74,7 @@ class ResNet18(nn.Module):
     """Standardise, stem, four stages, mean over positions, head."""
 
     def __init__(
-        self, *, in_channels: int, outputs: int, width: int, axes: int, has_large_stem: bool
+        self, *, in_channels: int, answers: nn.Linear, width: int, axes: int, has_large_stem: bool
     ) -> None:
         super().__init__()
         self.standardise = Standardise(in_channels, axes=axes)
@@ -81,18 +90,18 @@ class ResNet18(nn.Module):
         self.stem = nn.Sequential(*layers)
         self.stages = nn.Sequential()
         channels = width
-        for stage in range(4):
+        for stage in range(_STAGES):
             for block in range(_BLOCKS_PER_STAGE):
                 stride = 2 if stage > 0 and block == 0 else 1
                 self.stages.append(BasicBlock(axes, channels, width * 2**stage, stride))
                 channels = width * 2**stage
-        self.head = nn.Linear(channels, outputs)
+        self.head = answers
         for module in self.modules():
             if isinstance(module, nn.Conv1d | nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
     def forward(self, x: Tensor) -> Tensor:
-        """float32 [n, in_channels, *size] -> float32 [n, outputs]."""
+        """float32 [n, in_channels, *size] -> float32 [n, classes] or [n, targets]."""
         features: Tensor = self.stages(self.stem(self.standardise(x)))
         answers: Tensor = self.head(features.flatten(2).mean(-1))
         return answers

@@ -24,6 +24,7 @@ from adaptd.registry import manifest
 from adaptd.search.checkpoint import Checkpoint, CheckpointError
 from adaptd.search.guards import default_guards
 from adaptd.search.ladder import MemoryBudgetExceeded
+from adaptd.search.scarcity import InsufficientData
 from adaptd.space.cost import count_macs
 from adaptd.space.export import load_network
 from adaptd.stream.scenario import SCENARIOS, generate
@@ -44,6 +45,7 @@ def job_for(given: Given, **changes: Any) -> SearchJob:
         "weights": given.weights,
         "budget": f"steps={STEPS}",
         "records": RECORDS,
+        "minimum_records": 1,
         **changes,
     }
     return SearchJob(**fields)
@@ -187,6 +189,7 @@ def test_a_factory_is_opened_where_it_can_be(tmp_path: Path) -> None:
         method="darts-1st",
         budget="steps=20",
         records=40,
+        minimum_records=1,
     )
     session = opened(job, tmp_path / "out")
     assert set(session.facts.groups) >= {"features.0", "features.4"}
@@ -412,3 +415,22 @@ def test_a_latency_below_every_candidate_is_refused_before_the_first_step(
     job = job_for(given, goal="accuracy+latency:0.000001ms")
     with pytest.raises(ConfigError, match=r"at most 1e-09 seconds; the deployed .* takes .*second"):
         opened(job, tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({}, r"a reopening needs 400 .*got 90; .*take the given network as it is; or give --min"),
+        (
+            {"method": "darts-1st"},
+            r"needs 10,000 .*take adaptd\.space\.baselines:resnet18",
+        ),
+        ({"minimum_records": 91}, "needs 91 labelled records"),
+    ],
+)
+def test_too_few_records_are_refused_with_what_to_take_instead(
+    given: Given, tmp_path: Path, changes: dict[str, Any], told: str
+) -> None:
+    with pytest.raises(InsufficientData, match=told):
+        opened(job_for(given, **{"minimum_records": None, **changes}), tmp_path / "out")
+    assert list((tmp_path / "out").iterdir()) == []
