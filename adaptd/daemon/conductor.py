@@ -75,7 +75,11 @@ class Conductor:
             except ArtifactError as error:
                 self._close("failed", f"a member of the trial is missing or damaged: {error}")
                 return
-            self._trial = Trial.restore(state["trial"])
+            try:
+                self._trial = Trial.restore(state["trial"])
+            except ValueError as error:
+                # Its rivals were others: what was counted against them does not carry over.
+                self._close("failed", f"the trial was begun by another version of adaptd: {error}")
         elif episode.state == "proposed":
             self._proposals.restore(connection, episode)
 

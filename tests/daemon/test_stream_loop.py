@@ -337,6 +337,22 @@ def test_a_damaged_member_fails_the_episode_and_not_the_stream(loop: LoopMaker) 
     assert outcome(again) == "failed"
 
 
+def test_a_trial_of_another_version_fails_the_episode_and_not_the_stream(
+    loop: LoopMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running = loop()
+    with monkeypatch.context() as earlier:
+        earlier.setattr("adaptd.adaptation.trial.SCHEMA_VERSION", 2)
+        running.until(lambda: state_of(running) == "trial")
+        running.loop.checkpoint()
+    again = running.again()
+    again.until(lambda: outcome(again) is not None)
+    assert outcome(again) == "failed"
+    assert "begun by another version of adaptd" in str(told(again)[0].reason)
+    at = again.source.next
+    again.until(lambda: again.source.next > at)
+
+
 def test_records_that_do_not_fit_are_kept_with_their_reason(loop: LoopMaker) -> None:
     running = loop(MemorySource(drift_at=10**6))
     running.until(lambda: len(released(running)) == 1)
