@@ -1,12 +1,11 @@
 """Training, the bounded search, and the random rival."""
 
 from adaptd.search.bounded import Reopened, SearchProgress, reopen
-from adaptd.search.candidates import CANDIDATES, reopening_of
+from adaptd.search.candidates import reopening_of
 from adaptd.search.neighbour import random_neighbour
 from adaptd.search.training import Progress, Samples, TrainingDiverged, accuracy, train
 
 __all__ = [
-    "CANDIDATES",
     "Progress",
     "Reopened",
     "Samples",

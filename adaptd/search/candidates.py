@@ -4,7 +4,6 @@ from collections.abc import Mapping
 
 from adaptd.architecture import Architecture
 from adaptd.space import (
-    Depthwise,
     Edge,
     Operation,
     Reopening,
@@ -15,38 +14,8 @@ from adaptd.space import (
 )
 from adaptd.space.alternatives import candidates_for
 from adaptd.space.cell import CellSite
-from adaptd.space.feature import FeatureSite
-from adaptd.space.spaces import SPACES
-
-# Narrow, middle, wide, far. More dense candidates between them split the vote: on the streams
-# tried, a larger set won on one and lost on others.
-CANDIDATES = ("dw k3 d1", "dw k5 d1", "dw k9 d1", "dw k5 d4")
-
-# In two dimensions taps cost their square: a 9 x 9 kernel alone is over most caps.
-IMAGE_CANDIDATES = ("dw k3 d1", "dw k5 d1", "dw k7 d1", "dw k3 d2", "dw k3 d3")
 
 _IMAGE_AXES = 2
-
-# Share of a record's length that the furthest tap of a candidate may be away from the middle.
-# Beyond it most of a kernel's taps see padding.
-_REACH_SHARE = 1 / 8
-# Reach, in samples, up to which kernels are dense; beyond it five taps are set further apart.
-_DENSE_REACH = 4
-
-
-def sequence_candidates(length: int) -> tuple[str, ...]:
-    """Depthwise kernels whose reach doubles, from one sample to an eighth of the record.
-
-    Dense up to a reach of four samples, beyond it five taps at a dilation of half the reach: for
-    records of 64 samples k3, k5, k9 and k5 d4. Only the length of a record decides, not what is
-    known of a drift.
-    """
-    reach, found = 1, []
-    while reach <= max(1, _REACH_SHARE * length):
-        dense = Depthwise(2 * reach + 1)
-        found.append(str(dense if reach <= _DENSE_REACH else Depthwise(5, reach // 2)))
-        reach *= 2
-    return tuple(found)
 
 
 def group_of(edge: str, axes: int = 1) -> str:
@@ -74,7 +43,7 @@ def reopening_of(
     return tied(
         chosen,
         {
-            name: _candidates(edge, shape, entering.get(name, shape))
+            name: candidates_for(edge, entering.get(name, shape), shape)
             for name, edge in chosen.items()
         },
     )
@@ -102,15 +71,6 @@ def tied(edges: Mapping[str, Edge], candidates: Mapping[str, tuple[str, ...]]) -
         for group, texts in of_group.items()
     }
     return Reopening({name: fitting[group] for name, group in groups.items()}, groups)
-
-
-def _candidates(edge: Edge, record: tuple[int, ...], entering: tuple[int, ...]) -> tuple[str, ...]:
-    match edge.site:
-        case CellSite():
-            return sequence_candidates(record[1]) if edge.site.axes == 1 else IMAGE_CANDIDATES
-        case FeatureSite():
-            return SPACES["tabular"].candidates_at(edge.site)
-    return candidates_for(edge, entering)
 
 
 def _fits(operation: Operation, edge: Edge) -> bool:

@@ -8,9 +8,11 @@ from adaptd.space.convolution import (
     SeparableConvolution,
 )
 from adaptd.space.edges import Edge
+from adaptd.space.feature import FeatureSite
 from adaptd.space.kernels import Depthwise
 from adaptd.space.linear import Block, Diagonal, LinearMap, LinearSite, LowRank
-from adaptd.space.operation import Operation
+from adaptd.space.operation import Operation, parse_operation
+from adaptd.space.tabular import CANDIDATES as TABULAR_CANDIDATES
 
 # More candidates split the vote between near equals, and each costs a kernel's memory.
 _MOST = 8
@@ -22,15 +24,42 @@ _ENOUGH_CHANNELS = 8
 # A product of rank one gives every output the same pattern.
 _LEAST_RANK = 2
 
-# Narrow, middle, wide, far: for the cells of this project's own networks.
-_IN_CELLS = (Depthwise(3), Depthwise(5), Depthwise(9), Depthwise(5, 4))
+# In a cell over images taps cost their square: a 9 x 9 kernel alone is over most caps.
+IMAGE_CANDIDATES = ("dw k3 d1", "dw k5 d1", "dw k7 d1", "dw k3 d2", "dw k3 d3")
+
+# Share of a record's length that the furthest tap of a candidate may be away from the middle.
+# Beyond it most of a kernel's taps see padding.
+_REACH_SHARE = 1 / 8
+# Reach, in samples, up to which kernels are dense; beyond it five taps are set further apart.
+_DENSE_REACH = 4
 
 
-def candidates_for(edge: Edge, entering_shape: tuple[int, ...]) -> tuple[str, ...]:
-    """The operations, as texts, that an edge may be reopened to; what stands there comes first.
+def sequence_candidates(length: int) -> tuple[str, ...]:
+    """Depthwise kernels whose reach doubles, from one sample to an eighth of the record.
 
-    entering_shape: of what enters, without the batch axis. At most eight, each once, all fitting
-    the site; the same for the same edge and shape.
+    Dense up to a reach of four samples, beyond it five taps at a dilation of half the reach: for
+    records of 64 samples k3, k5, k9 and k5 d4. More dense ones between them split the vote: on the
+    streams tried, a larger set won on one and lost on others. Only the length of a record decides,
+    not what is known of a drift.
+    """
+    reach, found = 1, []
+    while reach <= max(1, _REACH_SHARE * length):
+        dense = Depthwise(2 * reach + 1)
+        found.append(str(dense if reach <= _DENSE_REACH else Depthwise(5, reach // 2)))
+        reach *= 2
+    return tuple(found)
+
+
+def candidates_for(
+    edge: Edge, entering_shape: tuple[int, ...], record_shape: tuple[int, ...]
+) -> tuple[str, ...]:
+    """The operations, as texts, that an edge may be reopened to, what stands there among them.
+
+    entering_shape: of what enters the edge; record_shape: of what enters the network, which decides
+    for edges in cells, so that all cells have a choice of the same. Both without the batch axis.
+    Each once, all fitting the site; the same for the same edge and shapes.
+
+    Of a layer in any network at most eight, what stands there first:
 
     A convolution: two taps fewer and two more an axis, since a drift moves the scale of patterns;
     two other dilations, since it moves their distance; the same taps as a separable convolution
@@ -40,16 +69,25 @@ def candidates_for(edge: Edge, entering_shape: tuple[int, ...]) -> tuple[str, ..
     beyond, it would mostly see padding. One of a single tap can be of lower rank, or look at its
     neighbours. A linear layer can be of lower rank, block-diagonal or diagonal. A factorisation
     that saves nothing is none.
-    An edge in a cell: narrow, middle, wide and far depthwise kernels.
+    An edge in a cell: depthwise kernels, narrow, middle, wide and far. One in a block over tables:
+    all operations of that space.
     """
     site = edge.site
+    if isinstance(site, CellSite | FeatureSite):
+        texts = (
+            TABULAR_CANDIDATES
+            if isinstance(site, FeatureSite)
+            else sequence_candidates(record_shape[1])
+            if site.axes == 1
+            else IMAGE_CANDIDATES
+        )
+        in_cell = (text for text in texts if parse_operation(text).fits(site))
+        return tuple(dict.fromkeys((*in_cell, str(edge.operation))))
     match site:
         case ConvSite():
             found = _convolutions(site, edge.operation, entering_shape)
         case LinearSite():
             found = _matrices(site)
-        case CellSite():
-            found = list(_IN_CELLS)
         case _:
             found = []
     fitting = (operation for operation in found if operation.fits(site))

@@ -130,7 +130,11 @@ def inspect(
         differentiable = _differentiable(measured, chosen, shape)
         edges = tuple(
             _inspect_edge(
-                measured.get_submodule(name), one, batch=batch, is_inner=name in differentiable
+                measured.get_submodule(name),
+                one,
+                record=tuple(shape),
+                batch=batch,
+                is_inner=name in differentiable,
             )
             for name, one in chosen.items()
         )
@@ -171,10 +175,15 @@ class _Alone(nn.Module):
 
 
 def _inspect_edge(
-    layer: nn.Module, found: Openable, *, batch: int, is_inner: bool
+    layer: nn.Module,
+    found: Openable,
+    *,
+    record: tuple[int, ...],
+    batch: int,
+    is_inner: bool,
 ) -> InspectedEdge:
     edge, entering, site = found.edge, found.shape, found.edge.site
-    texts = candidates_for(edge, entering)
+    texts = candidates_for(edge, entering, record)
     candidates = tuple(
         Candidate(
             text,

@@ -1,22 +1,16 @@
 """Which operations an edge may be reopened to."""
 
 from adaptd.architecture import Architecture
-from adaptd.search.candidates import (
-    CANDIDATES,
-    IMAGE_CANDIDATES,
-    group_of,
-    reopening_of,
-    sequence_candidates,
-)
+from adaptd.search.candidates import group_of, reopening_of
 from adaptd.space import (
-    Depthwise,
     architecture_edges,
     initial_architecture,
     parse_operation,
 )
-from adaptd.space.cell import CellSite
+from adaptd.space.alternatives import sequence_candidates
 
 SHAPE = (1, 64)
+CANDIDATES = sequence_candidates(64)
 
 
 def test_edges_of_a_cell_are_one_group_and_others_their_own() -> None:
@@ -44,18 +38,6 @@ def test_edges_that_are_not_asked_for_stay_closed() -> None:
     assert dict(reopening.candidates) == {"cells.1.edges.2": CANDIDATES}
 
 
-def test_the_reach_of_candidates_doubles_up_to_an_eighth_of_the_record() -> None:
-    assert sequence_candidates(64) == CANDIDATES
-    for length in (8, 20, 64, 128, 500):
-        reaches = [
-            operation.lattice(CellSite(1, 4)).reach
-            for text in sequence_candidates(length)
-            if isinstance(operation := parse_operation(text), Depthwise)
-        ]
-        assert reaches == [2**place for place in range(len(reaches))]
-        assert reaches[-1] <= max(1, length / 8) < 2 * reaches[-1]
-
-
 def test_the_edges_of_a_table_are_opened_to_what_fits_their_width() -> None:
     settings = {"features": 6, "classes": 2, "width": 12}
     architecture = initial_architecture("adaptd.space.tabular:network", settings)
@@ -73,8 +55,3 @@ def test_another_network_is_opened_layer_by_layer() -> None:
     reopening = reopening_of(architecture, (3, 16, 16))
     assert reopening.groups == {edge: edge for edge in architecture.operations}
     assert all(len(texts) > 1 for texts in reopening.candidates.values())
-
-
-def test_candidates_are_operations_in_their_one_text() -> None:
-    for text in (*CANDIDATES, *IMAGE_CANDIDATES):
-        assert str(parse_operation(text)) == text

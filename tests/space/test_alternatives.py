@@ -3,8 +3,7 @@
 import pytest
 from torch import nn
 
-from adaptd.search.candidates import CANDIDATES
-from adaptd.space.alternatives import candidates_for
+from adaptd.space.alternatives import IMAGE_CANDIDATES, candidates_for, sequence_candidates
 from adaptd.space.cell import CellSite
 from adaptd.space.convolution import ConvSite
 from adaptd.space.edges import Edge, read_edge
@@ -13,7 +12,7 @@ from adaptd.space.operation import parse_operation
 
 
 def of(layer: nn.Module, *entering: int) -> tuple[str, ...]:
-    return candidates_for(read_edge("layer", layer), entering)
+    return candidates_for(read_edge("layer", layer), entering, entering)
 
 
 def test_a_dense_convolution_can_shrink_grow_reach_further_and_be_factorised() -> None:
@@ -105,7 +104,7 @@ def test_narrow_or_grouped_convolutions_are_not_factorised() -> None:
 def test_a_factorised_edge_can_become_dense_again() -> None:
     site = ConvSite.of(nn.Conv1d(16, 16, 3, padding=1))
     edge = Edge("layer", site, parse_operation("lowconv r4 k3 d1"))
-    found = candidates_for(edge, (16, 64))
+    found = candidates_for(edge, (16, 64), (1, 64))
     assert found[0] == "lowconv r4 k3 d1"
     assert "conv k3 d1" in found
     assert len(set(found)) == len(found) == 8
@@ -128,6 +127,26 @@ def test_a_factorisation_that_saves_nothing_is_not_offered() -> None:
     assert "lowrank r8" not in of(nn.Linear(16, 16), 16)
 
 
-def test_an_edge_in_a_cell_may_become_what_the_search_opens_it_to() -> None:
+def test_an_edge_in_a_cell_gets_kernels_that_suit_the_record() -> None:
     edge = Edge("edge", CellSite(1, 8), Depthwise(7))
-    assert candidates_for(edge, (8, 64)) == ("dw k7 d1", *CANDIDATES)
+    narrow_to_far = ("dw k3 d1", "dw k5 d1", "dw k9 d1", "dw k5 d4")
+    assert sequence_candidates(64) == narrow_to_far
+    assert candidates_for(edge, (8, 32), (1, 64)) == (*narrow_to_far, "dw k7 d1")
+    over_images = Edge("edge", CellSite(2, 8), Depthwise(3))
+    assert candidates_for(over_images, (8, 8, 8), (1, 16, 16)) == IMAGE_CANDIDATES
+
+
+def test_the_reach_of_candidates_doubles_up_to_an_eighth_of_the_record() -> None:
+    for length in (8, 20, 64, 128, 500):
+        reaches = [
+            operation.lattice(CellSite(1, 4)).reach
+            for text in sequence_candidates(length)
+            if isinstance(operation := parse_operation(text), Depthwise)
+        ]
+        assert reaches == [2**place for place in range(len(reaches))]
+        assert reaches[-1] <= max(1, length / 8) < 2 * reaches[-1]
+
+
+def test_candidates_are_operations_in_their_one_text() -> None:
+    for text in (*sequence_candidates(64), *IMAGE_CANDIDATES):
+        assert str(parse_operation(text)) == text

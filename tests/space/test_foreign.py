@@ -52,7 +52,7 @@ def records(foreign: Foreign, count: int) -> Tensor:
 
 
 def candidates(openable: Mapping[str, Openable]) -> dict[str, tuple[str, ...]]:
-    return {name: candidates_for(one.edge, one.shape) for name, one in openable.items()}
+    return {name: candidates_for(one.edge, one.shape, one.shape) for name, one in openable.items()}
 
 
 def reopened(network: nn.Module, openable: Mapping[str, Openable]) -> Supernet:
