@@ -5,14 +5,13 @@ from itertools import pairwise
 from torch import Tensor, nn
 from torch.nn import functional
 
-from adaptd.space.cell import CellSite
 from adaptd.space.heads import head
 from adaptd.space.inverted_residual import InvertedResidual
 from adaptd.space.kernels import AveragePool, Depthwise, Identity, Zero
 from adaptd.space.layers import channels_innermost, pooled
 from adaptd.space.pooling import MaxPool
-from adaptd.space.refinement import Refinement
 from adaptd.space.standardise import Standardise
+from adaptd.space.two_way_cell import Resample, cells_of
 
 # What may stand on an edge. 8 of 27 are linear and merge into one kernel.
 CANDIDATES = tuple(
@@ -78,41 +77,6 @@ def convnet(
     )
 
 
-class Cell(nn.Module):
-    """Two ways from input to output, one over an inner node: edge 1 (x) + edge 2 (edge 0 (x))."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.edges = _edges(channels)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """float [n, channels, height, width] -> the same shape."""
-        return _two_ways(self.edges, x)
-
-
-class LaterCell(Refinement):
-    """A cell that adds to what the one before it gave."""
-
-    def __init__(self, channels: int, *, predecessor: str) -> None:
-        super().__init__(channels, axes=2, predecessor=predecessor)
-        self.edges = _edges(channels)
-
-    def refine(self, x: Tensor) -> Tensor:
-        return _two_ways(self.edges, x)
-
-
-class Resample(nn.Module):
-    """Images of any size to square ones of a fixed size, linearly between pixels."""
-
-    def __init__(self, size: int) -> None:
-        super().__init__()
-        self.size = size
-
-    def forward(self, x: Tensor) -> Tensor:
-        """float [n, channels, height, width] -> float [n, channels, size, size]."""
-        return functional.interpolate(x, size=(self.size, self.size), mode="bilinear")
-
-
 class ConvNet(nn.Module):
     """Standardise, resample, stem, and stages of cells with reductions between them; head."""
 
@@ -131,15 +95,10 @@ class ConvNet(nn.Module):
         super().__init__()
         widths = [width * 2**stage for stage in range(stages)]
         self.standardise = Standardise(in_channels, axes=2)
-        self.resample = nn.Identity() if resolution is None else Resample(resolution)
+        self.resample = nn.Identity() if resolution is None else Resample(resolution, axes=2)
         self.stem = nn.Conv2d(in_channels, width, 3, stride=stem_stride, padding=1, bias=False)
         self.stem_norm = nn.BatchNorm2d(width)
-        self.cells = nn.ModuleList(
-            Cell(widths[place])
-            if place < stages
-            else LaterCell(widths[place % stages], predecessor=f"cells.{place - stages}")
-            for place in range(stages * depth)
-        )
+        self.cells = cells_of(widths, depth=depth, axes=2)
         self.reductions = nn.ModuleList(
             nn.Sequential(
                 nn.ReLU(),
@@ -163,13 +122,3 @@ class ConvNet(nn.Module):
                 features = cell(features)
         outcome: Tensor = self.head(pooled(functional.relu(self.norm(features))))
         return outcome
-
-
-def _edges(channels: int) -> nn.ModuleList:
-    return nn.ModuleList(CellSite(2, channels).place(Depthwise(3)) for _ in range(3))
-
-
-def _two_ways(edges: nn.ModuleList, x: Tensor) -> Tensor:
-    into_node, past_node, out_of_node = edges
-    outcome: Tensor = past_node(x) + out_of_node(into_node(x))
-    return outcome

@@ -3,14 +3,13 @@
 from torch import Tensor, nn
 from torch.nn import functional
 
-from adaptd.space.cell import CellSite
 from adaptd.space.channel_major import ChannelNorm1d
 from adaptd.space.heads import head
 from adaptd.space.inverted_residual import InvertedResidual
 from adaptd.space.kernels import AveragePool, Depthwise, Identity, Zero
 from adaptd.space.pooling import MaxPool
-from adaptd.space.refinement import Refinement
 from adaptd.space.standardise import Standardise
+from adaptd.space.two_way_cell import Resample, cells_of
 
 # What may stand on an edge. 17 of 20 are linear and merge into one kernel.
 CANDIDATES = tuple(
@@ -67,41 +66,6 @@ def convnet(
     )
 
 
-class Cell(nn.Module):
-    """Two ways from input to output, one over an inner node: edge 1 (x) + edge 2 (edge 0 (x))."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.edges = _edges(channels)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """float [n, channels, length] -> the same shape."""
-        return _two_ways(self.edges, x)
-
-
-class LaterCell(Refinement):
-    """A cell that adds to what the one before it gave."""
-
-    def __init__(self, channels: int, *, predecessor: str) -> None:
-        super().__init__(channels, axes=1, predecessor=predecessor)
-        self.edges = _edges(channels)
-
-    def refine(self, x: Tensor) -> Tensor:
-        return _two_ways(self.edges, x)
-
-
-class Resample(nn.Module):
-    """Any length to a fixed one, linearly between samples."""
-
-    def __init__(self, length: int) -> None:
-        super().__init__()
-        self.length = length
-
-    def forward(self, x: Tensor) -> Tensor:
-        """float [n, channels, length'] -> float [n, channels, length]."""
-        return functional.interpolate(x, size=self.length, mode="linear", align_corners=False)
-
-
 class ConvNet(nn.Module):
     """Standardise, resample, stem, cells, reduction, cells, head."""
 
@@ -117,16 +81,11 @@ class ConvNet(nn.Module):
     ) -> None:
         super().__init__()
         self.standardise = Standardise(in_channels)
-        self.resample = nn.Identity() if resolution is None else Resample(resolution)
+        self.resample = nn.Identity() if resolution is None else Resample(resolution, axes=1)
         self.stem = nn.Sequential(
             nn.Conv1d(in_channels, width, 3, padding=1, bias=False), ChannelNorm1d(width)
         )
-        self.cells = nn.ModuleList(
-            Cell(width)
-            if place < _STAGES
-            else LaterCell(width, predecessor=f"cells.{place - _STAGES}")
-            for place in range(_STAGES * depth)
-        )
+        self.cells = cells_of([width] * _STAGES, depth=depth, axes=1)
         self.reduction = nn.Sequential(
             nn.ReLU(), nn.Conv1d(width, width, 2, stride=2, bias=False), ChannelNorm1d(width)
         )
@@ -143,13 +102,3 @@ class ConvNet(nn.Module):
             features = cell(features)
         outcome: Tensor = self.head(functional.relu(self.norm(features)).mean(-1))
         return outcome
-
-
-def _edges(channels: int) -> nn.ModuleList:
-    return nn.ModuleList(CellSite(1, channels).place(Depthwise(3)) for _ in range(3))
-
-
-def _two_ways(edges: nn.ModuleList, x: Tensor) -> Tensor:
-    into_node, past_node, out_of_node = edges
-    outcome: Tensor = past_node(x) + out_of_node(into_node(x))
-    return outcome
