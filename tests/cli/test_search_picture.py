@@ -32,7 +32,7 @@ def _points(groups: int, operations: int) -> list[dict[str, Any]]:
     ]
 
 
-@pytest.mark.parametrize(("groups", "operations"), [(1, 2), (2, 4), (30, 20)])
+@pytest.mark.parametrize(("groups", "operations"), [(1, 2), (2, 4), (12, 20)])
 def test_alphas_are_drawn_however_many_there_are(
     tmp_path: Path, groups: int, operations: int
 ) -> None:

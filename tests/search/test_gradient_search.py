@@ -83,18 +83,18 @@ def uninterrupted(make_problem: MakeProblem) -> dict[str, Found]:
     ("method", "after"),
     [
         ("bounded", 0),
-        ("bounded", 1),
+        pytest.param("bounded", 1, marks=pytest.mark.slow),
         ("bounded", 4),
         pytest.param("bounded", 6, id="bounded-search is over"),
         pytest.param("bounded", 7, id="bounded-folding"),
         pytest.param("bounded", 8, id="bounded-fold is over"),
         pytest.param("bounded", 9, id="bounded-plain"),
-        ("bounded", 23),
-        ("darts-1st", 7),
+        pytest.param("bounded", 23, marks=pytest.mark.slow),
+        pytest.param("darts-1st", 7, marks=pytest.mark.slow),
         ("darts-1st", 12),
-        ("darts-1st", 18),
+        pytest.param("darts-1st", 18, marks=pytest.mark.slow),
         ("darts-2nd", 5),
-        ("darts-2nd", 20),
+        pytest.param("darts-2nd", 20, marks=pytest.mark.slow),
     ],
 )
 def test_a_paused_search_ends_with_the_very_same_weights(

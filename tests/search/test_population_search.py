@@ -42,16 +42,16 @@ def uninterrupted(make_problem: MakeProblem) -> dict[str, Found]:
 @pytest.mark.parametrize(
     ("method", "after"),
     [
-        ("race", 0),
-        pytest.param("race", 5, id="race-in the first arm"),
-        pytest.param("race", 12, id="race-between the arms"),
+        pytest.param("race", 0, marks=pytest.mark.slow),
+        pytest.param("race", 5, id="race-in the first arm", marks=pytest.mark.slow),
+        pytest.param("race", 12, id="race-between the arms", marks=pytest.mark.slow),
         pytest.param("race", 17, id="race-in the second arm"),
-        pytest.param("race", 24, id="race-decided"),
-        pytest.param("race", 60, id="race-training the best"),
+        pytest.param("race", 24, id="race-decided", marks=pytest.mark.slow),
+        pytest.param("race", 60, id="race-training the best", marks=pytest.mark.slow),
         ("random", 10),
-        ("evolution", 7),
+        pytest.param("evolution", 7, marks=pytest.mark.slow),
         pytest.param("evolution", 15, id="evolution-in a child"),
-        ("evolution", 50),
+        pytest.param("evolution", 50, marks=pytest.mark.slow),
     ],
 )
 def test_a_paused_search_ends_with_the_very_same_weights(
