@@ -18,14 +18,10 @@ from adaptd.space.cell import CellSite
 _IMAGE_AXES = 2
 
 
-def group_of(edge: str, axes: int = 1) -> str:
-    """The cell of an edge (`cells.0.edges.1` -> `cells.0`); an edge outside a cell is its own.
-
-    axes: of what enters it. Over images each edge decides for itself: there a wider kernel costs so
-    much that a cap lets one edge have it, not a cell.
-    """
+def cell_of(edge: str) -> str:
+    """The cell of an edge (`cells.0.edges.1` -> `cells.0`); an edge outside a cell is its own."""
     cell, _, _ = edge.rpartition(".edges.")
-    return cell if cell and axes < _IMAGE_AXES else edge
+    return cell or edge
 
 
 def reopening_of(
@@ -50,9 +46,16 @@ def reopening_of(
 
 
 def tied(edges: Mapping[str, Edge], candidates: Mapping[str, tuple[str, ...]]) -> Reopening:
-    """The edges of a group decide together: each gets the candidates of all, as far as they fit
-    every edge of the cell, and the operations that are deployed there."""
-    groups = {name: group_of(name, edges[name].site.axes) for name in candidates}
+    """The edges of a cell decide together, but over images, where each decides for itself.
+
+    Each gets the candidates of its whole group, as far as they fit every edge of it, and the
+    operations that are deployed there.
+    """
+    groups = {
+        # A wider kernel over images costs so much that a cap lets one edge have it, not a cell.
+        name: name if edges[name].site.axes >= _IMAGE_AXES else cell_of(name)
+        for name in candidates
+    }
     of_group: dict[str, dict[str, None]] = {}
     for name, group in groups.items():
         of_group.setdefault(group, {}).update(dict.fromkeys(candidates[name]))

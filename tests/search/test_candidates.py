@@ -1,7 +1,7 @@
 """Which operations an edge may be reopened to."""
 
 from adaptd.architecture import Architecture
-from adaptd.search.candidates import group_of, reopening_of
+from adaptd.search.candidates import cell_of, reopening_of
 from adaptd.space import (
     architecture_edges,
     initial_architecture,
@@ -13,11 +13,10 @@ SHAPE = (1, 64)
 CANDIDATES = sequence_candidates(64)
 
 
-def test_edges_of_a_cell_are_one_group_and_others_their_own() -> None:
-    assert group_of("cells.0.edges.1") == group_of("cells.0.edges.2") == "cells.0"
-    assert group_of("cells.1.edges.1") == "cells.1"
-    assert group_of("layer3.conv2") == "layer3.conv2"
-    assert group_of("cells.0.edges.1", axes=2) == "cells.0.edges.1"
+def test_edges_belong_to_their_cell_and_others_to_themselves() -> None:
+    assert cell_of("cells.0.edges.1") == cell_of("cells.0.edges.2") == "cells.0"
+    assert cell_of("cells.1.edges.1") == "cells.1"
+    assert cell_of("layer3.conv2") == "layer3.conv2"
 
 
 def deployed(**changes: str) -> Architecture:
@@ -55,3 +54,11 @@ def test_another_network_is_opened_layer_by_layer() -> None:
     reopening = reopening_of(architecture, (3, 16, 16))
     assert reopening.groups == {edge: edge for edge in architecture.operations}
     assert all(len(texts) > 1 for texts in reopening.candidates.values())
+
+
+def test_over_images_each_edge_decides_for_itself() -> None:
+    settings = {"in_channels": 1, "classes": 4}
+    architecture = initial_architecture("adaptd.space.image:convnet", settings, "dw k3 d1")
+    reopening = reopening_of(architecture, (1, 16, 16))
+    assert reopening.groups == {edge: edge for edge in architecture.operations}
+    assert set(map(len, reopening.candidates.values())) == {5}

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from adaptd.architecture import Architecture
-from adaptd.search.candidates import group_of
+from adaptd.search.candidates import cell_of
 from adaptd.search.guard import Guard
 from adaptd.search.guards.skips import SKIPS, is_nothing, is_skip, skips_by_cell
 from adaptd.search.limit import Limit
@@ -42,7 +42,7 @@ class SkipLimit(Guard):
         open_edges: dict[str, set[str]] = {}
         for edge, candidates in problem.reopening.candidates.items():
             if any(map(is_skip, candidates)):
-                open_edges.setdefault(group_of(edge), set()).add(edge)
+                open_edges.setdefault(cell_of(edge), set()).add(edge)
         allowed = {
             cell: max(self.most, deployed[cell] if self.spares_deployed else 0) - closed[cell]
             for cell in open_edges

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-from adaptd.search.candidates import group_of
+from adaptd.search.candidates import cell_of
 from adaptd.search.limit import kind_of
 from adaptd.space.mixed import MixedEdge
 
@@ -36,4 +36,4 @@ def edge_skips(mixed: MixedEdge) -> tuple[int, ...]:
 
 def skips_by_cell(operations: Mapping[str, str], edges: Iterable[str]) -> Counter[str]:
     """Cell -> how many of these edges are skips. operations: edge -> text."""
-    return Counter(group_of(edge) for edge in edges if is_skip(operations[edge]))
+    return Counter(cell_of(edge) for edge in edges if is_skip(operations[edge]))
