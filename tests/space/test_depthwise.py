@@ -96,3 +96,13 @@ def test_the_short_path_saves_nothing_beside_input_and_kernel() -> None:
     with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
         depthwise_conv1d(x, kernel, (-8, 0, 8))
     assert set(saved) == {x.untyped_storage().data_ptr(), kernel.untyped_storage().data_ptr()}
+
+
+@pytest.mark.parametrize("length", [12, 70])
+def test_it_can_be_differentiated_twice(length: int) -> None:
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(2, 2, length, generator=generator, dtype=torch.float64, requires_grad=True)
+    kernel = torch.randn(2, 3, generator=generator, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradgradcheck(
+        lambda x, kernel: depthwise_conv1d(x, kernel, (-9, 0, 2)), (x, kernel)
+    )
