@@ -59,8 +59,20 @@ def _results(work: Callable[[Job], Result], jobs: dict[int, Job]) -> Iterator[tu
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, mp_context=context, initializer=_one_thread) as pool:
         running = {pool.submit(work, job): place for place, job in jobs.items()}
+        failed: BaseException | None = None
         for future in as_completed(running):
-            yield running[future], future.result()
+            if future.cancelled():
+                continue
+            error = future.exception()
+            if error is None:
+                yield running[future], future.result()
+            elif failed is None:
+                # What has begun ends, and is kept; nothing else begins.
+                failed = error
+                for other in running:
+                    other.cancel()
+        if failed is not None:
+            raise failed
 
 
 def _path(keep: Path, work: Callable[[Job], Result], job: Job) -> Path:

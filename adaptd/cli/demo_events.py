@@ -117,7 +117,7 @@ def _proposed(proposal: Proposal) -> Event:
         f"proposal {proposal.id}",
         f"the challenger passed its trial and is proposed: {percent(accuracy['reopened'])} against "
         f"{percent(accuracy['fine-tuned'])} fine-tuned, {percent(accuracy['retrained'])} retrained "
-        f"and {percent(accuracy['shrink-perturbed'])} shrunk and perturbed, on "
+        f"and {percent(accuracy.get('shrink-perturbed'))} shrunk and perturbed, on "
         f"{count(proposal.evidence['records'])} live records",
         proposal.created_at,
     )

@@ -49,7 +49,7 @@ def build(
         "accuracy_after_drift": accuracy["deployed"],
         "accuracy_fine_tuned": accuracy["fine-tuned"],
         "accuracy_retrained": accuracy["retrained"],
-        "accuracy_shrink_perturbed": accuracy["shrink-perturbed"],
+        "accuracy_shrink_perturbed": accuracy.get("shrink-perturbed"),
         "accuracy_random_neighbour": accuracy["random-neighbour"],
         "accuracy_released": accuracy["reopened"],
         "detection_delay_records": None if alarm_at is None else alarm_at - demo.drift_at,
@@ -66,7 +66,8 @@ def build(
 def show(console: Console, report: Report, success: Success) -> None:
     """The report for somebody who has read nothing else."""
     evidence = success.proposal.evidence
-    best = max(report[f"accuracy_{name}"] for name in _WEIGHTS_ONLY)
+    # A state of version 0.1 has no shrunk weights.
+    best = max(report[f"accuracy_{name}"] or 0.0 for name in _WEIGHTS_ONLY)
     lead = points(report["accuracy_released"] - best)
     trial = f"{count(evidence['records'])} live records after all training"
     table = open_table(console, "accuracy", "", title=f"Result: {report['scenario']}")

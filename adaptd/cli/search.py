@@ -67,7 +67,7 @@ def search(
             "--objective",
             metavar="TEXT",
             help="What to reach within what: accuracy, +macs:1.1x (of the given network's) or "
-            "+macs:250000, +parameters:1.2x, +latency:2ms, in any combination.",
+            "+macs:250000, +parameters:1.2x, +latency:1.5x (as torch takes it), together or not.",
         ),
     ] = "accuracy+macs:1.1x",
     out: Annotated[

@@ -135,7 +135,7 @@ def open_search_display(console: Console, clock: Clock) -> Iterator[SearchDispla
 
 def introduction(facts: Facts) -> list[str]:
     """What is known before the first step, for a person."""
-    caps = " and ".join(f"at most {_amount(most)} {unit}" for unit, most in facts.caps.items())
+    caps = " and ".join(f"at most {_amount(most, unit)}" for unit, most in facts.caps.items())
     lines = [
         f"{facts.method} on {facts.stream}: {count(facts.records)} records to learn from, the "
         f"latest {count(facts.held_out)} to measure on; {count(facts.steps)} steps; "
@@ -147,8 +147,8 @@ def introduction(facts: Facts) -> list[str]:
     return lines
 
 
-def _amount(value: float) -> str:
-    return count(int(value)) if value >= 1 else f"{value:.3g}"
+def _amount(value: float, unit: str) -> str:
+    return f"{1_000 * value:.3g} ms" if unit == "seconds" else f"{count(int(value))} {unit}"
 
 
 def picture(

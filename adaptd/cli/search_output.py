@@ -38,9 +38,10 @@ def print_report(console: Console, report: Mapping[str, Any], directory: Path) -
         count(found["macs"]),
         f"{found['macs'] / given['macs']:.2f} {TIMES}",
     )
-    if "parameters" in report["caps"]:
+    caps = report.get("caps", {})
+    if "parameters" in caps:
         table.add_row("parameters", count(given["parameters"]), count(found["parameters"]), "")
-    if "latency_seconds" in report["caps"]:
+    if "latency_seconds" in caps:
         seconds = [f"{1_000 * side['latency_seconds']:.3f} ms" for side in (given, found)]
         table.add_row("one prediction, by its parts", *seconds, "")
     console.print()
@@ -51,7 +52,8 @@ def print_report(console: Console, report: Mapping[str, Any], directory: Path) -
         facts.add_row("edits" if number == 0 else "", edit)
     if len(edits) > _EDITS:
         facts.add_row("", f"… and {len(edits) - _EDITS} more")
-    if report["sensitivity"]:
+    # Reports of version 0.1 have none.
+    if report.get("sensitivity"):
         facts.add_row(
             "opened",
             f"{len(report['opened'])} of {len(report['sensitivity'])} edges, the most sensitive: "

@@ -54,10 +54,10 @@ def reopen(
     """Searches around the deployed network for an architecture that fits, and trains it.
 
     1. Shrink and perturb, the more the worse the deployed network does. 2. A merged supernet,
-    alphas tied by cell, a quarter of the steps first-order bilevel: weights on one half of the
-    samples, alphas on the other. 3. The most likely architecture under the caps, exactly; taps
-    grown while they allow. 4. All samples, a fresh optimiser; what the fold leaves out fades over a
-    tenth of the steps, then the plain network trains on.
+    alphas of a cell tied (but over images), a quarter of the steps first-order bilevel: weights on
+    one half of the samples, alphas on the other. 3. The most likely architecture under the caps,
+    exactly; taps grown while they allow. 4. All samples, a fresh optimiser; what the fold leaves
+    out fades over a tenth of the steps, then the plain network trains on.
 
     network: deployed; left as it is. steps: counts alpha steps too. caps: what the outcome must
     not exceed. concentrations: counts of earlier searches, {} for none.

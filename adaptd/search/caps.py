@@ -23,6 +23,11 @@ class Cap:
         return f"at most {self.most:g} {self.cost.unit}"
 
 
+def amounts(caps: Iterable[Cap], architecture: Architecture) -> str:
+    """What the architecture takes of all that is capped, for a person."""
+    return " and ".join(f"{cap.cost.total(architecture):g} {cap.cost.unit}" for cap in caps)
+
+
 def within(caps: Iterable[Cap], architecture: Architecture) -> bool:
     """Whether the architecture exceeds none of them."""
     return all(cap.admits(architecture) for cap in caps)

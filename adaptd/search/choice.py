@@ -3,19 +3,29 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import LinearConstraint, milp
 
 from adaptd.architecture import Architecture
-from adaptd.search.caps import Cap, within
+from adaptd.search.caps import Cap, amounts, within
 from adaptd.search.limit import Limit
 from adaptd.space import EdgeCosts, LinearOperation, Reopening, parse_operation
 
 # What two summed scores may differ by and still be the same.
 _TOLERANCE = 1e-6
+# Share of a cap that sums in another order may differ by. What is chosen is held against the cap
+# itself.
+_ROUNDING = 1e-9
+# Combinations that the solver took for within a limit by its tolerance, a ten-millionth, before all
+# limits are lowered by twice that.
+_MOST_BARRED = 20
+_SOLVER_TOLERANCE = 1e-7
 _INFEASIBLE = 2
+# In units of a limit.
+_HOPELESS = 1e3
 
 Chosen = dict[str, str]
 
@@ -43,9 +53,12 @@ def best_within(
 
     limits: the most that may be used of each. admits: whether a combination may be taken, asked of
     those that the limits let pass. Of scores that differ by less than 1e-6 the cheaper wins. None
-    where no combination will do.
+    where no combination will do. Where very many exceed a limit by less than a ten-millionth, one
+    that uses the limit to within a few ten-millionths may be missed.
     A multiple-choice knapsack, solved exactly as an integer program (Huangfu & Hall 2018, "HiGHS").
     """
+    if not options:
+        return {} if admits({}) else None
     taken = [(group, option) for group, of_group in options.items() for option in of_group]
     if not all(options.values()):
         return None
@@ -53,19 +66,19 @@ def best_within(
     costs = np.array([option.cost for _, option in taken])
     one_each = np.array([[group == of for group, _ in taken] for of in options], dtype=float)
     rules = [LinearConstraint(one_each, 1, 1)]
-    for place, limit in enumerate(limits):
-        uses = np.array([option.uses[place] for _, option in taken])
-        # What breaks a limit by itself would only spoil the scale.
-        hopeless = uses > limit
-        rules.append(LinearConstraint(hopeless.astype(float), 0, 0))
-        scale = max(1.0, abs(limit))
-        rules.append(LinearConstraint(np.where(hopeless, 0, uses) / scale, -np.inf, limit / scale))
-    while True:
-        best = _solved(-scores, rules)
+    bounds = [
+        _bound([option.uses[place] for _, option in taken], limit)
+        for place, limit in enumerate(limits)
+    ]
+    for number in count():
+        if number == _MOST_BARRED:
+            bounds = [(uses, most - 2 * _SOLVER_TOLERANCE) for uses, most in bounds]
+        limited = [*rules, *(LinearConstraint(uses, -np.inf, most) for uses, most in bounds)]
+        best = _solved(-scores, limited)
         if best is None:
             return None
         level = LinearConstraint(scores, scores @ best - _TOLERANCE, np.inf)
-        cheapest = _solved(costs / max(1.0, np.abs(costs).max()), [*rules, level])
+        cheapest = _solved(costs / max(1.0, np.abs(costs).max()), [*limited, level])
         places = np.flatnonzero(best if cheapest is None else cheapest)
         chosen = {taken[place][0]: taken[place][1].operation for place in places}
         # The solver takes a sum for within a limit that exceeds it by a ten-millionth.
@@ -78,6 +91,20 @@ def best_within(
         barred = np.zeros(len(taken))
         barred[places] = 1
         rules.append(LinearConstraint(barred, -np.inf, len(options) - 1))
+    raise AssertionError("an endless count has ended")
+
+
+def _bound(uses: Sequence[float], limit: float) -> tuple[NDArray[np.float64], float]:
+    """What is used and the most of it, scaled to 1; what breaks the limit by itself is far above.
+
+    Whole numbers are first divided by what they have in common, so that a sum which breaks the
+    limit breaks it by much.
+    """
+    if all(float(use).is_integer() for use in uses if math.isfinite(use)):
+        common = math.gcd(*(int(use) for use in uses if math.isfinite(use))) or 1
+        uses, limit = [use / common for use in uses], limit // common
+    scale = abs(limit) or 1.0
+    return np.minimum(np.array(uses) / scale, _HOPELESS), limit / scale
 
 
 def _solved(
@@ -134,7 +161,7 @@ def choose(
     deployed = {edge: architecture.operations[edge] for edge in reopening.groups}
     # What is left for the open edges when all others have theirs.
     left = [
-        cap.most
+        cap.most * (1 + _ROUNDING)
         - cap.cost.total(architecture)
         + sum(cap.cost.on(edge, operation) for edge, operation in deployed.items())
         for cap in caps
@@ -146,10 +173,9 @@ def choose(
     )
     if chosen is None:
         bounds = " and ".join(map(str, (*caps, *limits)))
-        taken = " and ".join(f"{cap.cost.total(architecture):g} {cap.cost.unit}" for cap in caps)
         raise ValueError(
             f"no combination of candidates has {bounds}; the deployed architecture takes "
-            f"{taken or 'no more'}"
+            f"{amounts(caps, architecture) or 'no more'}"
         )
     return outcome(chosen)
 

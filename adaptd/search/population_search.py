@@ -13,7 +13,7 @@ from torch import nn
 from adaptd.architecture import Architecture
 from adaptd.clock import Clock, SystemClock
 from adaptd.search.arms import generic_arms
-from adaptd.search.caps import within
+from adaptd.search.caps import amounts, within
 from adaptd.search.checkpoint import Checkpoint
 from adaptd.search.opening import Opening
 from adaptd.search.problem import Found, Moment, Problem, Watch
@@ -246,8 +246,7 @@ class PopulationSearch:
         """Where the cap leaves no architecture to train."""
         return ValueError(
             f"no architecture was found with {' and '.join(map(str, self.problem.caps))}; the "
-            f"deployed one takes {self.problem.costs.total(self.problem.architecture)} "
-            f"{self.problem.costs.unit}"
+            f"deployed one takes {amounts(self.problem.caps, self.problem.architecture)}"
         )
 
     def mutated(self, parent: Architecture) -> Architecture:

@@ -11,6 +11,7 @@ from adaptd.search.problem import Problem
 from adaptd.search.training import Minibatches
 from adaptd.space import LinearOperation, Relaxation, Reopening, Supernet
 from adaptd.space.mixed import MixedEdge
+from adaptd.space.seeds import seeded
 
 # Enough that what all batches want can be told from what one of them does.
 _BATCHES = 16
@@ -46,11 +47,13 @@ def sensitivity(problem: Problem, *, batches: int = _BATCHES) -> Scores:
     ).train()
     measured = {name: _Gradients(edge) for name, edge in supernet.mixed_edges().items()}
     drawn = Minibatches(problem.samples, generator)
-    for _ in range(batches):
-        batch = next(drawn)
-        torch.autograd.backward(problem.task.loss(supernet(batch.x), batch.target))
-        for edge in measured.values():
-            edge.note()
+    # A network may draw at random itself, as dropout does.
+    with seeded(problem.seed):
+        for _ in range(batches):
+            batch = next(drawn)
+            torch.autograd.backward(problem.task.loss(supernet(batch.x), batch.target))
+            for edge in measured.values():
+                edge.note()
     return {name: edge.scores() for name, edge in measured.items()}
 
 
@@ -89,14 +92,20 @@ class _Gradients:
         self._gates[self._deployed] = 1
         edge.gates = self._gates.requires_grad_()
         self._kernel: Tensor | None = None
+        self._kernel_size = 0.0
         self._of_gates: list[Tensor] = []
         self._of_kernel: list[Tensor] = []
         if edge.kernel is not None and isinstance(edge.edge.operation, LinearOperation):
             edge.kernel.register_forward_hook(self._take)
 
     def _take(self, _module: nn.Module, _inputs: Any, kernel: Tensor) -> Tensor:
-        """The kernel as a tensor of its own, whose taps have gradients also where they are zero."""
-        self._kernel = kernel.detach().requires_grad_()
+        """The kernel as a tensor of its own, whose taps have gradients also where they are zero.
+
+        The same one however often a forward pass calls the edge.
+        """
+        if self._kernel is None:
+            self._kernel = kernel.detach().requires_grad_()
+            self._kernel_size = float(self._kernel.detach().norm())
         return self._kernel
 
     def note(self) -> None:
@@ -106,6 +115,7 @@ class _Gradients:
                 gradient = tensor.grad
                 noted.append(torch.zeros_like(tensor) if gradient is None else gradient.clone())
                 tensor.grad = None
+        self._kernel = None
 
     def scores(self) -> dict[str, float]:
         """Candidate -> score."""
@@ -124,7 +134,7 @@ class _Gradients:
         )
         if (
             edge.kernel is None
-            or self._kernel is None
+            or not self._of_kernel
             or not isinstance(candidate, LinearOperation)
             or not isinstance(deployed, LinearOperation)
         ):
@@ -134,8 +144,7 @@ class _Gradients:
         if not new:
             return 0.0
         places = [place for place, position in enumerate(positions) if position in new]
-        size = float(self._kernel.detach().norm())
-        return size * _signal([gradient[..., places] for gradient in self._of_kernel])
+        return self._kernel_size * _signal([gradient[..., places] for gradient in self._of_kernel])
 
 
 def _signal(gradients: Sequence[Tensor]) -> float:

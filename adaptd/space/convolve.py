@@ -4,8 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from adaptd.space.channel_major import is_plain_path
-from adaptd.space.depthwise import depthwise_conv1d
+from adaptd.space.depthwise import depthwise_conv1d, is_quick
 from adaptd.space.depthwise_image import depthwise_conv2d, is_quicker
 from adaptd.space.lattice import Support, distinct_places
 
@@ -31,9 +30,10 @@ def convolve(
     axes = len(stride)
     is_plain = all(step == 1 for step in stride) and not any(slack)
     is_depthwise = is_plain and groups == x.shape[1] == len(kernel)
-    if axes == 1 and is_depthwise and not is_plain_path(x):
+    if axes == 1 and is_depthwise:
         offsets = tuple(position[0] for position in support.positions)
-        return depthwise_conv1d(x, kernel.squeeze(1), offsets)
+        if is_quick(x, offsets):
+            return depthwise_conv1d(x, kernel.squeeze(1), offsets)
     total: Tensor | None = None
     padded: Tensor | None = None
     for lattice, places in zip(

@@ -11,6 +11,7 @@ from adaptd.architecture import Architecture
 from adaptd.clock import Clock, SystemClock
 from adaptd.space.cost import EdgeCosts
 from adaptd.space.operation import LinearOperation, Operation, parse_operation
+from adaptd.space.seeds import seeded
 from adaptd.space.site import Site
 
 # Rounds, each over all that is measured, so that a slow moment of the machine falls on everything.
@@ -23,8 +24,9 @@ _Key = tuple[Site, tuple[int, ...], str]
 
 @dataclass(frozen=True)
 class EdgeLatency:
-    """Seconds of a prediction on one record, as the sum of what each edge takes by itself.
+    """Seconds of a prediction on one record in torch, as the sum of what each edge takes by itself.
 
+    An exported network takes less, a small one a tenth: a cap is best a ratio of what is deployed.
     table: edge -> operation -> seconds. fixed: of all that is no edge. An operation that was not
     measured takes for ever, so that no cap admits it. To measure again gives other figures: keep
     `to_document` where a run is to be repeated.
@@ -63,20 +65,21 @@ class EdgeLatency:
             for name in costs.edges
         }
         modules: dict[_Key, nn.Module] = {}
-        for name, texts in wanted.items():
-            site = costs.edges[name].site
-            for _, *entering in costs.calls[name]:
-                for text in texts:
-                    key = (site, tuple(entering), text)
-                    if key not in modules:
-                        modules[key] = site.place(parse_operation(text)).eval()
-        records = {key: torch.randn(1, *key[1]) for key in modules}
+        with seeded(0):
+            for name, texts in wanted.items():
+                site = costs.edges[name].site
+                for _, *entering in costs.calls[name]:
+                    for text in texts:
+                        key = (site, tuple(entering), text)
+                        if key not in modules:
+                            modules[key] = site.place(parse_operation(text)).eval()
+        records = {key: torch.zeros(1, *key[1]) for key in modules}
         taken: dict[_Key, list[float]] = {key: [] for key in modules}
         whole: list[float] = []
-        was_training, record = network.training, torch.randn(1, *shape)
+        was_training, record = network.training, torch.zeros(1, *shape)
         network.eval()
         try:
-            with torch.inference_mode():
+            with torch.no_grad():
                 for turn in range(_WARM_UP_ROUNDS + _ROUNDS):
                     for key, module in modules.items():
                         seconds = _seconds(module, records[key], clock)

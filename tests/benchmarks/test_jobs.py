@@ -29,6 +29,15 @@ def test_outcomes_come_in_the_order_of_the_jobs(tmp_path: Path, names: list[str]
     assert [one["name"] for one in found] == names
 
 
+def test_what_succeeds_beside_a_failure_is_kept(tmp_path: Path) -> None:
+    keep = tmp_path / "kept"
+    jobs = [(str(tmp_path), name) for name in ("bad", *"abcdefgh")]
+    with pytest.raises(ValueError, match="this one fails"):
+        run_jobs(work, jobs, keep=keep)
+    done = sum(times(tmp_path, name) for name in "abcdefgh")
+    assert len(list(keep.iterdir())) == done
+
+
 def test_what_was_kept_is_not_run_again_also_after_a_failure(tmp_path: Path) -> None:
     keep = tmp_path / "kept"
     good = [(str(tmp_path), name) for name in ("a", "b")]

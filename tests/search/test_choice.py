@@ -12,6 +12,7 @@ from adaptd.search.candidates import reopening_of
 from adaptd.search.caps import Cap
 from adaptd.search.choice import Option, best_within, choose, grow
 from adaptd.space import EdgeCosts, initial_architecture
+from adaptd.space.latency import EdgeLatency
 
 SHAPE = (1, 64)
 
@@ -64,11 +65,44 @@ def test_a_limit_holds_exactly_also_where_a_solver_would_let_it_pass() -> None:
     assert best_within(options, [3 + 4e-12]) == dict.fromkeys("012", "much")
 
 
+@pytest.mark.parametrize("unit", [1e-5, 1.0, 1e7])
+def test_equal_layers_at_their_limit_are_chosen_whatever_the_unit(unit: float) -> None:
+    # Every choice of seven layers of fourteen is exactly at the limit, or just above it.
+    options = {
+        str(group): [Option("much", 1, 0, (2 * unit,)), Option("little", 0, 0, (unit,))]
+        for group in range(14)
+    }
+    for limit, much in ((21 * unit * (1 + 1e-12), 7), (21 * unit * (1 - 1e-9), 6)):
+        chosen = best_within(options, [limit])
+        assert chosen is not None
+        assert list(chosen.values()).count("much") == much
+
+
+def test_a_cap_that_the_deployed_architecture_meets_to_the_last_digit_admits_it(
+    deployed: Architecture,
+) -> None:
+    opened = reopening_of(deployed, SHAPE)
+    costs = EdgeCosts.of(deployed, SHAPE)
+    for seed in range(40):
+        randomness = random.Random(seed)
+        table = {
+            edge: {text: 1e-4 * (1 + randomness.random()) for text in texts}
+            for edge, texts in opened.candidates.items()
+        }
+        for edge, of_edge in table.items():
+            of_edge[deployed.operations[edge]] = 1e-4 * randomness.random()
+        latency = EdgeLatency(1e-4 * randomness.random(), table, dict(deployed.operations))
+        cap = Cap(latency, latency.total(deployed))
+        even = {group: dict.fromkeys(opened.operations(group), 1.0) for group in opened.group_names}
+        assert choose(deployed, opened, even, costs, caps=[cap]) == deployed
+
+
 def test_what_is_not_admitted_is_not_chosen() -> None:
     options = {"a": [Option(str(score), score, 0) for score in range(4)]}
     assert best_within(options, admits=lambda chosen: int(chosen["a"]) < 2) == {"a": "1"}
     assert best_within(options, admits=lambda _chosen: False) is None
     assert best_within({"a": []}) is None
+    assert best_within({}, [3]) == {}
 
 
 def test_many_edges_and_three_caps_are_chosen_at_once() -> None:

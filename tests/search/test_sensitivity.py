@@ -13,6 +13,7 @@ from adaptd.search.training import Samples
 from adaptd.space import (
     EdgeCosts,
     Reopening,
+    Supernet,
     architecture_edges,
     build,
     initial_architecture,
@@ -121,3 +122,40 @@ def test_the_most_sensitive_groups_stay_open(make_problem: MakeProblem) -> None:
 def test_noise_needs_two_batches(make_problem: MakeProblem) -> None:
     with pytest.raises(ValueError, match="at least 2 batches, got 1"):
         sensitivity(make_problem(), batches=1)
+
+
+def test_an_edge_that_is_called_twice_counts_both_times() -> None:
+    architecture = initial_architecture("tests.networks:twice_called_cnn", {})
+    name = "features.1.conv"
+    network = build(architecture, seed=0).train()
+    x = torch.randn(128, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    problem = Problem(
+        network=network,
+        architecture=architecture,
+        samples=Samples(x, torch.arange(128) % network(x[:2]).shape[1]),
+        reopening=Reopening({name: ("conv k3 d1", "conv k5 d1")}, {name: name}),
+        edges=architecture_edges(architecture),
+        costs=EdgeCosts.of(architecture, (3, 16, 16)),
+        steps=10,
+        seed=0,
+    )
+    score = sensitivity(problem, batches=2)[name]["conv k5 d1"]
+    # By hand: the new taps' gradient over both calls, on the same two batches.
+    wide = architecture.with_operations({name: "conv k5 d1"})
+    grown = morph(network, architecture, wide, noise=0.0, generator=torch.Generator()).train()
+    kernel = grown.get_submodule(name).get_parameter("weight")
+    generator = torch.Generator().manual_seed(problem.seed)
+    # An opened supernet has drawn its kernels' noise by the time that batches are drawn.
+    Supernet.reopen(network, problem.reopening, edges=problem.edges, generator=generator)
+    gradients = []
+    order = torch.randperm(128, generator=generator)
+    for places in (order[:64], order[64:]):
+        batch = problem.samples.at(places)
+        (gradient,) = torch.autograd.grad(problem.task.loss(grown(batch.x), batch.target), kernel)
+        gradient[..., 1:4, 1:4] = 0
+        gradients.append(gradient.flatten())
+    stacked = torch.stack(gradients)
+    signal = stacked.mean(0).square().sum() - stacked.var(0).sum() / 2
+    size = network.get_submodule(name).get_parameter("weight").detach().norm()
+    assert float(signal) > 0
+    assert score == pytest.approx(float(size * signal.sqrt()), rel=0.01)

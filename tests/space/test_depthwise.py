@@ -106,3 +106,20 @@ def test_it_can_be_differentiated_twice(length: int) -> None:
     assert torch.autograd.gradgradcheck(
         lambda x, kernel: depthwise_conv1d(x, kernel, (-9, 0, 2)), (x, kernel)
     )
+
+
+def test_an_empty_batch_stays_empty() -> None:
+    for length in (12, 70):
+        x = torch.zeros(0, 2, length)
+        assert depthwise_conv1d(x, torch.ones(2, 3), (-1, 0, 1)).shape == x.shape
+
+
+def test_what_is_computed_without_gradients_serves_later_training() -> None:
+    offsets = (-3, 0, 5)
+    with torch.inference_mode():
+        depthwise_conv1d(torch.zeros(1, 2, 21), torch.ones(2, 3), offsets)
+    kernel = torch.ones(2, 3, requires_grad=True)
+    outcome = depthwise_conv1d(torch.ones(1, 2, 21), kernel, offsets)
+    (gradient,) = torch.autograd.grad(outcome.square().sum(), kernel, create_graph=True)
+    gradient.sum().backward()  # type: ignore[no-untyped-call]
+    assert kernel.grad is not None

@@ -18,7 +18,7 @@ def reopening_for(
     shape: tuple[int, ...],
     given: Sequence[str] | None,
 ) -> Reopening:
-    """These edges open, tied by cell; those that are left without a choice stay closed.
+    """These edges open, tied as `tied` does; those that are left without a choice stay closed.
 
     shape: of a record. given: operations as texts, or the name of a space in their place, of which
     an edge gets those that fit; None: what suits the network and the record.

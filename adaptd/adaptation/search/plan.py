@@ -1,8 +1,9 @@
 """From a job to a problem: everything that is checked and measured before the first step."""
 
 import copy
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
 
@@ -38,13 +39,44 @@ from adaptd.stream.batch import Batch
 _MEASURED_STEPS = 1_000
 
 
+@dataclass(frozen=True)
+class Measured:
+    """What is measured when a search begins, and stands for all that goes on with it: another
+    moment or machine would give other figures, and they another outcome.
+
+    steps: that the budget allows. latency: None where it is not capped. sensitivity: {} where all
+    edges are opened.
+    """
+
+    steps: int
+    latency: EdgeLatency | None = None
+    sensitivity: Scores = field(default_factory=dict)
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> "Measured":
+        """Undoes `to_document`."""
+        latency = document.get("latency")
+        return cls(
+            document["steps"],
+            EdgeLatency(**latency) if latency else None,
+            document.get("sensitivity", {}),
+        )
+
+    def to_document(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {
+            "steps": self.steps,
+            "latency": self.latency.to_document() if self.latency else None,
+            "sensitivity": {edge: dict(of_edge) for edge, of_edge in self.sensitivity.items()},
+        }
+
+
 @dataclass(frozen=True, eq=False)
 class Plan:
     """problem: with its steps resolved. held_out: records that nothing is trained on.
 
-    latency: what was measured where it is capped, else None. sensitivity: of all edges that could
-    be opened, {} where none were left out. deployed_bytes, supernet_bytes: activations that a
-    training step keeps; the latter, and relaxation, None for a method without a supernet.
+    deployed_bytes, supernet_bytes: activations that a training step keeps; the latter, and
+    relaxation, None for a method without a supernet.
     """
 
     method: Method
@@ -52,8 +84,7 @@ class Plan:
     guards: tuple[str, ...]
     budget: Budget
     held_out: Samples
-    latency: EdgeLatency | None
-    sensitivity: Scores
+    measured: Measured
     deployed_bytes: int
     supernet_bytes: int | None
     relaxation: str | None
@@ -105,15 +136,12 @@ def plan(
     batch: Batch,
     *,
     clock: Clock,
-    steps: int | None,
-    latency: EdgeLatency | None,
+    measured: Measured | None = None,
 ) -> Plan:
-    """steps: as resolved when the search began; None: to be resolved from the budget now. latency:
-    as measured then; None: to be measured now, if it is capped.
+    """measured: when the search began; None where it begins now.
 
     Raises ConfigError, naming the option, for what cannot be done as asked; InsufficientData;
-    MemoryBudgetExceeded;
-    JobError for a wall budget that is over before it begins.
+    MemoryBudgetExceeded; JobError for a wall budget that is over before it begins.
     """
     method, budget, goal = method_of(job), budget_of(job), goal_of(job)
     # A supernet is what they watch over.
@@ -138,6 +166,7 @@ def plan(
     if not start.has_weights:
         fit_standardisation(network, samples.x)
     costs = EdgeCosts.measured(network, edges, shape)
+    latency = measured.latency if measured else None
     if goal.latency is not None and latency is None:
         latency = EdgeLatency.measured(network, costs, reopening.candidates, shape, clock=clock)
     parameters = EdgeParameters.measured(network, edges)
@@ -152,14 +181,16 @@ def plan(
         seed=job.seed,
         caps=_caps(goal, start.architecture, costs, parameters, latency),
     )
-    scores: Scores = {}
+    scores: Scores = measured.sensitivity if measured else {}
     if job.edges is not None and job.edges < len(reopening.groups):
-        scores = sensitivity(problem)
+        scores = scores or sensitivity(problem)
         problem = replace(problem, reopening=most_sensitive(problem, scores, job.edges))
     _check_caps(job, method, problem)
     problem, supernet_bytes, relaxation = _relaxed(method, problem, budget)
-    resolved = steps or budget.resolve(_step_seconds(method, problem, guards, clock))
-    problem = replace(problem, steps=resolved)
+    if measured is None:
+        resolved = budget.resolve(_step_seconds(method, problem, guards, clock))
+        measured = Measured(resolved, latency, scores)
+    problem = replace(problem, steps=measured.steps)
     _check_begins(job, method, problem, guards)
     return Plan(
         method=method,
@@ -167,8 +198,7 @@ def plan(
         guards=guards,
         budget=budget,
         held_out=judged,
-        latency=latency,
-        sensitivity=scores,
+        measured=measured,
         deployed_bytes=predict_bytes(network, samples.x, samples.target, batch=BATCH_RECORDS),
         supernet_bytes=supernet_bytes,
         relaxation=relaxation,
@@ -179,11 +209,13 @@ def plan(
 def _require_enough(job: SearchJob, method: Method, start: Start, records: int) -> None:
     least, classes = job.minimum_records, len(start.schema.classes)
     bounds = {} if least is None else {"minimum_cold": least, "minimum_warm": least, "per_class": 0}
-    instead = (
-        "the given network as it is"
-        if method.is_warm
-        else f"{baseline_for(start.schema.shape, classes=classes).network}, which is not searched"
-    )
+    instead = "the given network as it is"
+    if not method.is_warm:
+        try:
+            baseline = baseline_for(start.schema.shape, classes=classes).network
+        except ValueError:
+            baseline = "a network of fixed architecture"
+        instead = f"{baseline}, which is not searched"
     require_records(
         records,
         classes,

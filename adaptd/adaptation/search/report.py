@@ -38,6 +38,7 @@ def versions() -> dict[str, str]:
         "python": platform.python_version(),
         "torch": version("torch"),
         "numpy": version("numpy"),
+        "scipy": version("scipy"),
     }
 
 
@@ -95,7 +96,7 @@ def leave(
         "release": release,
         "alphas": {group: dict(weights) for group, weights in found.alphas.items()},
         "opened": list(problem.reopening.groups),
-        "sensitivity": {edge: dict(of_edge) for edge, of_edge in plan.sensitivity.items()},
+        "sensitivity": {edge: dict(of_edge) for edge, of_edge in plan.measured.sensitivity.items()},
         "skip_share": skip_share(found.alphas),
         "memory": {
             "deployed_bytes": plan.deployed_bytes,
@@ -117,7 +118,8 @@ def _costs(
     plan: Plan, network: nn.Module, architecture: Architecture, shape: tuple[int, ...]
 ) -> dict[str, float]:
     """Counted on the network itself; latency, where it is capped, by the table."""
-    latency = {"latency_seconds": plan.latency.total(architecture)} if plan.latency else {}
+    table = plan.measured.latency
+    latency = {"latency_seconds": table.total(architecture)} if table else {}
     return {
         "macs": count_macs(network, shape),
         "parameters": sum(one.numel() for one in network.parameters()),

@@ -13,7 +13,15 @@ from adaptd.adaptation.search.job import (
     SearchWatch,
     check_same,
 )
-from adaptd.adaptation.search.plan import Plan, budget_of, goal_of, guards_of, method_of, plan
+from adaptd.adaptation.search.plan import (
+    Measured,
+    Plan,
+    budget_of,
+    goal_of,
+    guards_of,
+    method_of,
+    plan,
+)
 from adaptd.adaptation.search.records import Recorded, read_records
 from adaptd.adaptation.search.report import leave, versions
 from adaptd.adaptation.search.start import Start, start_of
@@ -27,7 +35,6 @@ from adaptd.search.guards import GUARDS, default_guards
 from adaptd.search.method import METHODS
 from adaptd.search.population_search import PopulationSearch
 from adaptd.search.problem import Found, Moment
-from adaptd.space.latency import EdgeLatency
 from adaptd.stream.segment import read_segment, write_segment
 
 # Steps that a killed process loses at most. A checkpoint takes about as long as two steps.
@@ -88,8 +95,7 @@ class SearchSession:
                 self._start,
                 self._recorded.batch,
                 clock=clock,
-                steps=note["steps"] if note else None,
-                latency=EdgeLatency(**note["latency"]) if note and note["latency"] else None,
+                measured=Measured.from_document(note["measured"]) if note else None,
             )
         if not note:
             directory.clear()
@@ -98,8 +104,7 @@ class SearchSession:
                 "job": job.to_document(),
                 "start": _identity(self._start),
                 "versions": versions(),
-                "steps": self._plan.problem.steps,
-                "latency": self._plan.latency.to_document() if self._plan.latency else None,
+                "measured": self._plan.measured.to_document(),
                 "records": {
                     "stream": self._recorded.name,
                     "digest": digest,

@@ -60,7 +60,7 @@ def opened(job: SearchJob, path: Path) -> SearchSession:
 def plan_of(job: SearchJob) -> Plan:
     start = start_of(job)
     batch = read_records(job, start.schema, clock=SystemClock()).batch
-    return plan(job, start, batch, clock=SystemClock(), steps=None, latency=None)
+    return plan(job, start, batch, clock=SystemClock())
 
 
 def paused(session: SearchSession, *, after: int) -> None:
