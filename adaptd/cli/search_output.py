@@ -43,7 +43,7 @@ def print_report(console: Console, report: Mapping[str, Any], directory: Path) -
         table.add_row("parameters", count(given["parameters"]), count(found["parameters"]), "")
     if "latency_seconds" in caps:
         seconds = [f"{1_000 * side['latency_seconds']:.3f} ms" for side in (given, found)]
-        table.add_row("one prediction, by its parts", *seconds, "")
+        table.add_row("one prediction, in torch", *seconds, "")
     console.print()
     console.print(table)
     facts = open_table(console, "", "")
