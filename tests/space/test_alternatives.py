@@ -7,7 +7,9 @@ from adaptd.space.alternatives import IMAGE_CANDIDATES, candidates_for, sequence
 from adaptd.space.cell import CellSite
 from adaptd.space.convolution import ConvSite
 from adaptd.space.edges import Edge, read_edge
+from adaptd.space.feature import FeatureSite
 from adaptd.space.kernels import Depthwise
+from adaptd.space.linear import LinearMap
 from adaptd.space.operation import parse_operation
 
 
@@ -150,3 +152,11 @@ def test_the_reach_of_candidates_doubles_up_to_an_eighth_of_the_record() -> None
 def test_candidates_are_operations_in_their_one_text() -> None:
     for text in (*sequence_candidates(64), *IMAGE_CANDIDATES):
         assert str(parse_operation(text)) == text
+
+
+def test_an_edge_over_features_gets_what_mixes_them() -> None:
+    found = candidates_for(Edge("edge", FeatureSite.of(16), LinearMap()), (16,), (5,))
+    assert {"linear", "lowrank r4", "cross r8", "glu"} <= set(found)
+    assert not {"identity", "zero", "diagonal"} & set(found)
+    kept = candidates_for(Edge("edge", FeatureSite.of(16), parse_operation("zero")), (16,), (5,))
+    assert kept[-1] == "zero"
