@@ -4,6 +4,7 @@ import hashlib
 import json
 import multiprocessing
 import os
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
@@ -57,7 +58,7 @@ def _results(work: Callable[[Job], Result], jobs: dict[int, Job]) -> Iterator[tu
                 yield place, work(job)
         return
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_one_thread) as pool:
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_begin_worker) as pool:
         running = {pool.submit(work, job): place for place, job in jobs.items()}
         failed: BaseException | None = None
         for future in as_completed(running):
@@ -90,5 +91,14 @@ def _one_thread_here() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _one_thread() -> None:
+def _begin_worker() -> None:
     torch.set_num_threads(1)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """A benchmark that is killed must not leave its workers at work for an hour."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
