@@ -2,10 +2,12 @@
 
 from adaptd.search.bounded import Reopened, SearchProgress, reopen
 from adaptd.search.candidates import reopening_of
+from adaptd.search.caps import Cap
 from adaptd.search.neighbour import random_neighbour
 from adaptd.search.training import Progress, Samples, TrainingDiverged, accuracy, train
 
 __all__ = [
+    "Cap",
     "Progress",
     "Reopened",
     "Samples",

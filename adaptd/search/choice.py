@@ -70,8 +70,8 @@ def best_within(
         _bound([option.uses[place] for _, option in taken], limit)
         for place, limit in enumerate(limits)
     ]
-    for number in count():
-        if number == _MOST_BARRED:
+    for barred in count():
+        if barred == _MOST_BARRED:
             bounds = [(uses, most - 2 * _SOLVER_TOLERANCE) for uses, most in bounds]
         limited = [*rules, *(LinearConstraint(uses, -np.inf, most) for uses, most in bounds)]
         best = _solved(-scores, limited)
@@ -83,14 +83,14 @@ def best_within(
         chosen = {taken[place][0]: taken[place][1].operation for place in places}
         # The solver takes a sum for within a limit that exceeds it by a ten-millionth.
         is_within = all(
-            math.fsum(taken[place][1].uses[number] for place in places) <= limit
-            for number, limit in enumerate(limits)
+            math.fsum(taken[place][1].uses[which] for place in places) <= limit
+            for which, limit in enumerate(limits)
         )
         if is_within and admits(chosen):
             return chosen
-        barred = np.zeros(len(taken))
-        barred[places] = 1
-        rules.append(LinearConstraint(barred, -np.inf, len(options) - 1))
+        same = np.zeros(len(taken))
+        same[places] = 1
+        rules.append(LinearConstraint(same, -np.inf, len(options) - 1))
     raise AssertionError("an endless count has ended")
 
 

@@ -1,5 +1,7 @@
 """What else could stand on an edge, derived from what stands there and what enters it."""
 
+from collections.abc import Sequence
+
 from adaptd.space.cell import CellSite
 from adaptd.space.convolution import (
     Convolution,
@@ -27,9 +29,9 @@ _LEAST_RANK = 2
 # In a cell over images taps cost their square: a 9 x 9 kernel alone is over most caps.
 IMAGE_CANDIDATES = ("dw k3 d1", "dw k5 d1", "dw k7 d1", "dw k3 d2", "dw k3 d3")
 
-# Left out in a block over tables: they let next to nothing through, which looks best while a search
-# is short, and is worse than what is deployed when all is trained.
-_STARVING = ("identity", "zero", "diagonal")
+# In a block over tables all but those that let next to nothing through, which looks best while a
+# search is short, and is worse than what is deployed when all is trained.
+_MIXING = tuple(text for text in TABULAR_CANDIDATES if text not in ("identity", "zero", "diagonal"))
 
 # Share of a record's length that the furthest tap of a candidate may be away from the middle.
 # Beyond it most of a kernel's taps see padding.
@@ -77,17 +79,13 @@ def candidates_for(
     all operations of that space that mix features.
     """
     site = edge.site
-    if isinstance(site, CellSite | FeatureSite):
-        texts = (
-            tuple(text for text in TABULAR_CANDIDATES if text not in _STARVING)
-            if isinstance(site, FeatureSite)
-            else sequence_candidates(record_shape[1])
-            if site.axes == 1
-            else IMAGE_CANDIDATES
-        )
-        in_cell = (text for text in texts if parse_operation(text).fits(site))
-        return tuple(dict.fromkeys((*in_cell, str(edge.operation))))
     match site:
+        case CellSite(dimensions=1):
+            return _fitting(edge, sequence_candidates(record_shape[1]))
+        case CellSite():
+            return _fitting(edge, IMAGE_CANDIDATES)
+        case FeatureSite():
+            return _fitting(edge, _MIXING)
         case ConvSite():
             found = _convolutions(site, edge.operation, entering_shape)
         case LinearSite():
@@ -96,6 +94,12 @@ def candidates_for(
             found = []
     fitting = (operation for operation in found if operation.fits(site))
     return tuple(dict.fromkeys(map(str, (edge.operation, *fitting))))[:_MOST]
+
+
+def _fitting(edge: Edge, texts: Sequence[str]) -> tuple[str, ...]:
+    """Those that fit, and what is deployed."""
+    fitting = (text for text in texts if parse_operation(text).fits(edge.site))
+    return tuple(dict.fromkeys((*fitting, str(edge.operation))))
 
 
 def _convolutions(
