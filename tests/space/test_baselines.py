@@ -144,7 +144,13 @@ def test_a_gradient_reaches_every_parameter_of_a_baseline(name: str) -> None:
     assert without_gradient(baseline(name), records(_SMALL[name][2])) == []
 
 
-@every_baseline
+@pytest.mark.parametrize(
+    "name",
+    [
+        name if name == "residual_mlp" else pytest.param(name, marks=pytest.mark.slow)
+        for name in _SMALL
+    ],
+)
 def test_a_baseline_learns(name: str) -> None:
     network = baseline(name)
     x = records(_SMALL[name][2], 10)

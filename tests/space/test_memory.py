@@ -27,7 +27,7 @@ from tests.space.live_bytes import LiveBytes
 RELAXATIONS = {**LADDER, "soft": SOFT}
 # Those that draw are measured many times over.
 FAST_AND_SLOW = [
-    pytest.param(name, marks=pytest.mark.slow) if name in ("two-paths", "checkpointed") else name
+    name if name in ("merged", "one-path") else pytest.param(name, marks=pytest.mark.slow)
     for name in RELAXATIONS
 ]
 BATCHES = (16, 64, 256)
@@ -144,7 +144,12 @@ def test_what_an_open_network_keeps_is_foretold(case: str, relaxation: str) -> N
 
 @pytest.mark.parametrize(
     "relaxation",
-    ["merged", "partial", pytest.param("two-paths", marks=pytest.mark.slow), "one-path"],
+    [
+        "merged",
+        "one-path",
+        pytest.param("partial", marks=pytest.mark.slow),
+        pytest.param("two-paths", marks=pytest.mark.slow),
+    ],
 )
 @pytest.mark.parametrize("case", CASES)
 def test_no_draw_keeps_more_than_was_foretold(case: str, relaxation: str) -> None:
@@ -174,9 +179,8 @@ def test_the_worst_draw_is_that_of_all_draws() -> None:
     assert min(kept) < max(kept) == step_bytes(supernet, x, target)
 
 
-@pytest.mark.parametrize(
-    "relaxation", ["merged", "one-path", pytest.param("checkpointed", marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("relaxation", ["merged", "one-path", "checkpointed"])
 def test_tensors_alive_at_the_peak_of_a_step_are_about_what_was_foretold(relaxation: str) -> None:
     given = own(length=64)
     supernet = given.opened(relaxation).train()

@@ -156,6 +156,7 @@ def test_the_supernet_starts_at_the_network_and_all_cells_are_tied(dimensions: i
     assert all(tuple(weights) == CANDIDATES for weights in supernet.alphas().values())
 
 
+@pytest.mark.slow
 @both
 def test_a_few_steps_of_training_lower_the_loss_of_the_supernet(dimensions: int) -> None:
     target = torch.arange(12) % 3
