@@ -1,5 +1,6 @@
 """The remedies of an episode, each trained on the same records with the same number of steps."""
 
+import copy
 import shutil
 import time
 from collections.abc import Callable, Mapping
@@ -25,6 +26,7 @@ from adaptd.registry import manifest
 from adaptd.search.bounded import reopen
 from adaptd.search.candidates import reopening_of
 from adaptd.search.caps import Cap
+from adaptd.search.compute import usual_device
 from adaptd.search.neighbour import random_neighbour
 from adaptd.search.scarcity import InsufficientData, require_records
 from adaptd.search.stacked import train_stacked
@@ -54,7 +56,7 @@ Report = Callable[[Progress], None]
 
 
 def perform(job: Job, report: Report) -> Result:
-    """Does what the job's kind says, in this process, on one thread.
+    """Does what the job's kind says, in this process, on a CUDA device or one thread.
 
     Raises ArtifactError if the records or the champion's files are not what was named.
     """
@@ -62,7 +64,7 @@ def perform(job: Job, report: Report) -> Result:
     shutil.rmtree(job.output, ignore_errors=True)
     job.output.mkdir(parents=True)
     batch = read_segment(job.records, job.records_digest)
-    samples = Samples(torch.from_numpy(batch.x), torch.from_numpy(batch.target))
+    samples = Samples(torch.from_numpy(batch.x), torch.from_numpy(batch.target)).to(usual_device())
     return initial(job, samples, report) if job.kind == "initial" else adapt(job, samples, report)
 
 
@@ -104,6 +106,7 @@ def adapt(job: Job, samples: Samples, report: Report) -> Result:
     manifest.verify(job.champion, digest=job.champion_digest)
     bench = _Bench(job, report)
     champion, architecture = load_network(job.champion)
+    champion.to(samples.x.device)
 
     caps = (Cap(EdgeCosts.of(architecture, contract.shape), job.macs_cap),)
     neighbour = random_neighbour(
@@ -118,7 +121,7 @@ def adapt(job: Job, samples: Samples, report: Report) -> Result:
     bench.keep(
         RIVALS,
         {
-            FINE_TUNED: (architecture, load_network(job.champion)[0]),
+            FINE_TUNED: (architecture, copy.deepcopy(champion)),
             RETRAINED: (architecture, bench.fresh(architecture, samples)),
             SHRUNK: (architecture, shrunk),
             NEIGHBOUR: (neighbour, morphed),
@@ -176,7 +179,7 @@ class _Bench:
 
     def fresh(self, architecture: Architecture, samples: Samples) -> torch.nn.Module:
         """A new initialisation whose normaliser knows the samples."""
-        network = build(architecture, seed=self._job.seed)
+        network = build(architecture, seed=self._job.seed).to(samples.x.device)
         fit_standardisation(network, samples.x)
         return network
 

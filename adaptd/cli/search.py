@@ -7,13 +7,13 @@ from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Event
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import typer
 from rich.console import Console
 
 from adaptd.adaptation.search.directory import SearchDirectory, State
-from adaptd.adaptation.search.job import Claim, SearchJob, check_same
+from adaptd.adaptation.search.job import Claim, Precision, SearchJob, check_same
 from adaptd.cli.console import open_console
 from adaptd.cli.network_options import setting, sizes
 from adaptd.cli.search_display import SearchDisplay, SilentDisplay, open_search_display
@@ -128,6 +128,20 @@ def search(
         str | None,
         typer.Option("--shape", metavar="C,…", help="Of a record, where a file does not tell it."),
     ] = None,
+    device: Annotated[
+        str | None,
+        typer.Option(
+            "--device",
+            metavar="NAME",
+            help="Where to train: cpu, cuda, cuda:1. Without it CUDA where there is some.",
+        ),
+    ] = None,
+    precision: Annotated[
+        str,
+        typer.Option(
+            "--precision", metavar="NAME", help="Of activations while training: float32 or bf16."
+        ),
+    ] = "float32",
     seed: Annotated[
         int, typer.Option("--seed", min=0, help="Of the search, and of a scenario's records.")
     ] = 0,
@@ -190,6 +204,8 @@ def search(
         candidates=None if candidates is None else _texts(candidates),
         edges=edges,
         guards=_guards(guards),
+        device=device,
+        precision=_precision(precision),
         seed=seed,
     )
     claim: Claim = "resume" if is_resumed else "force" if is_forced else "new"
@@ -282,6 +298,14 @@ def _guards(given: list[str] | None) -> tuple[str, ...] | None:
     if "none" in given and len(given) > 1:
         raise ConfigError("--guard none stands alone")
     return () if given == ["none"] else tuple(dict.fromkeys(given))
+
+
+def _precision(name: str) -> Precision:
+    known: tuple[Precision, ...] = get_args(Precision)
+    for one in known:
+        if one == name:
+            return one
+    raise ConfigError(f"--precision {name!r}: expected one of {', '.join(known)}")
 
 
 def _texts(text: str) -> tuple[str, ...]:

@@ -157,7 +157,7 @@ class GradientSearch:
         for guard in self._guards:
             guard.finish(self._descent.view)
         if isinstance(self._schedule, Retrain):
-            network = build(chosen, seed=self._problem.seed)
+            network = build(chosen, seed=self._problem.seed).to(self._problem.samples.x.device)
             fit_standardisation(network, self._problem.samples.x)
             self._trainee = self._trained(network)
             return

@@ -63,7 +63,7 @@ class Opening:
 
 def fresh(problem: Problem, *, seed: int) -> nn.Module:
     """A new initialisation of the deployed architecture whose normaliser knows the samples."""
-    network = build(problem.architecture, seed=seed)
+    network = build(problem.architecture, seed=seed).to(problem.samples.x.device)
     fit_standardisation(network, problem.samples.x)
     return network
 

@@ -1,13 +1,16 @@
 """`Problem` and `Found`: what a search gets, and what it gives."""
 
+import copy
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+import torch
 from torch import nn
 
 from adaptd.architecture import Architecture
 from adaptd.search.caps import Cap
+from adaptd.search.compute import device_of
 from adaptd.search.task import CLASSIFICATION, Task
 from adaptd.search.training import Samples
 from adaptd.space import Edge, EdgeCosts, Relaxation, Reopening
@@ -38,6 +41,14 @@ class Problem:
     task: Task = CLASSIFICATION
     relaxation: Relaxation | None = None
     arms: tuple[Architecture, ...] = ()
+
+    def to(self, device: torch.device) -> "Problem":
+        """The same with a copy of the network, and the samples, on a device; its outcome is there
+        too. Itself if they are."""
+        samples = self.samples.to(device)
+        if samples is self.samples and device_of(self.network) == device:
+            return self
+        return replace(self, network=copy.deepcopy(self.network).to(device), samples=samples)
 
 
 @dataclass(frozen=True)

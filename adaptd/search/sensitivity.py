@@ -7,14 +7,18 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from adaptd.search.ladder import MemoryBudgetExceeded
 from adaptd.search.problem import Problem
-from adaptd.search.training import Minibatches
+from adaptd.search.training import BATCH_RECORDS, Minibatches
 from adaptd.space import LinearOperation, Relaxation, Reopening, Supernet
+from adaptd.space.memory import predict_bytes
 from adaptd.space.mixed import MixedEdge
 from adaptd.space.seeds import seeded
 
 # Enough that what all batches want can be told from what one of them does.
 _BATCHES = 16
+# Fewer records a batch than this give a batch norm's statistics no sense.
+_FEWEST_RECORDS = 8
 # Every candidate is computed: none may be judged by its chance of being drawn.
 _ALL = Relaxation(paths=None)
 # Of a shut gate. Not zero, so that candidates which share a kernel have shares in it.
@@ -23,7 +27,9 @@ _SHUT = 1e-6
 Scores = Mapping[str, Mapping[str, float]]
 
 
-def sensitivity(problem: Problem, *, batches: int = _BATCHES) -> Scores:
+def sensitivity(
+    problem: Problem, *, batches: int = _BATCHES, byte_budget: int | None = None
+) -> Scores:
     """Open edge -> candidate -> fall of the loss a unit of relative change, at the start.
 
     Every candidate stands beside what is deployed, behind a gate that is shut; what counts is the
@@ -32,7 +38,9 @@ def sensitivity(problem: Problem, *, batches: int = _BATCHES) -> Scores:
     deployed, the gradient of its weight. What the noise between batches would give is taken off. A
     candidate that adds nothing, such as a shorter kernel, has 0.
 
-    batches: of 64 records, at least 2, in training mode. The network is left as it was.
+    batches: of 64 records, at least 2, in training mode. byte_budget: activations that one of them
+    may keep; where 64 records keep more, twice as many batches are of half as many, and so on. The
+    network is left as it was. Raises MemoryBudgetExceeded if 8 records keep more.
     Source: Evci et al. 2022, "GradMax: growing neural networks using gradient information".
     """
     if batches < 2:
@@ -45,8 +53,10 @@ def sensitivity(problem: Problem, *, batches: int = _BATCHES) -> Scores:
         relaxation=_ALL,
         generator=generator,
     ).train()
+    records = _batch_records(problem, supernet, byte_budget)
+    batches *= BATCH_RECORDS // records
     measured = {name: _Gradients(edge) for name, edge in supernet.mixed_edges().items()}
-    drawn = Minibatches(problem.samples, generator)
+    drawn = Minibatches(problem.samples, generator, size=records)
     # A network may draw at random itself, as dropout does.
     with seeded(problem.seed):
         for _ in range(batches):
@@ -80,6 +90,26 @@ def most_sensitive(problem: Problem, scores: Scores, edges: int) -> Reopening:
         {edge: reopening.candidates[edge] for edge in kept},
         {edge: reopening.groups[edge] for edge in kept},
     )
+
+
+def _batch_records(problem: Problem, supernet: Supernet, byte_budget: int | None) -> int:
+    if byte_budget is None:
+        return BATCH_RECORDS
+    samples = problem.samples
+    records = BATCH_RECORDS
+    while True:
+        needed = predict_bytes(
+            supernet, samples.x, samples.target, batch=records, loss=problem.task.loss
+        )
+        if needed <= byte_budget:
+            return records
+        if records == _FEWEST_RECORDS:
+            raise MemoryBudgetExceeded(
+                f"measuring which edges to open keeps {needed:,} bytes of activations, also with "
+                f"{records} records at a time, and {byte_budget:,} are allowed: give fewer "
+                "candidates, allow more memory, or open all edges"
+            )
+        records //= 2
 
 
 class _Gradients:

@@ -56,14 +56,22 @@ class Samples:
         """The records at these places, int64 [m]."""
         return Samples(self.x[places], self.target[places])
 
+    def to(self, device: torch.device) -> "Samples":
+        """The same on a device; itself if it is there."""
+        if self.x.device == device:
+            return self
+        return Samples(self.x.to(device), self.target.to(device))
+
 
 class Minibatches:
-    """Endless batches of 64 (of all, if fewer); each pass in a new order, less its remainder."""
+    """Endless batches of `size` (of all, if fewer); each pass in a new order, less what is over."""
 
-    def __init__(self, samples: Samples, generator: torch.Generator) -> None:
+    def __init__(
+        self, samples: Samples, generator: torch.Generator, *, size: int = BATCH_RECORDS
+    ) -> None:
         self._samples = samples
         self._generator = generator
-        self._size = min(BATCH_RECORDS, len(samples))
+        self._size = min(size, len(samples))
         self.order = torch.empty(0, dtype=torch.int64)
         self.place = 0
 

@@ -1,5 +1,6 @@
 """A network as files: ONNX to predict with, safetensors to train on from, its architecture."""
 
+import copy
 import logging
 import warnings
 from collections.abc import Iterator
@@ -40,6 +41,9 @@ def export(
     graph is not valid, or if ONNX Runtime's logits are not torch's to 1e-4 of the largest.
     """
     directory.mkdir(parents=True, exist_ok=True)
+    if any(tensor.device.type != "cpu" for tensor in network.state_dict().values()):
+        # What is served is computed by the processor.
+        network = copy.deepcopy(network).cpu()
     was_training = network.training
     network.eval()
     try:

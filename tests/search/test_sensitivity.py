@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from adaptd.search.candidates import reopening_of
+from adaptd.search.ladder import MemoryBudgetExceeded
 from adaptd.search.problem import Problem
 from adaptd.search.sensitivity import most_sensitive, sensitivity
 from adaptd.search.task import REGRESSION
@@ -19,6 +20,7 @@ from adaptd.space import (
     initial_architecture,
     morph,
 )
+from adaptd.space.memory import predict_bytes
 from tests.search.conftest import MakeProblem
 
 
@@ -124,6 +126,21 @@ def test_the_most_sensitive_groups_stay_open(make_problem: MakeProblem) -> None:
             reopening.candidates[edge] == problem.reopening.candidates[edge]
             for edge in reopening.groups
         )
+
+
+def test_it_is_measured_with_fewer_records_at_a_time_where_memory_is_short(
+    make_problem: MakeProblem,
+) -> None:
+    given = make_problem()
+    candidates = dict.fromkeys(given.reopening.groups, ("dw k5 d1", "dw k3 d1", "maxpool k3"))
+    problem = replace(given, reopening=Reopening(candidates, given.reopening.groups))
+    deployed = predict_bytes(problem.network, problem.samples.x, problem.samples.target, batch=64)
+    within = sensitivity(problem, batches=2, byte_budget=deployed)
+    assert within.keys() == problem.reopening.groups.keys()
+    # A candidate that is a branch of its own does not fit with 64 records at a time.
+    assert within != sensitivity(problem, batches=2)
+    with pytest.raises(MemoryBudgetExceeded, match="8 records at a time"):
+        sensitivity(problem, batches=2, byte_budget=deployed // 100)
 
 
 def test_noise_needs_two_batches(make_problem: MakeProblem) -> None:

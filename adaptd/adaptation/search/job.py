@@ -13,6 +13,7 @@ from adaptd.errors import ConfigError
 SCHEMA_VERSION = 1
 
 Claim = Literal["new", "resume", "force"]
+Precision = Literal["float32", "bf16"]
 
 
 class SearchJob(BaseModel):
@@ -26,7 +27,8 @@ class SearchJob(BaseModel):
     for all. guards: names of those that watch over a supernet, None for the usual ones. records:
     the latest so many, None for what suits the stream. shape: of a record of a file that does not
     tell it. minimum_records: a search on fewer is refused, None for 400 and 40 a class where it
-    goes out from trained weights, else 10,000.
+    goes out from trained weights, else 10,000. device: torch's name of where networks are trained,
+    None for a CUDA device where there is one, else the processor. precision: of activations.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -45,6 +47,8 @@ class SearchJob(BaseModel):
     candidates: tuple[str, ...] | None = None
     edges: int | None = Field(default=None, ge=1)
     guards: tuple[str, ...] | None = None
+    device: str | None = None
+    precision: Precision = "float32"
     seed: int = 0
 
     def to_document(self) -> dict[str, Any]:

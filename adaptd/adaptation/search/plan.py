@@ -17,6 +17,7 @@ from adaptd.clock import Clock
 from adaptd.errors import ConfigError
 from adaptd.search.budget import Budget
 from adaptd.search.caps import Cap
+from adaptd.search.compute import precision, usual_device
 from adaptd.search.guards import GUARDS, default_guards
 from adaptd.search.ladder import MemoryBudgetExceeded, budget_bytes, choose_relaxation
 from adaptd.search.method import METHODS, GradientMethod, Method, Search
@@ -130,6 +131,20 @@ def guards_of(job: SearchJob) -> tuple[str, ...]:
     return job.guards
 
 
+def device_for(job: SearchJob) -> torch.device:
+    """Where networks are trained. Raises ConfigError for a device that is not there."""
+    if job.device is None:
+        return usual_device()
+    try:
+        device = torch.device(job.device)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise ConfigError(f"--device {job.device!r}: {str(error).splitlines()[0]}") from error
+    if device.type == "meta":
+        raise ConfigError("--device 'meta': holds shapes and no numbers")
+    return device
+
+
 def plan(
     job: SearchJob,
     start: Start,
@@ -181,25 +196,34 @@ def plan(
         seed=job.seed,
         caps=_caps(goal, start.architecture, costs, parameters, latency),
     )
-    scores: Scores = measured.sensitivity if measured else {}
-    if job.edges is not None and job.edges < len(reopening.groups):
-        scores = scores or sensitivity(problem)
-        problem = replace(problem, reopening=most_sensitive(problem, scores, job.edges))
-    _check_caps(job, method, problem)
-    problem, supernet_bytes, relaxation = _relaxed(method, problem, budget)
-    if measured is None:
-        resolved = budget.resolve(_step_seconds(method, problem, guards, clock))
-        measured = Measured(resolved, latency, scores)
-    problem = replace(problem, steps=measured.steps)
-    _check_begins(job, method, problem, guards)
+    problem = problem.to(device_for(job))
+    with precision(job.precision, problem.samples.x.device):
+        scores: Scores = measured.sensitivity if measured else {}
+        if job.edges is not None and job.edges < len(reopening.groups):
+            _check_caps(job, method, problem)
+            allowed = budget_bytes(
+                budget.memory_ratio, problem.network, problem.samples, batch=BATCH_RECORDS
+            )
+            scores = scores or sensitivity(problem, byte_budget=allowed)
+            problem = replace(problem, reopening=most_sensitive(problem, scores, job.edges))
+        _check_caps(job, method, problem)
+        problem, supernet_bytes, relaxation = _relaxed(method, problem, budget)
+        if measured is None:
+            resolved = budget.resolve(_step_seconds(method, problem, guards, clock))
+            measured = Measured(resolved, latency, scores)
+        problem = replace(problem, steps=measured.steps)
+        _check_begins(job, method, problem, guards)
+        deployed_bytes = predict_bytes(
+            problem.network, problem.samples.x, problem.samples.target, batch=BATCH_RECORDS
+        )
     return Plan(
         method=method,
         problem=problem,
         guards=guards,
         budget=budget,
-        held_out=judged,
+        held_out=judged.to(problem.samples.x.device),
         measured=measured,
-        deployed_bytes=predict_bytes(network, samples.x, samples.target, batch=BATCH_RECORDS),
+        deployed_bytes=deployed_bytes,
         supernet_bytes=supernet_bytes,
         relaxation=relaxation,
         warnings=_warnings(job, method, budget, start, len(samples)),

@@ -31,9 +31,10 @@ _CAPS = {
 }
 
 
-def versions() -> dict[str, str]:
-    """Of everything that an outcome depends on."""
+def versions(device: torch.device) -> dict[str, str]:
+    """Of everything that an outcome depends on, and what computes it."""
     return {
+        "device": str(device),
         "adaptd": __version__,
         "python": platform.python_version(),
         "torch": version("torch"),
@@ -108,7 +109,7 @@ def leave(
         "phase_seconds": {name: round(value, 3) for name, value in found.phase_seconds.items()},
         "warnings": list(plan.warnings),
         "threads": torch.get_num_threads(),
-        "versions": versions(),
+        "versions": versions(problem.samples.x.device),
         "job": job.to_document(),
         "finished_at": now.isoformat(timespec="seconds"),
     }

@@ -17,6 +17,7 @@ from adaptd.adaptation.search.plan import (
     Measured,
     Plan,
     budget_of,
+    device_for,
     goal_of,
     guards_of,
     method_of,
@@ -31,6 +32,7 @@ from adaptd.clock import Clock
 from adaptd.errors import ConfigError
 from adaptd.search.budget import limited_threads
 from adaptd.search.checkpoint import Checkpoint, CheckpointError
+from adaptd.search.compute import precision
 from adaptd.search.guards import GUARDS, default_guards
 from adaptd.search.method import METHODS
 from adaptd.search.population_search import PopulationSearch
@@ -77,11 +79,12 @@ class SearchSession:
         # First what takes no time.
         method_of(job), goal_of(job), guards_of(job)
         self._budget = budget_of(job)
+        self._device = device_for(job)
         kept = Checkpoint.load(directory.checkpoint) if state == "begun" else None
         note = _note(kept)
         if note:
             check_same(job, note["job"], directory.path)
-            _check_versions(note["versions"])
+            _check_versions(note["versions"], versions(self._device))
         with limited_threads(self._budget.cores):
             self._start = start_of(job)
             if note and _identity(self._start) != note["start"]:
@@ -103,7 +106,7 @@ class SearchSession:
             note = {
                 "job": job.to_document(),
                 "start": _identity(self._start),
-                "versions": versions(),
+                "versions": versions(self._device),
                 "measured": self._plan.measured.to_document(),
                 "records": {
                     "stream": self._recorded.name,
@@ -176,10 +179,11 @@ class SearchSession:
             watch(told)
 
         with limited_threads(self._budget.cores):
-            self._run = self._plan.begin(watch=tell, clock=self._clock)
-            if self._kept is not None:
-                self._restore(self._kept)
-            found = self._advance(should_pause)
+            with precision(self._job.precision, self._device):
+                self._run = self._plan.begin(watch=tell, clock=self._clock)
+                if self._kept is not None:
+                    self._restore(self._kept)
+                found = self._advance(should_pause)
             if found is None:
                 return None
             if self._told is not None:
@@ -285,8 +289,7 @@ def _identity(start: Start) -> dict[str, Any]:
     }
 
 
-def _check_versions(begun: Mapping[str, str]) -> None:
-    now = versions()
+def _check_versions(begun: Mapping[str, str], now: Mapping[str, str]) -> None:
     for name, seen in now.items():
         if begun.get(name) != seen:
             raise ConfigError(

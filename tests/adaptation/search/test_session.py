@@ -9,6 +9,7 @@ import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import torch
 
 from adaptd.adaptation.search.directory import SearchDirectory
 from adaptd.adaptation.search.job import SearchJob, SearchMoment
@@ -434,3 +435,20 @@ def test_too_few_records_are_refused_with_what_to_take_instead(
     with pytest.raises(InsufficientData, match=told):
         opened(job_for(given, **{"minimum_records": None, **changes}), tmp_path / "out")
     assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_activations_in_bfloat16_give_a_network_of_float32(given: Given, tmp_path: Path) -> None:
+    job = job_for(given, precision="bf16")
+    plain, half = plan_of(job_for(given)), plan_of(job)
+    assert half.deployed_bytes < plain.deployed_bytes
+    report = opened(job, tmp_path).run()
+    assert report is not None
+    assert report["versions"]["device"] == "cpu" or torch.cuda.is_available()
+    network, _ = load_network(tmp_path / "release")
+    assert {tensor.dtype for tensor in network.parameters()} == {torch.float32}
+
+
+def test_a_device_that_is_not_there_is_refused(given: Given, tmp_path: Path) -> None:
+    for device in ("abacus", "cuda:99", "meta"):
+        with pytest.raises(ConfigError, match=f"--device '{device}'"):
+            opened(job_for(given, device=device), tmp_path)
