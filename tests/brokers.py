@@ -6,9 +6,12 @@ import subprocess
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import trustme
+from cryptography.hazmat.primitives import serialization
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import NewTopic
 
@@ -21,15 +24,41 @@ _START_SECONDS = 120.0
 
 _CLUSTER_ID = "YWRhcHRkLXRlc3RzLTAwMQ"
 
+USER, PASSWORD = "alice", "wonderland-7"
+
+
+@dataclass(frozen=True)
+class Listeners:
+    """Addresses of a broker beside the plain one, and who signed its certificate.
+
+    tls: asks for a certificate of the client, and for no sign-in. sasl: TLS with sign-in by PLAIN,
+    SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER (tokens without a signature), as `USER` with
+    `PASSWORD`.
+    """
+
+    tls: str
+    sasl: str
+    authority: trustme.CA
+
 
 class Broker:
-    """A broker process. `address` stays the same through `kill` and `start`."""
+    """A broker process. `address` stays the same through `kill` and `start`.
+
+    secured: None for a broker that has no such listeners.
+    """
 
     def __init__(
-        self, command: Sequence[str], address: str, directory: Path, *, keeps_data: bool
+        self,
+        command: Sequence[str],
+        address: str,
+        directory: Path,
+        *,
+        keeps_data: bool,
+        secured: Listeners | None = None,
     ) -> None:
         self.address = address
         self.keeps_data = keeps_data
+        self.secured = secured
         self._command = list(command)
         self._log = directory / "broker.log"
         self._process: subprocess.Popen[bytes] | None = None
@@ -86,12 +115,24 @@ def kafka_jars(request: pytest.FixtureRequest) -> Path | None:
 
 
 @pytest.fixture(scope="session")
-def kafka_broker(
-    kafka_jars: Path | None, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[str]:
-    """Address of one broker for the whole session; a test takes topics of its own."""
+def kafka(kafka_jars: Path | None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
+    """One broker for the whole session; a test takes topics of its own."""
     with running_broker(kafka_jars, tmp_path_factory.mktemp("kafka")) as broker:
-        yield broker.address
+        yield broker
+
+
+@pytest.fixture(scope="session")
+def kafka_broker(kafka: Broker) -> str:
+    """The session's broker by its address."""
+    return kafka.address
+
+
+@pytest.fixture(scope="session")
+def secured(kafka: Broker) -> Listeners:
+    """The session's broker by TLS and sign-in; skips where the broker has neither."""
+    if kafka.secured is None:
+        pytest.skip("this broker has neither TLS nor sign-in: ADAPTD_KAFKA_JARS names one that has")
+    return kafka.secured
 
 
 def make_topic(address: str, topic: str, *, partitions: int = 1) -> None:
@@ -132,6 +173,17 @@ def produce(address: str, topic: str, values: Iterable[tuple[int, bytes | None]]
         producer.close()
 
 
+def pkcs8(key: bytes, *, password: str | None = None) -> bytes:
+    """A private key, PEM, in the only form that Java reads; encrypted if there is a password."""
+    return serialization.load_pem_private_key(key, None).private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.BestAvailableEncryption(password.encode())
+        if password
+        else serialization.NoEncryption(),
+    )
+
+
 def _admin(address: str) -> KafkaAdminClient:
     return KafkaAdminClient(
         bootstrap_servers=address, bootstrap_timeout_ms=int(PATIENCE_SECONDS * 1_000)
@@ -139,8 +191,17 @@ def _admin(address: str) -> KafkaAdminClient:
 
 
 def _apache(jars: Path, directory: Path) -> Broker:
-    client, controller = _free_ports(2)
+    client, controller, tls, sasl = _free_ports(4)
     address = f"127.0.0.1:{client}"
+    secured = Listeners(f"127.0.0.1:{tls}", f"127.0.0.1:{sasl}", trustme.CA())
+    authority, own = directory / "authority.pem", directory / "broker.pem"
+    secured.authority.cert_pem.write_to_path(authority)
+    certificate = secured.authority.issue_cert("127.0.0.1")
+    own.write_bytes(
+        pkcs8(certificate.private_key_pem.bytes())
+        + b"".join(part.bytes() for part in certificate.cert_chain_pems)
+    )
+    security = "org.apache.kafka.common.security"
     properties = directory / "server.properties"
     properties.write_text(
         "\n".join(
@@ -148,10 +209,29 @@ def _apache(jars: Path, directory: Path) -> Broker:
                 "process.roles=broker,controller",
                 "node.id=1",
                 f"controller.quorum.voters=1@127.0.0.1:{controller}",
-                f"listeners=PLAINTEXT://{address},CONTROLLER://127.0.0.1:{controller}",
-                f"advertised.listeners=PLAINTEXT://{address}",
+                f"listeners=CONTROLLER://127.0.0.1:{controller},PLAINTEXT://{address},"
+                f"SSL://{secured.tls},SASL_SSL://{secured.sasl}",
+                f"advertised.listeners=PLAINTEXT://{address},"
+                f"SSL://{secured.tls},SASL_SSL://{secured.sasl}",
                 "controller.listener.names=CONTROLLER",
-                "listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
+                "inter.broker.listener.name=PLAINTEXT",
+                "listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,"
+                "SSL:SSL,SASL_SSL:SASL_SSL",
+                "ssl.keystore.type=PEM",
+                f"ssl.keystore.location={own}",
+                "ssl.truststore.type=PEM",
+                f"ssl.truststore.location={authority}",
+                "listener.name.ssl.ssl.client.auth=required",
+                "sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256,SCRAM-SHA-512,OAUTHBEARER",
+                f"listener.name.sasl_ssl.plain.sasl.jaas.config={security}.plain.PlainLoginModule"
+                f' required user_{USER}="{PASSWORD}";',
+                *(
+                    f"listener.name.sasl_ssl.scram-sha-{bits}.sasl.jaas.config="
+                    f"{security}.scram.ScramLoginModule required;"
+                    for bits in (256, 512)
+                ),
+                "listener.name.sasl_ssl.oauthbearer.sasl.jaas.config="
+                f"{security}.oauthbearer.OAuthBearerLoginModule required;",
                 f"log.dirs={directory / 'data'}",
                 "offsets.topic.replication.factor=1",
                 "offsets.topic.num.partitions=1",
@@ -165,12 +245,25 @@ def _apache(jars: Path, directory: Path) -> Broker:
     # Java expands the star itself.
     java = ["java", "-Xmx400m", "-Dorg.slf4j.simpleLogger.logFile=System.out", "-cp", f"{jars}/*"]
     subprocess.run(
-        [*java, "kafka.tools.StorageTool", "format", "-t", _CLUSTER_ID, "-c", str(properties)],
+        [
+            *(*java, "kafka.tools.StorageTool", "format", "-t", _CLUSTER_ID, "-c", str(properties)),
+            *(
+                argument
+                for bits in (256, 512)
+                for argument in ("-S", f"SCRAM-SHA-{bits}=[name={USER},password={PASSWORD}]")
+            ),
+        ],
         check=True,
         capture_output=True,
         timeout=_START_SECONDS,
     )
-    return Broker([*java, "kafka.Kafka", str(properties)], address, directory, keeps_data=True)
+    return Broker(
+        [*java, "kafka.Kafka", str(properties)],
+        address,
+        directory,
+        keeps_data=True,
+        secured=secured,
+    )
 
 
 def _tansu(directory: Path) -> Broker:

@@ -8,9 +8,9 @@ from hypothesis import HealthCheck, settings
 
 from adaptd.clock import FakeClock
 from adaptd.store.database import Database
-from tests.brokers import kafka_broker, kafka_jars
+from tests.brokers import kafka, kafka_broker, kafka_jars, secured
 
-__all__ = ["kafka_broker", "kafka_jars"]
+__all__ = ["kafka", "kafka_broker", "kafka_jars", "secured"]
 
 # A busy machine must not fail a property: only the property itself may.
 settings.register_profile(

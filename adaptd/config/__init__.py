@@ -1,5 +1,6 @@
 """The configuration: a typed tree read from one YAML file and the environment."""
 
+from adaptd.config.kafka import SaslConfig, SecretConfig, TlsConfig
 from adaptd.config.load import load, parse
 from adaptd.config.source import (
     KafkaSourceConfig,
@@ -35,6 +36,9 @@ __all__ = [
     "ScenarioSourceConfig",
     "ReplaySourceConfig",
     "KafkaSourceConfig",
+    "TlsConfig",
+    "SaslConfig",
+    "SecretConfig",
     "PaceConfig",
     "RecordConfig",
     "ModelConfig",

@@ -17,6 +17,9 @@ from adaptd.errors import ConfigError
 # ADAPTD__SERVER__PORT=8081 sets server.port; a list takes its index: ADAPTD__STREAMS__0__NAME.
 PREFIX = "ADAPTD__"
 
+# Keys below which somebody may have written what no log shall show.
+_SECRETS = frozenset({"password", "key_password", "token"})
+
 # Keys from the top of the document down, list indexes as numbers.
 Location = tuple[int | str, ...]
 
@@ -126,7 +129,12 @@ def _line(item: ErrorDetails, origin: str, variables: Mapping[Location, str]) ->
         # Sound by itself, and at variance with a value that the environment may have set.
         name = _setter((*location[:2], *other.split(".")), variables)
     where = origin if name is None else f"environment: {name}"
-    got = "nothing" if item["type"] == "missing" else _shown(item["input"])
+    if item["type"] == "missing":
+        got = "nothing"
+    elif not _SECRETS.isdisjoint(location) and not isinstance(item["input"], Mapping):
+        got = "a value that is not shown"
+    else:
+        got = _shown(item["input"])
     key = ".".join(str(part) for part in location) or "the document"
     return f"{where}: {key}: {_expected(item['msg'])}, got {got}"
 

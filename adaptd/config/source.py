@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from adaptd.config.kafka import SaslConfig, TlsConfig
 from adaptd.config.section import Section
 
 
@@ -53,6 +54,8 @@ class KafkaSourceConfig(Section):
     bootstrap_servers: tuple[str, ...] = Field(min_length=1)
     topic: str = Field(min_length=1)
     group: str = Field(default="adaptd", min_length=1)
+    tls: TlsConfig | None = Field(default=None, description="None: no encryption")
+    sasl: SaslConfig | None = Field(default=None, description="None: no sign-in")
 
 
 SourceConfig = Annotated[

@@ -27,7 +27,7 @@ from adaptd.registry.publisher import FilePublisher, KafkaPublisher, Publisher
 from adaptd.store import configurations, epochs, files
 from adaptd.store.database import Database
 from adaptd.store.directory import DaemonLock, StateDirectory
-from adaptd.stream.opening import open_source
+from adaptd.stream.opening import cluster_of, open_source
 from adaptd.telemetry import Metrics
 
 log = structlog.get_logger()
@@ -154,5 +154,5 @@ class Daemon:
     def _publisher(self, stream: StreamConfig) -> Publisher:
         if stream.source.kind == "kafka":
             topic = stream.publish.topic or f"{stream.source.topic}.releases"
-            return KafkaPublisher(",".join(stream.source.bootstrap_servers), topic)
+            return KafkaPublisher(cluster_of(stream.source), topic)
         return FilePublisher(self._state.events)

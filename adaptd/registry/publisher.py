@@ -6,12 +6,12 @@ from datetime import UTC
 from pathlib import Path
 from typing import Any, Protocol
 
-from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
 from adaptd.architecture.canonical import canonical_json
-from adaptd.errors import TransientError
+from adaptd.errors import SourceError, SourceUnavailable, TransientError
 from adaptd.store.outbox import Event
+from adaptd.stream.kafka_connection import Cluster
 
 SCHEMA_VERSION = 1
 
@@ -72,12 +72,9 @@ class KafkaPublisher:
     The producer is made at the first event, so that a broker that is down stops nothing else.
     """
 
-    def __init__(
-        self, bootstrap_servers: str, topic: str, *, timeout_seconds: float = 10.0
-    ) -> None:
-        """bootstrap_servers: host:port, comma-separated. timeout_seconds: for each of connecting,
-        finding the topic, and delivery."""
-        self._bootstrap_servers = bootstrap_servers
+    def __init__(self, cluster: Cluster, topic: str, *, timeout_seconds: float = 10.0) -> None:
+        """timeout_seconds: for each of connecting, finding the topic, and delivery."""
+        self._cluster = cluster
         self._topic = topic
         self._timeout_seconds = timeout_seconds
         self._producer: Any = None
@@ -86,7 +83,7 @@ class KafkaPublisher:
         """Raises TransientError if the event is not acknowledged in time."""
         try:
             if self._producer is None:
-                self._producer = self._connect()
+                self._producer = self._cluster.producer(timeout_seconds=self._timeout_seconds)
             acknowledged = self._producer.send(
                 self._topic,
                 key=event.stream.encode(),
@@ -95,11 +92,10 @@ class KafkaPublisher:
             # The producer gives up after the timeout by itself. It goes first, so that nothing is
             # left in its buffer that could overtake what is published next.
             acknowledged.get(timeout=2 * self._timeout_seconds)
-        except KafkaError as error:
+        except (KafkaError, SourceError, SourceUnavailable) as error:
             self.close()
             raise TransientError(
-                f"{self._bootstrap_servers}: event {event.id} not acknowledged "
-                f"on {self._topic}: {error}"
+                f"{self._cluster}: event {event.id} not acknowledged on {self._topic}: {error}"
             ) from error
 
     def close(self) -> None:
@@ -107,19 +103,6 @@ class KafkaPublisher:
         if producer is not None:
             with suppress(KafkaError):
                 producer.close(timeout=1)
-
-    def _connect(self) -> Any:
-        milliseconds = round(self._timeout_seconds * 1000)
-        return KafkaProducer(
-            bootstrap_servers=self._bootstrap_servers.split(","),
-            client_id="adaptd",
-            acks="all",
-            bootstrap_timeout_ms=milliseconds,
-            max_block_ms=milliseconds,
-            # Half, so that a lost request is sent again before the event is given up.
-            request_timeout_ms=milliseconds // 2,
-            delivery_timeout_ms=milliseconds,
-        )
 
 
 def _drop_torn_line(descriptor: int) -> None:

@@ -1,6 +1,6 @@
 """`AdvisoryCommits`: tells the broker how far a group has come, for lag dashboards."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import structlog
@@ -9,7 +9,8 @@ from kafka.errors import KafkaError
 from kafka.structs import OffsetAndMetadata
 
 from adaptd.clock import Clock
-from adaptd.stream.kafka_connection import connect
+from adaptd.errors import SourceError, SourceUnavailable
+from adaptd.stream.kafka_connection import Cluster
 
 _log = structlog.get_logger(__name__)
 
@@ -26,10 +27,8 @@ class AdvisoryCommits:
     group's coordinator cannot be found.
     """
 
-    def __init__(
-        self, *, bootstrap_servers: Sequence[str], topic: str, group: str, clock: Clock
-    ) -> None:
-        self._servers = list(bootstrap_servers)
+    def __init__(self, cluster: Cluster, *, topic: str, group: str, clock: Clock) -> None:
+        self._cluster = cluster
         self._topic = topic
         self._group = group
         self._clock = clock
@@ -48,9 +47,9 @@ class AdvisoryCommits:
         self._due_at = now + _INTERVAL_SECONDS
         try:
             if self._consumer is None:
-                self._consumer = connect(self._servers, group=self._group)
+                self._consumer = self._cluster.consumer(group=self._group)
             self._consumer.commit_async(self._offsets(positions), callback=self._answered)
-        except KafkaError as error:
+        except (KafkaError, SourceError, SourceUnavailable) as error:
             _log.debug("commit.failed", group=self._group, error=str(error))
         self._committed = dict(positions)
 

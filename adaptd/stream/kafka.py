@@ -23,7 +23,7 @@ from adaptd.clock import Clock
 from adaptd.errors import SourceError, SourceUnavailable
 from adaptd.stream.advisory_commits import AdvisoryCommits
 from adaptd.stream.batch import Batch, id_column
-from adaptd.stream.kafka_connection import ANSWER_MS, connect
+from adaptd.stream.kafka_connection import ANSWER_MS, Cluster
 from adaptd.stream.reject import Reject, UnfitRecordError
 from adaptd.stream.schema import Document, Schema
 from adaptd.stream.source import Poll
@@ -63,22 +63,20 @@ class KafkaSource:
         self,
         schema: Schema,
         *,
-        bootstrap_servers: Sequence[str],
+        cluster: Cluster,
         topic: str,
         group: str,
         clock: Clock,
         topic_wait_seconds: float = _TOPIC_WAIT_SECONDS,
     ) -> None:
         self._schema = schema
-        self._servers = list(bootstrap_servers)
+        self._cluster = cluster
         self._topic = topic
         self._group = group
         self._clock = clock
         self._topic_wait_seconds = topic_wait_seconds
         self._consumer: Any = None
-        self._commits = AdvisoryCommits(
-            bootstrap_servers=self._servers, topic=topic, group=group, clock=clock
-        )
+        self._commits = AdvisoryCommits(cluster, topic=topic, group=group, clock=clock)
         # Whether the consumer reads every partition from our positions. If not, the next poll
         # sees to it.
         self._is_assigned = False
@@ -136,7 +134,7 @@ class KafkaSource:
 
     def _connect(self) -> None:
         if self._consumer is None:
-            self._consumer = connect(self._servers)
+            self._consumer = self._cluster.consumer()
         now = self._clock.monotonic()
         if self._is_assigned and now - self._looked_at >= _PARTITIONS_SECONDS:
             self._looked_at = now
@@ -228,13 +226,13 @@ class KafkaSource:
         if self._unknown_since is None:
             self._unknown_since = now
         waited = now - self._unknown_since
-        text = f"topic {self._topic} is not known to {', '.join(self._servers)}"
+        text = f"topic {self._topic} is not known to {self._cluster}"
         if waited < self._topic_wait_seconds:
             return SourceUnavailable(f"{text} yet")
         return SourceError(f"{text}, after {waited:.0f} s. Create it, or correct source.topic.")
 
     def _failure(self, error: KafkaError) -> SourceError | SourceUnavailable:
-        text = f"topic {self._topic} at {', '.join(self._servers)}: {error}"
+        text = f"topic {self._topic} at {self._cluster}: {error}"
         return (SourceError if isinstance(error, _PERMANENT) else SourceUnavailable)(text)
 
     def _poll_of(self, records: Mapping[TopicPartition, Sequence[Any]]) -> Poll:

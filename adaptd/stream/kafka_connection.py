@@ -1,36 +1,58 @@
-"""How a topic's consumer is connected and set."""
+"""`Cluster`: a Kafka cluster and how its clients are connected; why one cannot be."""
 
-from collections.abc import Sequence
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
-from kafka import KafkaConsumer
-from kafka.errors import KafkaError
+from kafka import KafkaConsumer, KafkaProducer
+from kafka.errors import (
+    KafkaConnectionError,
+    KafkaError,
+    KafkaTimeoutError,
+    SaslAuthenticationFailedError,
+    UnsupportedSaslMechanismError,
+)
 from kafka.net.compat import KafkaNetClient
+from kafka.net.manager import KafkaConnectionManager
+from kafka.net.selector import NetworkSelector
 
-from adaptd.errors import SourceError
+from adaptd.config import SaslConfig, TlsConfig
+from adaptd.errors import SourceError, SourceUnavailable
+from adaptd.stream.kafka_security import security_settings
 
 # A question to the broker may take this long. Short enough for a stop to be answered in time.
 ANSWER_MS = 2_000
 
+# How a broker ends a conversation that it did not expect. By whether we use TLS and sign in.
+_WHERE_IT_HANGS_UP = {
+    (False, False): "check that the port is for neither TLS nor sign-in: those need tls and sasl",
+    (True, False): "check that the port is for TLS without sign-in: that needs sasl",
+    (False, True): "check that the port is for sign-in without TLS: that needs tls",
+    (True, True): "check that the port is for sign-in by TLS, and who signs in",
+}
 
-def connect(servers: Sequence[str], *, group: str | None = None) -> Any:
-    """A consumer that has reached a broker; with a group, one that may commit for it.
 
-    Raises KafkaError where no broker answers, SourceError for an address that is none.
-    """
-    clients: list[KafkaNetClient] = []
+@dataclass(frozen=True)
+class Cluster:
+    """servers: host:port, of some brokers. tls, sasl: None for neither encryption nor sign-in."""
 
-    def client(**settings: Any) -> KafkaNetClient:
-        made = KafkaNetClient(**settings)
-        # The consumer does not hand its `allow_auto_create_topics` on, and a misspelt topic must
-        # not come into being by our asking for it.
-        made.cluster.config["allow_auto_create_topics"] = False
-        clients.append(made)
-        return made
+    servers: tuple[str, ...]
+    tls: TlsConfig | None = None
+    sasl: SaslConfig | None = None
 
-    try:
-        return KafkaConsumer(
-            bootstrap_servers=list(servers),
+    def __str__(self) -> str:
+        return ", ".join(self.servers)
+
+    def consumer(self, *, group: str | None = None) -> Any:
+        """A consumer that has reached a broker; with a group, one that may commit for it.
+
+        Raises SourceError where trying again does not help (an address that is none, a secret that
+        is missing, a sign-in that is refused, a certificate that is not trusted), SourceUnavailable
+        where no broker answers. Both name what to check.
+        """
+        return self._connected(
+            KafkaConsumer,
+            creates_topics=False,
             group_id=group,
             # Where to begin is for our positions to say, never for the client.
             auto_offset_reset="none",
@@ -43,14 +65,121 @@ def connect(servers: Sequence[str], *, group: str | None = None) -> Any:
             request_timeout_ms=10_000,
             bootstrap_timeout_ms=ANSWER_MS,
             metrics_enabled=False,
-            kafka_client=client,
         )
-    except KafkaError:
-        # A consumer that cannot be made leaves its thread behind.
-        for made in clients:
-            made.close()
-        raise
-    except ValueError as error:
-        raise SourceError(
-            f"source.bootstrap_servers: expected host:port, got {', '.join(servers)}: {error}"
-        ) from error
+
+    def producer(self, *, timeout_seconds: float) -> Any:
+        """An idempotent producer that waits for all replicas in sync.
+
+        timeout_seconds: for each of connecting, finding a topic, and delivery. Raises as `consumer`
+        does.
+        """
+        milliseconds = round(timeout_seconds * 1_000)
+        return self._connected(
+            KafkaProducer,
+            creates_topics=True,
+            client_id="adaptd",
+            acks="all",
+            enable_idempotence=True,
+            bootstrap_timeout_ms=milliseconds,
+            max_block_ms=milliseconds,
+            # Half, so that a lost request is sent again before the record is given up.
+            request_timeout_ms=milliseconds // 2,
+            delivery_timeout_ms=milliseconds,
+        )
+
+    def _connected(
+        self, client_type: Callable[..., Any], *, creates_topics: bool, **settings: Any
+    ) -> Any:
+        clients: list[_Client] = []
+
+        def client(**settings: Any) -> _Client:
+            made = _Client(**settings)
+            # Consumers do not hand their setting of that name on, and a misspelt topic must not
+            # come into being by our asking for it.
+            made.cluster.config["allow_auto_create_topics"] = creates_topics
+            clients.append(made)
+            return made
+
+        try:
+            return client_type(
+                bootstrap_servers=list(self.servers),
+                kafka_client=client,
+                **security_settings(self.tls, self.sasl),
+                **settings,
+            )
+        except KafkaError as error:
+            # One that cannot be made leaves its thread behind.
+            for made in clients:
+                made.close()
+            raise self._failure(clients[-1].refusal if clients else None, error) from error
+        except ValueError as error:
+            raise SourceError(
+                f"bootstrap_servers: expected host:port, got {self}: {error}"
+            ) from error
+
+    def _failure(
+        self, refusal: Exception | None, error: KafkaError
+    ) -> SourceError | SourceUnavailable:
+        """refusal: what a connection ended with. The client tells of its time-out only."""
+        if not isinstance(error, KafkaTimeoutError):
+            refusal = error
+        text = f"Kafka at {self}: "
+        if isinstance(refusal, UnsupportedSaslMechanismError) and self.sasl is not None:
+            return SourceError(
+                f"{text}does not offer {self.sasl.mechanism}; check sasl.mechanism and the port"
+            )
+        if isinstance(refusal, SaslAuthenticationFailedError) and self.sasl is not None:
+            who = f" as {self.sasl.username}" if self.sasl.username else ""
+            keys = "token" if self.sasl.token else "username and sasl.password"
+            return SourceError(
+                f"{text}sign-in{who} with {self.sasl.mechanism} was refused; check sasl.{keys} "
+                f"({refusal})"
+            )
+        told = str(refusal)
+        if isinstance(refusal, KafkaConnectionError) and "SSL" in told:
+            if "CERTIFICATE_VERIFY_FAILED" in told:
+                advice = "check tls.ca_file, and that the certificate names the host"
+                return SourceError(f"{text}the certificate is not trusted; {advice} ({told})")
+            advice = "check that the port is for TLS, and tls.certificate_file if it asks for one"
+            return SourceUnavailable(f"{text}no TLS connection; {advice} ({told})")
+        advice = "check bootstrap_servers and that the broker runs"
+        if refusal is not error and "disconnected" in told:
+            advice = _WHERE_IT_HANGS_UP[self.tls is not None, self.sasl is not None]
+        return SourceUnavailable(f"{text}cannot be reached; {advice} ({refusal or error})")
+
+
+class _Client(KafkaNetClient):  # type: ignore[misc]
+    """Keeps why a connection was refused."""
+
+    def __init__(self, **settings: Any) -> None:
+        net = NetworkSelector(**settings)
+        manager = _Manager(net, **settings)
+        super().__init__(net=net, manager=manager, **settings)
+        self._refusals = manager
+
+    @property
+    def refusal(self) -> Exception | None:
+        """What the connection ended with that tells the most of those that failed."""
+        return self._refusals.refusal
+
+
+class _Manager(KafkaConnectionManager):  # type: ignore[misc]
+    def __init__(self, net: NetworkSelector, **settings: Any) -> None:
+        super().__init__(net, **settings)
+        self.refusal: Exception | None = None
+
+    def get_connection(self, *arguments: Any, **settings: Any) -> Any:
+        connection = super().get_connection(*arguments, **settings)
+        connection.init_future.add_errback(self._refused)
+        return connection
+
+    def _refused(self, error: Exception) -> None:
+        # A broker may hang up on the next one before it says the same again.
+        if self.refusal is None or _telling(error) >= _telling(self.refusal):
+            self.refusal = error
+
+
+def _telling(error: Exception) -> int:
+    if isinstance(error, SaslAuthenticationFailedError | UnsupportedSaslMechanismError):
+        return 2
+    return 1 if "SSL" in str(error) else 0

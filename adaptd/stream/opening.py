@@ -10,6 +10,7 @@ from adaptd.config import (
 )
 from adaptd.errors import SourceError
 from adaptd.stream.kafka import KafkaSource
+from adaptd.stream.kafka_connection import Cluster
 from adaptd.stream.pace import Paced
 from adaptd.stream.replay import ReplaySource
 from adaptd.stream.scenario import SCENARIOS
@@ -40,11 +41,16 @@ def open_source(config: StreamConfig, *, clock: Clock) -> Source:
         case KafkaSourceConfig() as source:
             return KafkaSource(
                 schema,
-                bootstrap_servers=source.bootstrap_servers,
+                cluster=cluster_of(source),
                 topic=source.topic,
                 group=source.group,
                 clock=clock,
             )
+
+
+def cluster_of(source: KafkaSourceConfig) -> Cluster:
+    """The cluster that a source's topic is in. Nothing is connected."""
+    return Cluster(source.bootstrap_servers, tls=source.tls, sasl=source.sasl)
 
 
 def schema_of(config: StreamConfig) -> Schema:

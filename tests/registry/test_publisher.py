@@ -14,6 +14,7 @@ from adaptd.clock import FakeClock
 from adaptd.errors import TransientError
 from adaptd.registry.publisher import FilePublisher, KafkaPublisher, envelope
 from adaptd.store.outbox import Event
+from adaptd.stream.kafka_connection import Cluster
 
 NOW = FakeClock().now()
 
@@ -84,7 +85,7 @@ def test_a_broker_that_is_not_there_is_transient_each_time() -> None:
         # Bound and not listening: nobody answers on this port, and nobody else can take it.
         taken.bind(("127.0.0.1", 0))
         server = f"127.0.0.1:{taken.getsockname()[1]}"
-        publisher = KafkaPublisher(server, "releases", timeout_seconds=0.3)
+        publisher = KafkaPublisher(Cluster((server,)), "releases", timeout_seconds=0.3)
         for _ in range(2):
             with pytest.raises(TransientError, match=rf"{server}: event 0+1 not acknowledged"):
                 publisher.publish(_event(1))
@@ -93,7 +94,7 @@ def test_a_broker_that_is_not_there_is_transient_each_time() -> None:
 
 @pytest.mark.slow
 def test_a_topic_gets_each_event_once_acknowledged_in_order(kafka_broker: str) -> None:
-    publisher = KafkaPublisher(kafka_broker, "publisher-test.releases")
+    publisher = KafkaPublisher(Cluster((kafka_broker,)), "publisher-test.releases")
     for number in range(3):
         publisher.publish(_event(number))
     publisher.close()

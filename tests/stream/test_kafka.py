@@ -13,6 +13,7 @@ from structlog.testing import capture_logs
 from adaptd.clock import FakeClock, SystemClock
 from adaptd.errors import SourceError, SourceUnavailable
 from adaptd.stream.kafka import KafkaSource
+from adaptd.stream.kafka_connection import Cluster
 from adaptd.stream.schema import Schema
 from adaptd.stream.source import Poll
 from tests.brokers import (
@@ -44,7 +45,7 @@ def opened(
 ) -> Iterator[KafkaSource]:
     source = KafkaSource(
         schema,
-        bootstrap_servers=(address,),
+        cluster=Cluster((address,)),
         topic=topic,
         group=f"{topic}-readers",
         clock=clock or SystemClock(),
