@@ -185,6 +185,26 @@ class PublishConfig(Section):
     )
 
 
+class RejectConfig(Section):
+    """What becomes of records that do not fit the schema. Each is counted by its reason and set
+    aside with its bytes: in a topic, or in a file of the state directory."""
+
+    topic: str | None = Field(
+        default=None,
+        description="Kafka topic they are sent to, for Kafka; None: <source topic>.dead-letters",
+    )
+    maximum_share: float = Field(
+        default=0.5,
+        gt=0,
+        le=1,
+        description="more bad ones among the latest stop the stream: then the schema is wrong",
+    )
+    window_records: int = Field(default=1_000, ge=1, description="how many the latest are")
+
+
+Topical = PublishConfig | RejectConfig
+
+
 class StreamConfig(Section):
     """One stream: its source, its model, and how the model is kept fitting.
 
@@ -202,6 +222,7 @@ class StreamConfig(Section):
     approval: ApprovalConfig = ApprovalConfig()
     schedule: ScheduleConfig = ScheduleConfig()
     publish: PublishConfig = PublishConfig()
+    rejects: RejectConfig = RejectConfig()
     window_records: int = Field(
         default=6_000,
         ge=100,
@@ -227,18 +248,18 @@ class StreamConfig(Section):
             raise ValueError(f"a {source.kind} source needs it (shape and classes)")
         return record
 
-    @field_validator("publish")
+    @field_validator("publish", "rejects")
     @classmethod
-    def _has_broker(cls, publish: PublishConfig, info: ValidationInfo) -> PublishConfig:
+    def _has_broker(cls, section: Topical, info: ValidationInfo) -> Topical:
         source = info.data.get("source")
-        if publish.topic is not None and source is not None and source.kind != "kafka":
+        if section.topic is not None and source is not None and source.kind != "kafka":
             raise at_key(
                 "topic",
-                publish.topic,
-                f"only a kafka source has a topic of releases, this one is of kind {source.kind}; "
+                section.topic,
+                f"only a kafka source has other topics, this one is of kind {source.kind}; "
                 "leave it out",
             )
-        return publish
+        return section
 
     @field_validator("window_records")
     @classmethod

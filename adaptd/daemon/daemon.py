@@ -18,11 +18,13 @@ from adaptd.daemon.backoff import Backoff
 from adaptd.daemon.context import StreamContext
 from adaptd.daemon.health import Health, HealthServer
 from adaptd.daemon.ledger import Ledger
+from adaptd.daemon.posts import EventPost, LetterPost, Post
 from adaptd.daemon.relay import Relay
 from adaptd.daemon.schedule import Schedule
 from adaptd.daemon.server_process import ServerProcess
 from adaptd.daemon.slot import StreamSlot
 from adaptd.daemon.stream_loop import StreamLoop
+from adaptd.registry.dead_letter_office import DeadLetterOffice, FileOffice, KafkaOffice
 from adaptd.registry.publisher import FilePublisher, KafkaPublisher, Publisher
 from adaptd.store import configurations, epochs, files
 from adaptd.store.database import Database
@@ -74,10 +76,8 @@ class Daemon:
             stack.callback(server.close)
             log.info("daemon.started", configuration=number, metrics_port=server.port)
             relay = Relay(
+                [post for stream in self._config.streams for post in self._posts(stream)],
                 database=database,
-                publishers={
-                    stream.name: self._publisher(stream) for stream in self._config.streams
-                },
                 clock=self._clock,
                 on_trouble=self._show_relay,
             )
@@ -151,8 +151,15 @@ class Daemon:
         else:
             self.health.obstruct("relay", trouble)
 
-    def _publisher(self, stream: StreamConfig) -> Publisher:
+    def _posts(self, stream: StreamConfig) -> tuple[Post, ...]:
+        publisher: Publisher = FilePublisher(self._state.events)
+        office: DeadLetterOffice = FileOffice(
+            self._state.dead_letters(stream.name), source=stream.source.kind
+        )
         if stream.source.kind == "kafka":
-            topic = stream.publish.topic or f"{stream.source.topic}.releases"
-            return KafkaPublisher(cluster_of(stream.source), topic)
-        return FilePublisher(self._state.events)
+            cluster, topic = cluster_of(stream.source), stream.source.topic
+            publisher = KafkaPublisher(cluster, stream.publish.topic or f"{topic}.releases")
+            office = KafkaOffice(
+                cluster, stream.rejects.topic or f"{topic}.dead-letters", source=topic
+            )
+        return EventPost(stream.name, publisher), LetterPost(stream.name, office)

@@ -28,6 +28,7 @@ from adaptd.registry.dead_letters import DeadLetter
 from adaptd.registry.episodes import OUTCOMES
 from adaptd.registry.releases import Release
 from adaptd.stream.batch import Batch
+from adaptd.stream.breaker import Breaker
 from adaptd.stream.reject import REASONS, Reject
 from adaptd.stream.source import Source
 
@@ -79,11 +80,14 @@ class StreamLoop:
             window=self._memory.window,
             desk=desk,
         )
+        rejects = context.config.rejects
+        self._breaker = Breaker(records=rejects.window_records, maximum_share=rejects.maximum_share)
         self._is_exhausted = False
         self._is_idle = True
         self._checkpoint_due = context.clock.monotonic() + CHECKPOINT_SECONDS
         self._is_whole = True
         self._is_store_available = True
+        self._store_trouble = ""
         self._source_trouble: str | None = None
         self._resume_at = self._poll_at = float("-inf")
         self._backoff = Backoff(np.random.default_rng(context.seed_for("backoff", 0)))
@@ -105,7 +109,7 @@ class StreamLoop:
         """Why records do not flow now, for readiness; None where they do."""
         if self._is_store_available:
             return self._source_trouble
-        return "the store cannot be written"
+        return self._store_trouble
 
     def step(self, *, timeout_seconds: float) -> None:
         """One round. Waits for records no longer than the time-out.
@@ -164,6 +168,7 @@ class StreamLoop:
                     log.error("store.unavailable", stream=self.stream, error=str(error))
                 self._context.metrics.store_unavailable.labels(self.stream).inc()
                 self._is_store_available = False
+                self._store_trouble = f"the store cannot be written: {error}"
                 self._resume_at = clock.monotonic() + STORE_RETRY_SECONDS
                 return
         self._is_store_available = True
@@ -219,6 +224,7 @@ class StreamLoop:
 
     def _poll(self, timeout_seconds: float) -> None:
         poll = self._source.poll(maximum=self._room(), timeout_seconds=timeout_seconds)
+        self._breaker.note(poll)
         now = self._context.clock.now()
         if poll.rejects:
             self._set_aside(poll.rejects, now)

@@ -1,17 +1,21 @@
-"""Records that could not be used: every one counted, the latest kept to look at."""
+"""Records that could not be used: every one counted and delivered, the latest kept to look at."""
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 
+from adaptd.errors import StoreUnavailable
 from adaptd.store.tables import dead_letter_counts, dead_letters
 
-# Enough to see what is wrong; a stream of nothing but bad records must not fill the disk.
+# Of a record that is delivered: enough to see what is wrong.
 PAYLOAD_BYTES = 4_096
+# Of a stream. A stream of nothing but bad records must not fill the disk.
 KEPT = 1_000
+# Of a stream that may wait for delivery. Beyond it the stream itself waits.
+MOST_WAITING = 10_000
 
 
 @dataclass(frozen=True)
@@ -19,7 +23,7 @@ class DeadLetter:
     """One record that was set aside.
 
     reason: a short constant, e.g. `wrong-shape`. detail: what was wrong, for people. partition,
-    offset: where it came from. payload: as it came; its first 4 KiB are kept.
+    offset: where it came from. payload: as it came; once delivered, its first 4 KiB are kept.
     """
 
     stream: str
@@ -32,20 +36,70 @@ class DeadLetter:
 
 
 def add(connection: Connection, rows: Iterable[DeadLetter]) -> None:
-    """Counts the records, keeps them, and lets go of all but the latest 1,000 of each stream.
+    """Counts the records and keeps them for delivery.
 
     Called in the transaction that moves the source positions past them, so that each counts once.
+    Raises StoreUnavailable where 10,000 of a stream would wait: what cannot be delivered must not
+    fill the disk, nor be lost.
     """
     letters = list(rows)
+    for stream, count in Counter(row.stream for row in letters).items():
+        waiting = connection.scalar(
+            select(func.count())
+            .select_from(dead_letters)
+            .where(dead_letters.c.stream == stream, dead_letters.c.sent_at.is_(None))
+        )
+        if waiting and waiting + count > MOST_WAITING:
+            raise StoreUnavailable(
+                f"{waiting} records of stream {stream} that were set aside wait for delivery, "
+                f"{MOST_WAITING} may"
+            )
     for (stream, reason), count in Counter((row.stream, row.reason) for row in letters).items():
         _count(connection, stream, reason, count)
-    for stream in {row.stream for row in letters}:
-        latest = [row for row in letters if row.stream == stream][-KEPT:]
-        connection.execute(
-            insert(dead_letters),
-            [asdict(replace(row, payload=row.payload[:PAYLOAD_BYTES])) for row in latest],
+    if letters:
+        connection.execute(insert(dead_letters), [asdict(row) for row in letters])
+
+
+def pending(connection: Connection, stream: str, limit: int = 500) -> list[tuple[int, DeadLetter]]:
+    """The oldest that are not delivered, in order, each with the number that `mark_sent` takes."""
+    rows = connection.execute(
+        select(*_COLUMNS, dead_letters.c.number)
+        .where(dead_letters.c.stream == stream, dead_letters.c.sent_at.is_(None))
+        .order_by(dead_letters.c.number)
+        .limit(limit)
+    )
+    return [(row["number"], _letter(row)) for row in map(dict, rows.mappings())]
+
+
+def mark_sent(connection: Connection, stream: str, *, up_to: int, now: datetime) -> None:
+    """Called once the receiver has all of a stream up to a number. A second time changes nothing.
+
+    Cuts what is long and lets go of all but the latest 1,000 of them.
+    """
+    connection.execute(
+        update(dead_letters)
+        .where(
+            dead_letters.c.stream == stream,
+            dead_letters.c.sent_at.is_(None),
+            dead_letters.c.number <= up_to,
         )
-        _trim(connection, stream)
+        .values(sent_at=now, payload=func.substr(dead_letters.c.payload, 1, PAYLOAD_BYTES))
+    )
+    oldest_kept = connection.scalar(
+        select(dead_letters.c.number)
+        .where(dead_letters.c.stream == stream, dead_letters.c.sent_at.is_not(None))
+        .order_by(dead_letters.c.number.desc())
+        .offset(KEPT - 1)
+        .limit(1)
+    )
+    if oldest_kept is not None:
+        connection.execute(
+            delete(dead_letters).where(
+                dead_letters.c.stream == stream,
+                dead_letters.c.sent_at.is_not(None),
+                dead_letters.c.number < oldest_kept,
+            )
+        )
 
 
 def counts(connection: Connection, stream: str) -> dict[str, int]:
@@ -61,12 +115,20 @@ def counts(connection: Connection, stream: str) -> dict[str, int]:
 def listing(connection: Connection, stream: str, limit: int = 100) -> list[DeadLetter]:
     """The latest ones that are kept, newest first."""
     rows = connection.execute(
-        select(*(column for column in dead_letters.c if column.name != "number"))
+        select(*_COLUMNS)
         .where(dead_letters.c.stream == stream)
         .order_by(dead_letters.c.number.desc())
         .limit(limit)
     )
-    return [DeadLetter(**row) for row in rows.mappings()]
+    return [_letter(dict(row)) for row in rows.mappings()]
+
+
+_COLUMNS = [dead_letters.c[name] for name in DeadLetter.__dataclass_fields__]
+
+
+def _letter(row: dict[str, object]) -> DeadLetter:
+    row.pop("number", None)
+    return DeadLetter(**row)  # type: ignore[arg-type]
 
 
 def _count(connection: Connection, stream: str, reason: str, count: int) -> None:
@@ -78,20 +140,4 @@ def _count(connection: Connection, stream: str, reason: str, count: int) -> None
     if added.rowcount == 0:
         connection.execute(
             insert(dead_letter_counts).values(stream=stream, reason=reason, count=count)
-        )
-
-
-def _trim(connection: Connection, stream: str) -> None:
-    oldest_kept = connection.scalar(
-        select(dead_letters.c.number)
-        .where(dead_letters.c.stream == stream)
-        .order_by(dead_letters.c.number.desc())
-        .offset(KEPT - 1)
-        .limit(1)
-    )
-    if oldest_kept is not None:
-        connection.execute(
-            delete(dead_letters).where(
-                dead_letters.c.stream == stream, dead_letters.c.number < oldest_kept
-            )
         )

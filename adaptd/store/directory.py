@@ -54,11 +54,15 @@ class StateDirectory:
         """Release events of streams that are not on Kafka, one JSON document a line."""
         return self.path / "events.jsonl"
 
-    def releases(self, stream: str) -> Path:
-        """Folder of the stream's releases, one directory a digest, none of them ever changed.
+    def dead_letters(self, stream: str) -> Path:
+        """Records of a stream that could not be used, one JSON document a line.
 
-        Raises ValueError for what cannot be a stream's name; so do the other two.
+        Raises ValueError for what cannot be a stream's name; so do the others.
         """
+        return self._of("dead-letters", stream).with_suffix(".jsonl")
+
+    def releases(self, stream: str) -> Path:
+        """Folder of the stream's releases, one directory a digest, none of them ever changed."""
         return self._of("releases", stream)
 
     def episodes(self, stream: str) -> Path:

@@ -280,7 +280,7 @@ outbox = Table(
     ),
 )
 
-# The latest ones, to look at; dead_letter_counts has the totals.
+# The latest ones, to look at, and all that wait for delivery; dead_letter_counts has the totals.
 dead_letters = Table(
     "dead_letters",
     metadata,
@@ -292,7 +292,15 @@ dead_letters = Table(
     Column("detail", Text, nullable=False),
     Column("payload", LargeBinary, nullable=False),
     Column("at", Instant, nullable=False),
+    Column("sent_at", Instant),
     Index("ix_dead_letters_stream_number", "stream", "number"),
+    Index(
+        "ix_dead_letters_pending",
+        "stream",
+        "number",
+        sqlite_where=text("sent_at IS NULL"),
+        postgresql_where=text("sent_at IS NULL"),
+    ),
 )
 
 dead_letter_counts = Table(

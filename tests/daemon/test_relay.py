@@ -7,6 +7,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from adaptd.clock import FakeClock
+from adaptd.daemon.posts import EventPost
 from adaptd.daemon.relay import REST_SECONDS, Relay
 from adaptd.errors import TransientError
 from adaptd.store import outbox
@@ -48,7 +49,7 @@ def post(database: Database, clock: FakeClock, numbers: Sequence[int], stream: s
 
 def test_events_are_sent_once_and_in_order(database: Database, clock: FakeClock) -> None:
     inbox = Inbox()
-    relay = Relay(database=database, publishers={"s": inbox}, clock=clock)
+    relay = Relay([EventPost("s", inbox)], database=database, clock=clock)
     post(database, clock, [1, 2, 3])
     assert relay.send() == 3
     assert relay.send() == 0
@@ -59,7 +60,7 @@ def test_a_failed_event_is_sent_again_after_a_rest_and_before_later_ones(
     database: Database, clock: FakeClock
 ) -> None:
     inbox = Inbox(failures=1)
-    relay = Relay(database=database, publishers={"s": inbox}, clock=clock)
+    relay = Relay([EventPost("s", inbox)], database=database, clock=clock)
     post(database, clock, [1, 2])
     assert relay.send() == 0
     assert relay.send() == 0
@@ -75,7 +76,7 @@ def test_a_failing_stream_holds_up_no_other(
     database: Database, clock: FakeClock, error: Exception
 ) -> None:
     down, up = Inbox(failures=9, error=error), Inbox()
-    relay = Relay(database=database, publishers={"down": down, "up": up}, clock=clock)
+    relay = Relay([EventPost("down", down), EventPost("up", up)], database=database, clock=clock)
     # More than are taken at once.
     post(database, clock, range(120), stream="down")
     post(database, clock, [1, 2], stream="up")
@@ -92,8 +93,8 @@ def test_an_unexpected_error_is_logged_with_its_traceback_and_told_until_it_is_o
     told: list[str | None] = []
     inbox = Inbox(failures=2, error=KeyError("a defect"))
     relay = Relay(
+        [EventPost("s", inbox), EventPost("other", Inbox())],
         database=database,
-        publishers={"s": inbox, "other": Inbox()},
         clock=clock,
         on_trouble=told.append,
     )
@@ -119,7 +120,10 @@ def test_a_receiver_that_cannot_be_reached_is_no_trouble(
 ) -> None:
     told: list[str | None] = []
     relay = Relay(
-        database=database, publishers={"s": Inbox(failures=1)}, clock=clock, on_trouble=told.append
+        [EventPost("s", Inbox(failures=1))],
+        database=database,
+        clock=clock,
+        on_trouble=told.append,
     )
     post(database, clock, [1])
     relay.send()
@@ -131,10 +135,11 @@ def test_a_receiver_that_cannot_be_reached_is_no_trouble(
 def test_an_event_that_could_not_be_marked_is_sent_again(tmp_path: Path, clock: FakeClock) -> None:
     database = Database.open(tmp_path / "other.db", busy_timeout_seconds=0.05)
     inbox = Inbox()
-    relay = Relay(database=database, publishers={"s": inbox}, clock=clock)
+    relay = Relay([EventPost("s", inbox)], database=database, clock=clock)
     post(database, clock, [1])
     with database.write():
-        assert relay.send() == 1
+        assert relay.send() == 0
+    assert inbox.numbers == [1]
     clock.advance(REST_SECONDS)
     assert relay.send() == 1
     assert inbox.numbers == [1, 1]
@@ -142,7 +147,7 @@ def test_an_event_that_could_not_be_marked_is_sent_again(tmp_path: Path, clock: 
 
 
 def test_events_of_an_unknown_stream_are_kept(database: Database, clock: FakeClock) -> None:
-    relay = Relay(database=database, publishers={}, clock=clock)
+    relay = Relay([], database=database, clock=clock)
     post(database, clock, [1], stream="gone")
     assert relay.send() == 0
     with database.read() as connection:
@@ -155,8 +160,8 @@ def test_the_thread_outlives_an_unexpected_error_and_close_ends_it(
     told = threading.Event()
     inbox = Inbox(failures=1, error=KeyError("a defect"))
     relay = Relay(
+        [EventPost("s", inbox)],
         database=database,
-        publishers={"s": inbox},
         clock=clock,
         on_trouble=lambda _trouble: told.set(),
     )

@@ -365,6 +365,21 @@ def test_records_that_do_not_fit_are_kept_with_their_reason(loop: LoopMaker) -> 
     assert (letter.offset, letter.detail) == (7, "NaN in x")
 
 
+def test_a_schema_that_has_changed_stops_the_stream_before_what_does_not_fit(
+    loop: LoopMaker,
+) -> None:
+    running = loop(MemorySource(drift_at=10**6))
+    running.until(lambda: len(released(running)) == 1)
+    at = running.source.next
+    running.source.rejects = [
+        Reject("wrong-shape", 0, at + place, "got 3 where 2 belong", b"[]") for place in range(501)
+    ]
+    with pytest.raises(SourceError, match="501 of the latest"):
+        running.until(lambda: running.source.next > at + 500)
+    with running.context.database.read() as connection:
+        assert dead_letters.counts(connection, STREAM) == {}
+
+
 def test_a_store_that_cannot_be_written_pauses_the_stream_and_loses_nothing(
     loop: LoopMaker,
 ) -> None:
@@ -378,7 +393,7 @@ def test_a_store_that_cannot_be_written_pauses_the_stream_and_loses_nothing(
         for _ in range(10):
             running.step()
         assert running.source.next == at
-        assert running.loop.trouble == "the store cannot be written"
+        assert "the store cannot be written: " in str(running.loop.trouble)
     other.close()
     running.until(lambda: running.source.next > at + 1_000)
     assert running.loop.trouble is None

@@ -18,6 +18,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 SCENARIO = SCENARIOS["sampling-rate"]
 DRIFT_AT = 1_600
+# Among each hundred records.
+POISON = b"{no record"
 
 
 @pytest.fixture
@@ -64,6 +66,16 @@ def test_a_drift_on_kafka_ends_in_a_release_event(
             break
     received.close()
     assert sorted(set(numbers)) == [1, 2]
+    set_aside = KafkaConsumer(
+        f"{records}.dead-letters",
+        bootstrap_servers=kafka_broker,
+        auto_offset_reset="earliest",
+        consumer_timeout_ms=60_000,
+    )
+    poison = next(set_aside)
+    set_aside.close()
+    assert poison.value == POISON
+    assert dict(poison.headers)["adaptd-reason"] == b"unreadable"
     assert running.end(signal.SIGTERM) == 0
 
 
@@ -79,6 +91,7 @@ def _send(broker: str, topic: str, stop: threading.Event) -> None:
                 "target": SCENARIO.classes[label],
             }
             producer.send(topic, json.dumps(record).encode())
+        producer.send(topic, POISON)
         producer.flush()
         first += count
         time.sleep(0.25)

@@ -1,11 +1,13 @@
 """Every one counted, the latest kept."""
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from adaptd.clock import FakeClock
+from adaptd.errors import StoreUnavailable
 from adaptd.registry import dead_letters
-from adaptd.registry.dead_letters import KEPT, DeadLetter
+from adaptd.registry.dead_letters import KEPT, MOST_WAITING, DeadLetter
 from adaptd.store.database import Database
 from adaptd.store.tables import dead_letter_counts
 from adaptd.store.tables import dead_letters as table
@@ -29,12 +31,37 @@ def test_letters_come_back_newest_first(database: Database) -> None:
         assert dead_letters.listing(connection, "fan") == [_letter(0, stream="fan")]
 
 
-def test_a_long_payload_is_cut(database: Database) -> None:
+def delivered(database: Database, stream: str = "pump") -> list[DeadLetter]:
+    """Delivers all that wait, as the relay does."""
+    found: list[DeadLetter] = []
+    while True:
+        with database.write() as connection:
+            waiting = dead_letters.pending(connection, stream)
+            if not waiting:
+                return found
+            found += [letter for _, letter in waiting]
+            dead_letters.mark_sent(connection, stream, up_to=waiting[-1][0], now=NOW)
+
+
+def test_a_long_payload_is_whole_until_it_is_delivered_and_then_cut(database: Database) -> None:
     letter = DeadLetter("pump", "unreadable", 0, 0, "too long", bytes(range(256)) * 100, NOW)
     with database.write() as connection:
         dead_letters.add(connection, [letter])
+    assert delivered(database) == [letter]
+    with database.read() as connection:
         [kept] = dead_letters.listing(connection, "pump")
     assert kept.payload == letter.payload[:4_096]
+
+
+def test_each_waits_once_in_order_whatever_comes_meanwhile(database: Database) -> None:
+    with database.write() as connection:
+        dead_letters.add(connection, [_letter(offset) for offset in range(3)])
+        [first, *_] = dead_letters.pending(connection, "pump", 1)
+        dead_letters.mark_sent(connection, "pump", up_to=first[0], now=NOW)
+        dead_letters.add(connection, [_letter(9), _letter(1, stream="fan")])
+    assert [letter.offset for letter in delivered(database)] == [1, 2, 9]
+    assert delivered(database) == []
+    assert len(delivered(database, "fan")) == 1
 
 
 reasons = st.lists(st.sampled_from(["unreadable", "wrong-shape", "not-finite"]), max_size=20)
@@ -63,9 +90,29 @@ def test_a_stream_of_bad_records_does_not_fill_the_disk(database: Database) -> N
     with database.write() as connection:
         dead_letters.add(connection, [_letter(0, stream="fan")])
         dead_letters.add(connection, [_letter(offset) for offset in range(KEPT + 100)])
+    assert len(delivered(database)) == KEPT + 100
+    with database.write() as connection:
         dead_letters.add(connection, [_letter(offset) for offset in range(KEPT + 100, KEPT + 150)])
+    delivered(database)
+    with database.read() as connection:
         kept = dead_letters.listing(connection, "pump", 2 * KEPT)
         assert [row.offset for row in kept] == list(range(KEPT + 149, 149, -1))
         assert dead_letters.counts(connection, "pump") == {"wrong-shape": KEPT + 150}
         assert dead_letters.counts(connection, "fan") == {"wrong-shape": 1}
         assert len(dead_letters.listing(connection, "fan")) == 1
+
+
+def test_where_nobody_takes_them_the_stream_waits_and_none_is_lost(database: Database) -> None:
+    with database.write() as connection:
+        dead_letters.add(connection, [_letter(offset) for offset in range(MOST_WAITING)])
+    with (
+        pytest.raises(StoreUnavailable, match="10000 records of stream pump"),
+        database.write() as connection,
+    ):
+        dead_letters.add(connection, [_letter(MOST_WAITING)])
+    with database.write() as connection:
+        dead_letters.add(connection, [_letter(0, stream="fan")])
+    assert len(delivered(database)) == MOST_WAITING
+    with database.write() as connection:
+        dead_letters.add(connection, [_letter(MOST_WAITING)])
+        assert dead_letters.counts(connection, "pump") == {"wrong-shape": MOST_WAITING + 1}

@@ -1,0 +1,93 @@
+"""Where records go that could not be used: a Kafka topic, or a file of JSON lines."""
+
+import base64
+from collections.abc import Sequence
+from datetime import UTC
+from pathlib import Path
+from typing import Protocol
+
+from adaptd.architecture.canonical import canonical_json
+from adaptd.registry.dead_letters import DeadLetter
+from adaptd.registry.outlet import LineFile, Message, Topic
+from adaptd.stream.kafka_connection import Cluster
+
+SCHEMA_VERSION = 1
+
+
+class DeadLetterOffice(Protocol):
+    """Takes records in the order in which they were set aside, some of them perhaps twice: source,
+    partition and offset say which are the same."""
+
+    def deliver(self, letters: Sequence[DeadLetter]) -> None:
+        """Blocks until the receiver has them for good. Raises TransientError if it has not."""
+        ...
+
+    def close(self) -> None:
+        """Lets go of the receiver. Blocks for seconds at most."""
+        ...
+
+
+class FileOffice:
+    """Appends a line for each record, its bytes in base64. No other process may write there."""
+
+    def __init__(self, path: Path, *, source: str) -> None:
+        """source: what the records come from, such as a file's name."""
+        self._file = LineFile(path)
+        self._source = source
+
+    def deliver(self, letters: Sequence[DeadLetter]) -> None:
+        """On disk when it returns. Raises TransientError if the file cannot be written."""
+        self._file.append(
+            [
+                canonical_json(
+                    {
+                        "schema_version": SCHEMA_VERSION,
+                        "source": self._source,
+                        **_facts(letter),
+                        "payload": base64.b64encode(letter.payload).decode(),
+                    }
+                ).encode()
+                for letter in letters
+            ]
+        )
+
+    def close(self) -> None:
+        pass
+
+
+class KafkaOffice:
+    """Sends each record's own bytes to one topic; what is known of it stands in headers `adaptd-…`:
+    schema-version, stream, source (the topic), partition, offset, reason, detail, time."""
+
+    def __init__(
+        self, cluster: Cluster, topic: str, *, source: str, timeout_seconds: float = 10.0
+    ) -> None:
+        """source: topic that the records come from. timeout_seconds: as of `Topic`."""
+        self._topic = Topic(cluster, topic, timeout_seconds=timeout_seconds)
+        self._source = source
+
+    def deliver(self, letters: Sequence[DeadLetter]) -> None:
+        """Raises TransientError if one is not acknowledged in time."""
+        self._topic.send([self._message(letter) for letter in letters])
+
+    def close(self) -> None:
+        self._topic.close()
+
+    def _message(self, letter: DeadLetter) -> Message:
+        facts = {"schema-version": SCHEMA_VERSION, "source": self._source, **_facts(letter)}
+        return Message(
+            letter.payload,
+            key=letter.stream.encode(),
+            headers=tuple((f"adaptd-{name}", str(value).encode()) for name, value in facts.items()),
+        )
+
+
+def _facts(letter: DeadLetter) -> dict[str, str | int]:
+    return {
+        "stream": letter.stream,
+        "partition": letter.partition,
+        "offset": letter.offset,
+        "reason": letter.reason,
+        "detail": letter.detail,
+        "time": letter.at.astimezone(UTC).isoformat(timespec="microseconds"),
+    }

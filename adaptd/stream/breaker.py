@@ -1,0 +1,49 @@
+"""`Breaker`: tells a schema that has changed from records that are poison."""
+
+from collections import Counter, deque
+
+from adaptd.errors import SourceError
+from adaptd.stream.source import Poll
+
+
+class Breaker:
+    """Looks at the latest `records` of a stream, good and bad.
+
+    maximum_share: of bad ones among them that is still poison; 1 never breaks.
+    """
+
+    def __init__(self, *, records: int, maximum_share: float) -> None:
+        self._maximum_share = maximum_share
+        self._reasons: deque[str | None] = deque(maxlen=records)
+        self._bad = 0
+
+    def note(self, poll: Poll) -> None:
+        """Takes the records of a poll, in their order in the source.
+
+        Raises SourceError where more than the share of a full look-back is bad: most records do not
+        fit, so what is wrong is the schema, here or there, and not they.
+        """
+        if not poll.rejects and self._bad == 0:
+            # Nearly every poll.
+            self._reasons.extend([None] * len(poll.batch))
+            return
+        seen = [(int(partition), int(offset), "") for partition, offset in poll.batch.positions]
+        seen += [(reject.partition, reject.offset, reject.reason) for reject in poll.rejects]
+        for _, _, reason in sorted(seen):
+            if len(self._reasons) == self._reasons.maxlen and self._reasons[0]:
+                self._bad -= 1
+            self._reasons.append(reason or None)
+            self._bad += bool(reason)
+            if self._bad > self._maximum_share * (self._reasons.maxlen or 1):
+                raise self._broken(poll)
+
+    def _broken(self, poll: Poll) -> SourceError:
+        found = Counter(reason for reason in self._reasons if reason).most_common()
+        reasons = ", ".join(f"{reason} {count}" for reason, count in found)
+        latest = poll.rejects[-1]
+        return SourceError(
+            f"{self._bad} of the latest {len(self._reasons)} records do not fit the schema "
+            f"({reasons}), more than rejects.maximum_share of rejects.window_records allows. The "
+            f"stream stops before them, at partition {latest.partition}, offset {latest.offset}: "
+            f"{latest.detail}. Correct record in the configuration, or whoever writes the records."
+        )

@@ -1,0 +1,89 @@
+"""What is set aside reaches its receiver with its own bytes and what is known of it."""
+
+import base64
+import json
+from pathlib import Path
+
+import pytest
+from kafka import KafkaConsumer
+
+from adaptd.clock import FakeClock
+from adaptd.errors import TransientError
+from adaptd.registry.dead_letter_office import FileOffice, KafkaOffice
+from adaptd.registry.dead_letters import DeadLetter
+from adaptd.stream.kafka_connection import Cluster
+
+NOW = FakeClock().now()
+BYTES = b"\xff\x00{not json"
+
+
+def letter(offset: int) -> DeadLetter:
+    return DeadLetter("pump", "unreadable", 2, offset, "not JSON: größer", BYTES, NOW)
+
+
+def test_a_file_gets_a_line_for_each(tmp_path: Path) -> None:
+    path = tmp_path / "dead-letters" / "pump.jsonl"
+    office = FileOffice(path, source="pump.parquet")
+    office.deliver([letter(1), letter(2)])
+    office.deliver([letter(3)])
+    office.close()
+    lines = [json.loads(line) for line in path.read_bytes().splitlines()]
+    assert [line["offset"] for line in lines] == [1, 2, 3]
+    assert lines[0] == {
+        "schema_version": 1,
+        "source": "pump.parquet",
+        "stream": "pump",
+        "partition": 2,
+        "offset": 1,
+        "reason": "unreadable",
+        "detail": "not JSON: größer",
+        "time": NOW.isoformat(timespec="microseconds"),
+        "payload": base64.b64encode(BYTES).decode(),
+    }
+
+
+def test_a_line_that_a_kill_cut_off_is_written_anew(tmp_path: Path) -> None:
+    path = tmp_path / "pump.jsonl"
+    office = FileOffice(path, source="pump.parquet")
+    office.deliver([letter(1)])
+    path.write_bytes(path.read_bytes() + b'{"schema_ver')
+    office.deliver([letter(2)])
+    assert [json.loads(line)["offset"] for line in path.read_bytes().splitlines()] == [1, 2]
+
+
+def test_a_file_that_cannot_be_written_is_tried_again_later(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(TransientError, match="not written"):
+        FileOffice(tmp_path / "file" / "pump.jsonl", source="x").deliver([letter(1)])
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("kafka")
+def test_a_topic_gets_the_bytes_as_they_came_and_the_rest_in_headers(kafka_broker: str) -> None:
+    office = KafkaOffice(Cluster((kafka_broker,)), "office-test.dead-letters", source="pumps")
+    office.deliver([letter(1), letter(2)])
+    office.deliver([letter(3)])
+    office.close()
+    consumer = KafkaConsumer(
+        "office-test.dead-letters",
+        bootstrap_servers=kafka_broker,
+        auto_offset_reset="earliest",
+        consumer_timeout_ms=20_000,
+    )
+    try:
+        messages = [next(consumer) for _ in range(3)]
+    finally:
+        consumer.close()
+    assert {message.value for message in messages} == {BYTES}
+    headers = [{name: value.decode() for name, value in message.headers} for message in messages]
+    assert [of_one["adaptd-offset"] for of_one in headers] == ["1", "2", "3"]
+    assert headers[0] == {
+        "adaptd-schema-version": "1",
+        "adaptd-source": "pumps",
+        "adaptd-stream": "pump",
+        "adaptd-partition": "2",
+        "adaptd-offset": "1",
+        "adaptd-reason": "unreadable",
+        "adaptd-detail": "not JSON: größer",
+        "adaptd-time": NOW.isoformat(timespec="microseconds"),
+    }
