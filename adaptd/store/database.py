@@ -137,7 +137,7 @@ class Database:
                 raise StoreUnavailable(f"{self._path}: {error.orig}") from error
             if code in _DAMAGED:
                 raise StateDirectoryError(
-                    f"{self._path}: {error.orig}; restore it from a backup"
+                    f"{self._path}: {error.orig}; `adaptd restore` puts a backup in its place"
                 ) from error
             raise
 
