@@ -13,6 +13,7 @@ COMMANDS: dict[str, str] = {
     "serve": "Run the server alone: API and operator page over a state directory.",
     "inspect": "Show what could change in a network, and what opening it would cost.",
     "search": "Search for a better architecture around a network, on records of a stream.",
+    "scenarios": "List the generated streams there are.",
     "backup": "Copy a daemon's state directory while it runs.",
     "restore": "Put a backup in the place of a state directory.",
     "proposals": "List, show, approve and reject proposed releases; check the decisions.",

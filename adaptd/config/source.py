@@ -23,11 +23,24 @@ class PaceConfig(Section):
     )
 
 
+ScenarioName = Literal[
+    "lag-shift",
+    "sampling-rate",
+    "camera-swap",
+    "class-prior-shift",
+    "outage",
+    "recurring",
+    "gradual",
+]
+
+
 class ScenarioSourceConfig(Section):
     """A generated stream with a known drift."""
 
     kind: Literal["scenario"]
-    scenario: Literal["lag-shift", "sampling-rate"] = "lag-shift"
+    scenario: ScenarioName = Field(
+        default="lag-shift", description="`adaptd scenarios list` says what happens in each"
+    )
     seed: int = Field(default=0, ge=0)
     drift_at: int = Field(
         default=4_000, ge=0, description="number of the first record of the new concept"

@@ -51,7 +51,11 @@ class RecordConfig(Section):
 class ModelConfig(Section):
     """The architecture of release 1."""
 
-    network: str = Field(default="adaptd.space.sequence:convnet", pattern=r"^[\w.]+:\w+$")
+    network: str | None = Field(
+        default=None,
+        pattern=r"^[\w.]+:\w+$",
+        description="factory; None: adaptd's own for sequences (C, L) or images (C, H, W)",
+    )
     settings: dict[str, Setting] = Field(
         default={}, description="passed to the factory beside in_channels and classes"
     )

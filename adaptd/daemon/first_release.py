@@ -6,13 +6,16 @@ from adaptd.adaptation.job import INITIAL, Job, Result
 from adaptd.architecture import Architecture, Contract
 from adaptd.daemon.context import StreamContext
 from adaptd.daemon.release_desk import ReleaseDesk
-from adaptd.errors import WorkerFailed
+from adaptd.errors import ConfigError, WorkerFailed
 from adaptd.registry import progress
 from adaptd.registry.releases import Release
 from adaptd.stream.segment import write_segment
 from adaptd.stream.window import Window
 
 log = structlog.get_logger()
+
+# Axes of a record -> factory.
+_OWN = {2: "adaptd.space.sequence:convnet", 3: "adaptd.space.image:convnet"}
 
 
 class FirstRelease:
@@ -87,7 +90,7 @@ class FirstRelease:
                 stream=self._context.stream,
                 seed=self._context.seed_for("initial", 0),
                 architecture=Architecture(
-                    model.network,
+                    model.network or own_network(self._contract.shape),
                     {
                         "in_channels": self._contract.shape[0],
                         "classes": len(self._contract.classes),
@@ -139,3 +142,16 @@ class FirstRelease:
         )
         self._context.ledger.put_progress(lambda connection: progress.clear(connection, stream))
         return published[0]
+
+
+def own_network(shape: tuple[int, ...]) -> str:
+    """The factory of adaptd's own network for records of a shape, without the batch axis.
+
+    Raises ConfigError where there is none: nobody has said which network it shall be.
+    """
+    if len(shape) not in _OWN:
+        raise ConfigError(
+            f"model.network: is needed for records of shape {list(shape)}: adaptd has networks of "
+            "its own for sequences [channels, length] and images [channels, height, width]"
+        )
+    return _OWN[len(shape)]

@@ -31,18 +31,26 @@ _HUM_WIDTH = 2.0  # samples
 
 
 def draw(
-    randomness: np.random.Generator, records: int, *, is_after: bool
+    randomness: np.random.Generator,
+    records: int,
+    *,
+    is_after: bool,
+    priors: NDArray[np.float64] | None = None,
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """Records of one concept: x float32 [records, 1, 64], class int64 [records] of ten.
 
     A waveform, stretched by up to a tenth either way, at any place in the window, of varying height
-    and tilt.
+    and tilt. priors: share of each class, equal without it.
     """
     stretch, noise = (
         (_STRETCH_AFTER, _NOISE_AFTER) if is_after else (_STRETCH_BEFORE, _NOISE_BEFORE)
     )
     classes, points = WAVEFORMS.shape
-    target = randomness.integers(0, classes, records)
+    target = (
+        randomness.integers(0, classes, records)
+        if priors is None
+        else randomness.choice(classes, records, p=priors)
+    )
     extents = np.rint(points * stretch * randomness.uniform(0.9, 1.1, records)).astype(np.int64)
     extents = np.minimum(extents, LENGTH)[:, None]
     starts = randomness.integers(0, LENGTH - extents + 1)

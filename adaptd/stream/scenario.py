@@ -1,7 +1,7 @@
 """`Scenario`: a generated stream whose drift is known."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Protocol
@@ -9,8 +9,9 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from adaptd.stream import lag_shift, sampling_rate
+from adaptd.stream import camera_swap, lag_shift, outage, prior_shift, sampling_rate
 from adaptd.stream.schema import Schema, features_of
+from adaptd.stream.timeline import Gradual, Passing, Recurring, Step, Timeline
 
 # Records that share one random generator: enough to draw them as columns, few enough that a slice
 # of one record stays cheap. Changing it changes every generated stream.
@@ -27,13 +28,16 @@ class Draw(Protocol):
 
 @dataclass(frozen=True)
 class Scenario:
-    """shape: of one record. operation: what a model deployed before the drift has on its edges."""
+    """summary: what happens, in a line. shape: of one record. operation: what a model deployed
+    before the drift has on its edges."""
 
     name: str
+    summary: str
     shape: tuple[int, ...]
     classes: tuple[str, ...]
     operation: str
     draw: Draw
+    timeline: Timeline = field(default_factory=Step)
 
     @property
     def schema(self) -> Schema:
@@ -41,23 +45,71 @@ class Scenario:
         return Schema(self.shape, self.classes, features_of(self.shape[0]))
 
 
+_ECHOES = tuple(f"echo-{place}" for place in range(len(lag_shift.LAGS_BEFORE)))
+_WAVES = tuple(f"wave-{place}" for place in range(len(sampling_rate.WAVEFORMS)))
+
 SCENARIOS: Mapping[str, Scenario] = MappingProxyType(
     {
         scenario.name: scenario
         for scenario in (
             Scenario(
                 name="lag-shift",
+                summary="the echo whose delay is the class comes three to seven times later",
                 shape=(1, lag_shift.LENGTH),
-                classes=tuple(f"echo-{place}" for place in range(len(lag_shift.LAGS_BEFORE))),
+                classes=_ECHOES,
                 operation="dw k5 d1",
                 draw=lag_shift.draw,
             ),
             Scenario(
                 name="sampling-rate",
+                summary="ten waveforms, sampled four times faster by a noisier sensor",
                 shape=(1, sampling_rate.LENGTH),
-                classes=tuple(f"wave-{place}" for place in range(len(sampling_rate.WAVEFORMS))),
+                classes=_WAVES,
                 operation="dw k3 d1",
                 draw=sampling_rate.draw,
+            ),
+            Scenario(
+                name="camera-swap",
+                summary="five figures in images, seen by another camera: less light, more noise",
+                shape=(1, camera_swap.SIDE, camera_swap.SIDE),
+                classes=camera_swap.FIGURES,
+                operation="dw k3 d1",
+                draw=camera_swap.draw,
+            ),
+            Scenario(
+                name="class-prior-shift",
+                summary="ten waveforms, two of which become fourteen times as frequent as others",
+                shape=(1, prior_shift.LENGTH),
+                classes=_WAVES,
+                operation="dw k3 d1",
+                draw=prior_shift.draw,
+            ),
+            Scenario(
+                name="outage",
+                summary="the sensor is stuck for 600 records, then works as before",
+                shape=(1, outage.LENGTH),
+                classes=_WAVES,
+                operation="dw k3 d1",
+                draw=outage.draw,
+                timeline=Passing(),
+            ),
+            Scenario(
+                name="recurring",
+                summary="as sampling-rate, and back, again and again",
+                shape=(1, sampling_rate.LENGTH),
+                classes=_WAVES,
+                operation="dw k3 d1",
+                draw=sampling_rate.draw,
+                timeline=Recurring(),
+            ),
+            Scenario(
+                name="gradual",
+                summary="as lag-shift, mixed in more and more over 2,000 records",
+                shape=(1, lag_shift.LENGTH),
+                classes=_ECHOES,
+                operation="dw k5 d1",
+                draw=lag_shift.draw,
+                timeline=Gradual(),
             ),
         )
     }
@@ -67,10 +119,11 @@ SCENARIOS: Mapping[str, Scenario] = MappingProxyType(
 def generate(
     scenario: Scenario, *, seed: int, first: int, count: int, drift_at: int
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Records `first` to `first + count - 1`; from `drift_at` on they are of the new concept.
+    """Records `first` to `first + count - 1`; the scenario's timeline says from `drift_at` which of
+    them are of the new concept.
 
     Returns x float32 [count, *shape] and the classes' places int64 [count]. Pure: a record depends
-    on seed, number, and side of the drift alone, however the stream is cut.
+    on seed, number, and concept alone, however the stream is cut.
     Raises ValueError for a negative seed, number or count.
     """
     if min(seed, first, count) < 0:
@@ -80,15 +133,22 @@ def generate(
     end = first + count
     for chunk in range(first // CHUNK_RECORDS, -(-end // CHUNK_RECORDS)):
         start = chunk * CHUNK_RECORDS
-        for is_after in (False, True):
-            lower = max(first, start, drift_at if is_after else 0)
-            upper = min(end, start + CHUNK_RECORDS, end if is_after else drift_at)
-            if lower >= upper:
-                continue
-            drawn = _chunk(scenario, seed, chunk, is_after=is_after)
-            x[lower - first : upper - first] = drawn[0][lower - start : upper - start]
-            target[lower - first : upper - first] = drawn[1][lower - start : upper - start]
+        numbers = np.arange(max(first, start), min(end, start + CHUNK_RECORDS))
+        chances = _chances(seed, chunk)[numbers - start]
+        is_after = scenario.timeline.is_after(numbers, chances, drift_at=drift_at)
+        for concept in (False, True):
+            chosen = numbers[is_after == concept]
+            if len(chosen):
+                drawn = _chunk(scenario, seed, chunk, is_after=concept)
+                x[chosen - first] = drawn[0][chosen - start]
+                target[chosen - first] = drawn[1][chosen - start]
     return x, target
+
+
+@lru_cache(maxsize=8)
+def _chances(seed: int, chunk: int) -> NDArray[np.float64]:
+    sequence = np.random.SeedSequence(seed, spawn_key=(2, chunk))
+    return np.random.default_rng(sequence).random(CHUNK_RECORDS)
 
 
 # A stream that is read a few records at a time asks for the same chunk again and again.
