@@ -52,10 +52,14 @@ class ScenarioSourceConfig(Section):
 
 
 class ReplaySourceConfig(Section):
-    """A recorded stream: a Parquet or CSV file with columns x0 … xn and target."""
+    """A recorded stream: a Parquet or CSV file with columns x0 … xn and target, or a file of JSON
+    lines; the latter two also compressed (.gz, .zst)."""
 
     kind: Literal["replay"]
     path: Path
+    follow: bool = Field(
+        default=False, description="whether the file grows: the stream does not end with it"
+    )
     pace: PaceConfig = PaceConfig()
 
 

@@ -2,15 +2,15 @@
 
 import csv
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import TextIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from adaptd.errors import SourceError
+from adaptd.stream.recording import Lines
 from adaptd.stream.reject import UnfitRecordError
 from adaptd.stream.rows import Rows
 from adaptd.stream.schema import Schema
@@ -22,16 +22,11 @@ class CsvRows:
     Empty lines are passed over. A row is UTF-8 text; bytes that are not are kept for its reject.
     """
 
-    def __init__(self, path: Path, schema: Schema) -> None:
+    def __init__(self, path: Path, schema: Schema, *, is_followed: bool = False) -> None:
         self._path = path
+        self._file = Lines(path, is_followed=is_followed)
         try:
-            self._file: TextIO = path.open(
-                newline="", encoding="utf-8-sig", errors="surrogateescape"
-            )
-        except OSError as error:
-            raise SourceError(f"{path}: cannot be read: {error.strerror}") from error
-        try:
-            self._lines = csv.reader(self._file)
+            self._lines = csv.reader(_Text(self._file))
             self._header = self._first_line()
             schema.check_columns(self._header, origin=str(path))
         except SourceError:
@@ -45,8 +40,8 @@ class CsvRows:
         return None
 
     def skip_to(self, row: int) -> None:
-        self._file.seek(0)
-        self._lines = csv.reader(self._file)
+        self._file.rewind()
+        self._lines = csv.reader(_Text(self._file))
         self._first_line()
         for _ in range(row):
             if self._next() is None:
@@ -96,7 +91,7 @@ class CsvRows:
     def _first_line(self) -> list[str]:
         try:
             header = next(self._lines, None)
-        except (csv.Error, OSError) as error:
+        except csv.Error as error:
             raise SourceError(f"{self._path}: not a readable CSV file: {error}") from error
         if header is None:
             raise SourceError(f"{self._path}: an empty file, expected a header line")
@@ -110,9 +105,24 @@ class CsvRows:
                     return row
         except csv.Error as error:
             return UnfitRecordError("unreadable", f"not CSV: {error}")
-        except OSError as error:
-            raise SourceError(f"{self._path}: cannot be read: {error.strerror}") from error
         return None
+
+
+class _Text:
+    """Lines as text, with their ends, since a cell in quotes may go over several. Where there is
+    none it may have one later."""
+
+    def __init__(self, lines: Lines) -> None:
+        self._lines = lines
+        self._encoding = "utf-8-sig"
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        line = next(self._lines).decode(self._encoding, errors="surrogateescape")
+        self._encoding = "utf-8"
+        return f"{line}\n"
 
 
 def _payload_of(rows: list[list[str] | UnfitRecordError]) -> Callable[[int], bytes]:

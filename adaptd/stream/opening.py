@@ -36,7 +36,7 @@ def open_source(config: StreamConfig, *, clock: Clock) -> Source:
             )
             return _paced(opened, source.pace, clock)
         case ReplaySourceConfig() as source:
-            opened = ReplaySource(source.path, schema)
+            opened = ReplaySource(source.path, schema, is_followed=source.follow)
             return _paced(opened, source.pace, clock)
         case KafkaSourceConfig() as source:
             return KafkaSource(

@@ -1,6 +1,7 @@
-"""`ReplaySource`: a recorded stream, from a Parquet or CSV file."""
+"""`ReplaySource`: a recorded stream, from a Parquet, CSV or JSON lines file."""
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,9 @@ import numpy as np
 from adaptd.errors import SourceError
 from adaptd.stream.batch import Batch, id_column
 from adaptd.stream.csv_rows import CsvRows
+from adaptd.stream.jsonl_rows import JsonlRows
 from adaptd.stream.parquet_rows import ParquetRows
+from adaptd.stream.recording import format_of
 from adaptd.stream.reject import Reject, UnfitRecordError
 from adaptd.stream.rows import RowReader, Rows
 from adaptd.stream.schema import Schema
@@ -16,17 +19,29 @@ from adaptd.stream.source import Poll, only_position
 
 
 class ReplaySource:
-    """One partition, 0, whose offsets are the row numbers. Never waits.
+    """One partition, 0, whose offsets are the row numbers.
 
-    Columns x0 … (channel-major, as many as the shape has numbers) and target; other columns are
-    left alone. Recordings have no event times here: row n stands n seconds after the epoch.
+    Parquet and CSV: columns x0 … (channel-major, as many as the shape has numbers) and target;
+    other columns are left alone. JSON lines: records as on a topic. A row without an id has its
+    number as one; a row without a time stands as many seconds after the epoch as its number.
+    is_followed: the file, of CSV or JSON lines, may grow; then the stream never ends, and where
+    there is no new line a poll waits (`sleep`).
     Raises SourceError if the path cannot be read or does not have these columns.
     """
 
-    def __init__(self, path: Path, schema: Schema) -> None:
+    def __init__(
+        self,
+        path: Path,
+        schema: Schema,
+        *,
+        is_followed: bool = False,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
         self._path = path
         self._schema = schema
-        self._reader = _open(path, schema)
+        self._is_followed = is_followed
+        self._sleep = sleep
+        self._reader = _open(path, schema, is_followed=is_followed)
         self._next = 0
 
     @property
@@ -45,15 +60,20 @@ class ReplaySource:
         self._reader.skip_to(position)
         self._next = position
 
-    def poll(self, *, maximum: int, timeout_seconds: float) -> Poll:  # noqa: ARG002  (never waits)
+    def poll(self, *, maximum: int, timeout_seconds: float) -> Poll:
+        """As in `Source`. A file that ends gives all it has at once."""
         rows = self._reader.read(maximum)
+        if self._is_followed and not len(rows):
+            self._sleep(timeout_seconds)
+            rows = self._reader.read(maximum)
         batch, rejects = self._sorted_out(rows)
         self._next += len(rows)
         return Poll(
             batch,
             rejects,
             {0: self._next},
-            is_exhausted=len(rows) < maximum or self._next == self._reader.total,
+            is_exhausted=not self._is_followed
+            and (len(rows) < maximum or self._next == self._reader.total),
         )
 
     def lag(self) -> Mapping[int, int]:
@@ -85,18 +105,29 @@ class ReplaySource:
         batch = Batch(
             x=rows.values.reshape(len(rows), *self._schema.shape),
             target=target,
-            ids=id_column(numbers),
-            timestamps=numbers.astype(np.float64),
+            ids=id_column(
+                numbers
+                if rows.ids is None
+                else [
+                    number if own is None else own
+                    for number, own in zip(numbers, rows.ids, strict=True)
+                ]
+            ),
+            timestamps=numbers.astype(np.float64)
+            if rows.times is None
+            else np.where(np.isnan(rows.times), numbers, rows.times),
             positions=np.stack([np.zeros_like(numbers), numbers], axis=1),
         )
         return (batch if is_fit.all() else batch.where(is_fit)), tuple(rejects)
 
 
-def _open(path: Path, schema: Schema) -> RowReader:
-    match path.suffix.lower():
-        case ".parquet":
-            return ParquetRows(path, schema)
+def _open(path: Path, schema: Schema, *, is_followed: bool) -> RowReader:
+    match format_of(path):
         case ".csv":
-            return CsvRows(path, schema)
-        case other:
-            raise SourceError(f"{path}: expected a .parquet or .csv file, got {other!r}")
+            return CsvRows(path, schema, is_followed=is_followed)
+        case ".jsonl":
+            return JsonlRows(path, schema, is_followed=is_followed)
+        case _ if is_followed:
+            raise SourceError(f"{path}: follow: a Parquet file does not grow line by line")
+        case _:
+            return ParquetRows(path, schema)

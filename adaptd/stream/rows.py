@@ -15,13 +15,16 @@ class Rows:
     """n rows. values: float32 [n, size], channel-major. targets: [n] as recorded.
 
     faults: row -> why it does not fit, as far as the format shows; its values then mean nothing.
-    payload: gives a row as bytes, for the place where rejected records go.
+    payload: gives a row as bytes, for the place where rejected records go. ids: [n] or None where
+    the format has none; times: POSIX seconds, float64 [n], NaN for a row without, or None likewise.
     """
 
     values: NDArray[np.float32]
     targets: Sequence[object]
     faults: Mapping[int, UnfitRecordError]
     payload: Callable[[int], bytes]
+    ids: Sequence[str | None] | None = None
+    times: NDArray[np.float64] | None = None
 
     def __len__(self) -> int:
         return len(self.values)

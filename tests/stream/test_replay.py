@@ -1,7 +1,9 @@
 import csv
+import json
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pyarrow as pa
@@ -42,7 +44,38 @@ def write_parquet(directory: Path, rows: Sequence[Row]) -> Path:
     return path
 
 
-@pytest.fixture(params=[write_csv, write_parquet], ids=["csv", "parquet"])
+def write_jsonl(directory: Path, rows: Sequence[Row]) -> Path:
+    path = directory / "stream.jsonl"
+    path.write_bytes(b"".join(map(line_of, rows)))
+    return path
+
+
+def line_of(row: Row) -> bytes:
+    *x, target, note = row
+    # What a producer writes that has no JSON for it.
+    return json.dumps({"id": note, "x": [x], "target": target, "time": 7.5}).encode() + b"\n"
+
+
+def compressed(write: Write, suffix: str, codec: Literal["gzip", "zstd"]) -> Write:
+    def write_it(directory: Path, rows: Sequence[Row]) -> Path:
+        plain = write(directory, rows)
+        path = plain.with_name(plain.name + suffix)
+        with pa.output_stream(str(path), compression=codec) as file:
+            file.write(plain.read_bytes())
+        return path
+
+    return write_it
+
+
+@pytest.fixture(
+    params=[
+        write_csv,
+        write_parquet,
+        compressed(write_csv, ".gz", "gzip"),
+        compressed(write_csv, ".zst", "zstd"),
+    ],
+    ids=["csv", "parquet", "csv.gz", "csv.zst"],
+)
 def write(request: pytest.FixtureRequest) -> Write:
     chosen: Write = request.param
     return chosen
@@ -210,3 +243,95 @@ def test_recorded_streams_are_read_as_they_are(shared_directory: Path) -> None:
     stored = pq.read_table(path, columns=["x128", "target"]).slice(2_000, 10)
     np.testing.assert_array_equal(poll.batch.x[:, 1, 0], stored["x128"].to_numpy())
     np.testing.assert_array_equal(poll.batch.target, stored["target"].to_numpy())
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        write_jsonl,
+        compressed(write_jsonl, ".gz", "gzip"),
+        compressed(write_jsonl, ".zst", "zstd"),
+    ],
+    ids=["plain", "gz", "zst"],
+)
+@pytest.mark.parametrize("maximum", [1, 4, 100])
+def test_json_lines_are_records_as_on_a_topic(tmp_path: Path, write: Write, maximum: int) -> None:
+    rows = [(n, n + 0.25, -n, ("calm", "rough")[n % 2], f"r{n}") for n in range(20)]
+    source = ReplaySource(write(tmp_path, rows), SCHEMA)
+    polls = all_polls(source, maximum)
+    assert [name for poll in polls for name in poll.batch.ids] == [f"r{n}" for n in range(20)]
+    assert {time for poll in polls for time in poll.batch.timestamps} == {7.5}
+    x = np.concatenate([poll.batch.x for poll in polls])
+    np.testing.assert_array_equal(x[:, 0, 1], np.arange(20) + 0.25)
+    source.seek({0: 17})
+    assert list(all_polls(source, 50)[0].batch.ids) == ["r17", "r18", "r19"]
+
+
+def test_json_lines_that_do_not_fit_are_set_aside_as_they_are(tmp_path: Path) -> None:
+    path = tmp_path / "stream.jsonl"
+    lines = [
+        b'{"id": 1, "x": [[1, 2, 3]], "target": "calm"}',
+        b"",
+        b"{no json",
+        b'{"id": 2, "x": [[1, 2]], "target": "calm"}',
+        b'{"id": 3, "x": [[1, NaN, 3]], "target": "calm"}',
+        b'{"id": 4, "x": [[4, 5, 6]], "target": "rough"}\r',
+        b'{"id": 5, "x": [[4, 5, 6]], "target": "rough"}',
+    ]
+    path.write_bytes(b"\n".join(lines))
+    (poll,) = all_polls(ReplaySource(path, SCHEMA), 50)
+    assert list(poll.batch.ids) == ["1", "4", "5"]
+    assert list(poll.batch.timestamps) == [0, 4, 5]
+    assert reasons([poll]) == [(1, "unreadable"), (2, "wrong-shape"), (3, "not-finite")]
+    assert [reject.payload for reject in poll.rejects] == lines[2:5]
+
+
+@pytest.mark.parametrize("name", ["stream.jsonl", "stream.csv"])
+def test_a_file_that_grows_is_followed_line_by_line(tmp_path: Path, name: str) -> None:
+    write = write_csv if name.endswith("csv") else write_jsonl
+    rows = [(n, n, n, ("calm", "rough")[n % 2], f"r{n}") for n in range(4)]
+    path = write(tmp_path, rows[:2])
+    before = path.read_bytes()
+    whole = write(tmp_path, rows).read_bytes()
+    path.write_bytes(before)
+    waited: list[float] = []
+    source = ReplaySource(path, SCHEMA, is_followed=True, sleep=waited.append)
+
+    def offsets() -> list[int]:
+        poll = source.poll(maximum=10, timeout_seconds=0.5)
+        assert not poll.is_exhausted
+        return [int(offset) for _, offset in poll.batch.positions]
+
+    assert offsets() == [0, 1]
+    assert offsets() == []
+    assert waited == [0.5]
+    # A line that is half written is not one yet.
+    half = len(before) + 5
+    with path.open("ab") as file:
+        file.write(whole[len(before) : half])
+    assert offsets() == []
+    with path.open("ab") as file:
+        file.write(whole[half:])
+    assert offsets() == [2, 3]
+    source.seek({0: 3})
+    assert offsets() == [3]
+
+
+def test_what_cannot_grow_line_by_line_is_not_followed(tmp_path: Path) -> None:
+    rows: list[Row] = [(1, 2, 3, "calm", "r")]
+    for write in (compressed(write_jsonl, ".gz", "gzip"), compressed(write_csv, ".zst", "zstd")):
+        path = write(tmp_path, rows)
+        with pytest.raises(SourceError, match=rf"{path.name}: follow: "):
+            ReplaySource(path, SCHEMA, is_followed=True)
+    path = write_parquet(tmp_path, good(2))
+    with pytest.raises(SourceError, match="follow: "):
+        ReplaySource(path, SCHEMA, is_followed=True)
+
+
+def test_a_compressed_file_that_is_cut_off_is_damaged(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    rows: list[Row] = [(*rng.normal(size=3), "calm", f"r{n}") for n in range(5_000)]
+    path = compressed(write_jsonl, ".gz", "gzip")(tmp_path, rows)
+    path.write_bytes(path.read_bytes()[:-20_000])
+    with pytest.raises(SourceError, match=r"stream\.jsonl\.gz: a damaged file"):
+        all_polls(ReplaySource(path, SCHEMA), 1_000)

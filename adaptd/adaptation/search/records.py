@@ -13,9 +13,10 @@ import pyarrow.parquet as pq
 from adaptd.adaptation.search.job import SearchJob
 from adaptd.clock import Clock
 from adaptd.config import KafkaSourceConfig, PaceConfig, ScenarioSourceConfig, StreamConfig, load
-from adaptd.errors import ConfigError
+from adaptd.errors import ConfigError, SourceError
 from adaptd.stream.batch import Batch, id_column
 from adaptd.stream.opening import open_source, schema_of
+from adaptd.stream.recording import FORMATS, format_of
 from adaptd.stream.replay import ReplaySource
 from adaptd.stream.scenario import SCENARIOS, Scenario, generate
 from adaptd.stream.schema import Schema, features_of
@@ -30,7 +31,6 @@ DRIFT_AT = 4_000
 # With fewer, a search has too few to split, and too few to be judged by.
 FEWEST_RECORDS = 16
 
-_FILES = (".parquet", ".csv")
 # Records asked for at once.
 _STRIDE = 4_096
 # Seconds that a poll waits, and polls in a row without a record after which a topic that does not
@@ -56,7 +56,11 @@ def split(batch: Batch) -> tuple[Batch, Batch]:
 
 def is_file(stream: str) -> bool:
     """Whether STREAM names a recorded file rather than a scenario or a configured stream."""
-    return Path(stream).suffix.lower() in _FILES
+    try:
+        format_of(Path(stream))
+    except SourceError:
+        return False
+    return True
 
 
 def recorded_shape(path: Path) -> tuple[tuple[int, ...] | None, int | None]:
@@ -92,7 +96,7 @@ def configured_stream(job: SearchJob) -> StreamConfig:
     if job.config is None:
         raise ConfigError(
             f"STREAM {job.stream!r}: expected one of {', '.join(SCENARIOS)}, a path that ends in "
-            f"{' or '.join(_FILES)}, or with -c FILE the name of one of its streams"
+            f"{' or '.join(FORMATS)}, or with -c FILE the name of one of its streams"
         )
     streams = {stream.name: stream for stream in load(job.config).streams}
     if job.stream not in streams:

@@ -1,0 +1,64 @@
+"""Rows of a file of JSON lines, each a record as a topic has it."""
+
+from pathlib import Path
+
+import numpy as np
+
+from adaptd.stream.recording import Lines
+from adaptd.stream.reject import UnfitRecordError
+from adaptd.stream.rows import Rows
+from adaptd.stream.schema import Schema
+
+
+class JsonlRows:
+    """Lines as `Schema.parse` takes them; empty ones are passed over.
+
+    Raises SourceError if the file cannot be read.
+    """
+
+    def __init__(self, path: Path, schema: Schema, *, is_followed: bool = False) -> None:
+        self._schema = schema
+        self._lines = Lines(path, is_followed=is_followed)
+
+    @property
+    def total(self) -> None:
+        return None
+
+    def skip_to(self, row: int) -> None:
+        self._lines.rewind()
+        for _ in range(row):
+            if self._next() is None:
+                return
+
+    def read(self, maximum: int) -> Rows:
+        lines: list[bytes] = []
+        while len(lines) < maximum and (line := self._next()) is not None:
+            lines.append(line)
+        values = np.zeros((len(lines), self._schema.size), np.float32)
+        targets: list[object] = []
+        ids: list[str | None] = []
+        times = np.full(len(lines), np.nan)
+        faults: dict[int, UnfitRecordError] = {}
+        for number, line in enumerate(lines):
+            try:
+                document = self._schema.parse(line)
+            except UnfitRecordError as error:
+                faults[number] = error
+                targets.append(None)
+                ids.append(None)
+                continue
+            values[number] = document.x.reshape(-1)
+            targets.append(self._schema.classes[document.target])
+            ids.append(document.id)
+            if document.time is not None:
+                times[number] = document.time
+        return Rows(values, targets, faults, lines.__getitem__, ids=ids, times=times)
+
+    def close(self) -> None:
+        self._lines.close()
+
+    def _next(self) -> bytes | None:
+        while (line := next(self._lines, None)) is not None:
+            if line.strip():
+                return line
+        return None
