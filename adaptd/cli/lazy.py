@@ -14,6 +14,7 @@ COMMANDS: dict[str, str] = {
     "inspect": "Show what could change in a network, and what opening it would cost.",
     "search": "Search for a better architecture around a network, on records of a stream.",
     "scenarios": "List the generated streams there are.",
+    "stream": "Send a recorded stream to a topic.",
     "backup": "Copy a daemon's state directory while it runs.",
     "restore": "Put a backup in the place of a state directory.",
     "proposals": "List, show, approve and reject proposed releases; check the decisions.",

@@ -1,0 +1,94 @@
+"""Sends the records of a source to a topic, as `Schema.parse` takes them."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import orjson
+from kafka.errors import KafkaError
+
+from adaptd.clock import Clock
+from adaptd.errors import SourceUnavailable
+from adaptd.stream.batch import Batch
+from adaptd.stream.schema import Schema
+from adaptd.stream.source import Source
+
+# Records read and acknowledged at a time.
+_STRIDE = 500
+# Seconds that a source that waits for records may take before it is asked whether to stop.
+_WAIT_SECONDS = 0.5
+# Seconds for a broker to acknowledge what was sent.
+_ACKNOWLEDGED_SECONDS = 30.0
+
+Sent = Callable[[int, int], None]
+
+
+def send(
+    source: Source,
+    producer: Any,
+    topic: str,
+    *,
+    clock: Clock,
+    sleep: Callable[[float], None],
+    speed: float | None = None,
+    should_stop: Callable[[], bool] = lambda: False,
+    progress: Sent = lambda _sent, _rejected: None,
+) -> tuple[int, int]:
+    """Sends until the source ends or should_stop; keyed by id. Returns records sent and rejected.
+
+    producer: as `Cluster.producer` gives it. speed: so many seconds of event time a second, from
+    the first record on; None: as fast as the broker takes them. progress: called with both counts
+    now and then. Raises SourceError, and SourceUnavailable where the broker does not take them.
+    """
+    pace = None if speed is None else _Pace(speed, clock, sleep)
+    sent = rejected = 0
+    is_over = False
+    while not is_over and not should_stop():
+        poll = source.poll(maximum=_STRIDE, timeout_seconds=_WAIT_SECONDS)
+        is_over = poll.is_exhausted
+        rejected += len(poll.rejects)
+        try:
+            waiting = []
+            for place, value in enumerate(_documents(poll.batch, source.schema)):
+                if pace is not None:
+                    pace.wait_for(float(poll.batch.timestamps[place]))
+                if should_stop():
+                    break
+                key = str(poll.batch.ids[place]).encode()
+                waiting.append(producer.send(topic, key=key, value=value))
+                sent += 1
+            for acknowledged in waiting:
+                acknowledged.get(timeout=_ACKNOWLEDGED_SECONDS)
+        except KafkaError as error:
+            raise SourceUnavailable(f"topic {topic}: not acknowledged: {error}") from error
+        progress(sent, rejected)
+    return sent, rejected
+
+
+def _documents(batch: Batch, schema: Schema) -> Iterator[bytes]:
+    for place in range(len(batch)):
+        yield orjson.dumps(
+            {
+                "id": batch.ids[place],
+                "x": batch.x[place],
+                "target": schema.classes[batch.target[place]],
+                "time": float(batch.timestamps[place]),
+            },
+            option=orjson.OPT_SERIALIZE_NUMPY,
+        )
+
+
+class _Pace:
+    def __init__(self, speed: float, clock: Clock, sleep: Callable[[float], None]) -> None:
+        self._speed = speed
+        self._clock = clock
+        self._sleep = sleep
+        self._begun: tuple[float, float] | None = None
+
+    def wait_for(self, time: float) -> None:
+        now = self._clock.monotonic()
+        if self._begun is None:
+            self._begun = (now, time)
+        begun_at, first_time = self._begun
+        due = begun_at + (time - first_time) / self._speed
+        if due > now:
+            self._sleep(due - now)
