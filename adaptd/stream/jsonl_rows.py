@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 
 from adaptd.stream.recording import Lines
-from adaptd.stream.reject import UnfitRecordError
 from adaptd.stream.rows import Rows
 from adaptd.stream.schema import Schema
 
@@ -34,25 +33,17 @@ class JsonlRows:
         lines: list[bytes] = []
         while len(lines) < maximum and (line := self._next()) is not None:
             lines.append(line)
+        parsed = self._schema.parse_all(lines)
         values = np.zeros((len(lines), self._schema.size), np.float32)
-        targets: list[object] = []
-        ids: list[str | None] = []
+        values[parsed.places] = parsed.x.reshape(len(parsed.x), self._schema.size)
         times = np.full(len(lines), np.nan)
-        faults: dict[int, UnfitRecordError] = {}
-        for number, line in enumerate(lines):
-            try:
-                document = self._schema.parse(line)
-            except UnfitRecordError as error:
-                faults[number] = error
-                targets.append(None)
-                ids.append(None)
-                continue
-            values[number] = document.x.reshape(-1)
-            targets.append(self._schema.classes[document.target])
-            ids.append(document.id)
-            if document.time is not None:
-                times[number] = document.time
-        return Rows(values, targets, faults, lines.__getitem__, ids=ids, times=times)
+        times[parsed.places] = parsed.times
+        targets: list[object] = [None] * len(lines)
+        ids: list[str | None] = [None] * len(lines)
+        for row, place in enumerate(parsed.places):
+            targets[place] = self._schema.classes[parsed.target[row]]
+            ids[place] = parsed.ids[row]
+        return Rows(values, targets, parsed.faults, lines.__getitem__, ids=ids, times=times)
 
     def close(self) -> None:
         self._lines.close()

@@ -24,8 +24,8 @@ from adaptd.errors import SourceError, SourceUnavailable
 from adaptd.stream.advisory_commits import AdvisoryCommits
 from adaptd.stream.batch import Batch, id_column
 from adaptd.stream.kafka_connection import ANSWER_MS, Cluster
-from adaptd.stream.reject import Reject, UnfitRecordError
-from adaptd.stream.schema import Document, Schema
+from adaptd.stream.reject import Reject
+from adaptd.stream.schema import Schema
 from adaptd.stream.source import Poll
 
 _log = structlog.get_logger(__name__)
@@ -236,40 +236,38 @@ class KafkaSource:
         return (SourceError if isinstance(error, _PERMANENT) else SourceUnavailable)(text)
 
     def _poll_of(self, records: Mapping[TopicPartition, Sequence[Any]]) -> Poll:
-        documents: list[Document] = []
-        times: list[float] = []
-        places: list[tuple[int, int]] = []
-        rejects: list[Reject] = []
+        ordered: list[Any] = []
         for partition in sorted(records):
-            number = partition.partition
-            for record in records[partition]:
-                try:
-                    document = self._schema.parse(record.value)
-                except UnfitRecordError as error:
-                    payload = record.value or b""
-                    rejects.append(
-                        Reject(error.reason, number, record.offset, error.detail, payload)
-                    )
-                    continue
-                documents.append(document)
-                times.append(self._time_of(document, record.timestamp))
-                places.append((number, record.offset))
+            ordered += records[partition]
             # Beyond the last record there may be gaps (compaction, transactions), never before it.
-            self._positions[number] = records[partition][-1].offset + 1
-        batch = Batch.empty(self._schema.shape)
-        if documents:
-            batch = Batch(
-                x=np.stack([document.x for document in documents]),
-                target=np.array([document.target for document in documents], np.int64),
-                ids=id_column([document.id for document in documents]),
-                timestamps=np.array(times, np.float64),
-                positions=np.array(places, np.int64),
+            self._positions[partition.partition] = records[partition][-1].offset + 1
+        parsed = self._schema.parse_all([record.value for record in ordered])
+        fit = [ordered[place] for place in parsed.places]
+        times = parsed.times
+        for row in np.flatnonzero(np.isnan(times)):
+            times[row] = self._broker_time(fit[row].timestamp)
+        batch = Batch(
+            x=parsed.x,
+            target=parsed.target,
+            ids=id_column(parsed.ids),
+            timestamps=times,
+            positions=np.array(
+                [(record.partition, record.offset) for record in fit], np.int64
+            ).reshape(-1, 2),
+        )
+        rejects = tuple(
+            Reject(
+                fault.reason,
+                ordered[place].partition,
+                ordered[place].offset,
+                fault.detail,
+                ordered[place].value or b"",
             )
-        return Poll(batch, tuple(rejects), dict(self._positions), is_exhausted=False)
+            for place, fault in parsed.faults.items()
+        )
+        return Poll(batch, rejects, dict(self._positions), is_exhausted=False)
 
-    def _time_of(self, document: Document, broker_ms: int | None) -> float:
-        if document.time is not None:
-            return document.time
+    def _broker_time(self, broker_ms: int | None) -> float:
         if broker_ms is None or broker_ms < 0:
             # Old message formats carry no timestamp.
             return self._clock.now().timestamp()

@@ -4,11 +4,12 @@ import json
 import math
 import re
 import reprlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import Any
+from itertools import chain
+from typing import Any, NamedTuple
 
 import numpy as np
 import orjson
@@ -21,6 +22,10 @@ from adaptd.stream.reject import UnfitRecordError
 
 _COLUMN = re.compile(r"x(\d+)")
 
+# Keys of a record, and the types of its numbers; a boolean is none of them.
+_NEEDED = ("id", "x", "target")
+_NUMBERS = frozenset({int, float})
+
 
 @dataclass(frozen=True)
 class Document:
@@ -30,6 +35,32 @@ class Document:
     x: NDArray[np.float32]
     target: int
     time: float | None
+
+
+@dataclass(frozen=True, eq=False)
+class Parsed:
+    """Many JSON records. Of the n that fit: x float32 [n, *shape]; target int64 [n], the class's
+    place; ids [n]; times float64 [n], POSIX seconds, NaN for one without; places [n], which of what
+    was given they are. faults: place -> why the others do not fit, in order."""
+
+    x: NDArray[np.float32]
+    target: NDArray[np.int64]
+    ids: list[str]
+    times: NDArray[np.float64]
+    places: list[int]
+    faults: dict[int, UnfitRecordError]
+
+
+class _Envelope(NamedTuple):
+    """A record with its numbers as they came; or a list of each field, of many records."""
+
+    id: Any
+    x: Any
+    target: Any
+    time: Any
+
+
+_NONE = _Envelope([], [], [], [])
 
 
 @dataclass(frozen=True)
@@ -137,25 +168,108 @@ class Schema:
         (UTC if it names no zone); null is as good as absent.
         Raises UnfitRecordError with one of the reasons in `reject.REASONS`.
         """
+        envelope = self._opened(payload)
+        x = np.empty(self.shape, np.float32)
+        self._fill(x, envelope.x)
+        return Document(id=envelope.id, x=x, target=envelope.target, time=envelope.time)
+
+    def parse_all(self, payloads: Sequence[bytes | None]) -> Parsed:
+        """What `parse` makes of each, as columns, in less than two thirds of the time."""
+        faults: dict[int, UnfitRecordError] = {}
+        places = list(range(len(payloads)))
+        columns = self._columns(payloads)
+        if columns is None:
+            envelopes: list[_Envelope] = []
+            places = []
+            for place, payload in enumerate(payloads):
+                try:
+                    envelopes.append(self._opened(payload))
+                except UnfitRecordError as error:
+                    faults[place] = error
+                else:
+                    places.append(place)
+            columns = _Envelope(*map(list, zip(*envelopes, strict=True))) if envelopes else _NONE
+        x = self._filled(columns.x)
+        if x is None:
+            # Some do not fit: one by one, to see which and why.
+            x = np.empty((len(places), *self.shape), np.float32)
+            fit = []
+            for row, place in enumerate(places):
+                try:
+                    self._fill(x[row], columns.x[row])
+                except UnfitRecordError as error:
+                    faults[place] = error
+                else:
+                    fit.append(row)
+            x = x[fit]
+            columns = _Envelope(*([column[row] for row in fit] for column in columns))
+            places = [places[row] for row in fit]
+        return Parsed(
+            x=x,
+            target=np.array(columns.target, np.int64),
+            ids=columns.id,
+            times=np.array(
+                [math.nan if time is None else time for time in columns.time], np.float64
+            ),
+            places=places,
+            faults=dict(sorted(faults.items())),
+        )
+
+    def _columns(self, payloads: Sequence[bytes | None]) -> _Envelope | None:
+        """The envelopes of records of the usual kind, field by field; None where one is of another,
+        which need not be wrong."""
+        try:
+            documents = list(map(orjson.loads, payloads))  # type: ignore[arg-type]
+            ids = [document["id"] for document in documents]
+            targets = [document["target"] for document in documents]
+            if not {str}.issuperset(map(type, chain(ids, targets))):
+                return None
+            return _Envelope(
+                ids,
+                [document["x"] for document in documents],
+                [self._usual_places[target] for target in targets],
+                [_time_of(document.get("time")) for document in documents],
+            )
+        except (KeyError, TypeError, AttributeError, ValueError):
+            # ValueError is also what orjson and UnfitRecordError are.
+            return None
+
+    @cached_property
+    def _usual_places(self) -> dict[str, int]:
+        return {name: self.place_of(name) for name in self.classes}
+
+    def _opened(self, payload: bytes | None) -> _Envelope:
+        """All but x, whose numbers are not looked at."""
         document = _decoded(payload)
         if not isinstance(document, dict):
             raise UnfitRecordError("wrong-type", f"expected an object, got {_shown(document)}")
-        for key in ("id", "x", "target"):
-            if document.get(key) is None:
-                raise UnfitRecordError("missing-field", f"no {key}")
-        identity = document["id"]
+        identity, x, target = map(document.get, _NEEDED)
+        if identity is None or x is None or target is None:
+            absent = next(key for key in _NEEDED if document.get(key) is None)
+            raise UnfitRecordError("missing-field", f"no {absent}")
         if isinstance(identity, bool) or not isinstance(identity, str | int):
             raise UnfitRecordError("wrong-type", f"id must be text, got {_shown(identity)}")
-        x = np.empty(self.shape, np.float32)
-        self._fill(x, document["x"])
-        if not np.isfinite(x).all():
-            raise UnfitRecordError("not-finite", "x holds a number that is not finite as float32")
-        return Document(
-            id=str(identity),
-            x=x,
-            target=self.place_of(document["target"]),
-            time=_time_of(document.get("time")),
-        )
+        return _Envelope(str(identity), x, self.place_of(target), _time_of(document.get("time")))
+
+    def _filled(self, values: list[Any]) -> NDArray[np.float32] | None:
+        """float32 [n, *shape]; None unless all of them are nested numbers of that shape, finite."""
+        try:
+            rows: list[Any] = values
+            for _ in self.shape[1:]:
+                rows = list(chain.from_iterable(rows))
+            # Also of a dictionary's keys or a text's letters, which are no numbers.
+            if not _NUMBERS.issuperset(map(type, chain.from_iterable(rows))):
+                return None
+            x = np.array(values, np.float64)
+        except (TypeError, ValueError, OverflowError):
+            return None
+        if not values:
+            return np.empty((0, *self.shape), np.float32)
+        if x.shape != (len(values), *self.shape):
+            return None
+        with np.errstate(over="ignore"):
+            narrow = x.astype(np.float32)
+        return narrow if np.isfinite(narrow).all() else None
 
     def _fill(self, x: NDArray[np.float32], values: Any) -> None:
         if not isinstance(values, list):
@@ -181,11 +295,13 @@ class Schema:
                 f"got {', '.join(sorted(kind.__name__ for kind in odd))} in a number's place",
             )
         try:
-            # A number beyond float32 becomes infinite, and the check for finite ones names it.
+            # A number beyond float32 becomes infinite.
             with np.errstate(over="ignore"):
-                x[:] = values
+                x[:] = np.array(values, np.float64)
         except OverflowError as error:
             raise UnfitRecordError("not-finite", "x holds a number beyond float64") from error
+        if not np.isfinite(x).all():
+            raise UnfitRecordError("not-finite", "x holds a number that is not finite as float32")
 
 
 def features_of(channels: int) -> tuple[str, ...]:

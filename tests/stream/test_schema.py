@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from adaptd.config import RecordConfig
 from adaptd.errors import SourceError
 from adaptd.stream.reject import REASONS, UnfitRecordError
-from adaptd.stream.schema import Schema
+from adaptd.stream.schema import Schema, features_of
 
 SCHEMA = Schema(shape=(2, 3), classes=("calm", "rough"), features=("left", "right"))
 
@@ -181,3 +181,50 @@ def test_columns_of_a_recording_are_checked_by_name() -> None:
         with pytest.raises(SourceError, match=seen) as caught:
             SCHEMA.check_columns(wrong, origin="a.csv")
         assert "a.csv" in str(caught.value)
+
+
+_RECORDS = st.one_of(
+    st.binary(max_size=20),
+    st.none(),
+    st.builds(
+        lambda x, target, time, name: json.dumps(
+            document(x=x, target=target, time=time, id=name)
+        ).encode(),
+        st.one_of(_X, _X, _X, _JSON, st.lists(st.lists(_NUMBERS, max_size=4), max_size=3)),
+        st.sampled_from(["calm", "rough", "rough", 1, "stormy"]),
+        st.sampled_from([None, 3.5, "2026-01-01"]),
+        st.sampled_from(["a", 7, None]),
+    ),
+)
+
+
+@given(st.lists(_RECORDS, max_size=6))
+def test_many_at_once_are_what_each_of_them_is(payloads: list[bytes | None]) -> None:
+    parsed = SCHEMA.parse_all(payloads)
+    assert sorted([*parsed.places, *parsed.faults]) == list(range(len(payloads)))
+    assert parsed.x.shape == (len(parsed.places), 2, 3)
+    assert parsed.x.dtype == np.float32
+    for row, place in enumerate(parsed.places):
+        alone = SCHEMA.parse(payloads[place])
+        np.testing.assert_array_equal(parsed.x[row], alone.x)
+        assert (parsed.ids[row], parsed.target[row]) == (alone.id, alone.target)
+        assert parsed.times[row] == alone.time or (np.isnan(parsed.times[row]) and not alone.time)
+    for place, fault in parsed.faults.items():
+        assert reason(payloads[place]) == fault.reason
+
+
+@pytest.mark.parametrize("shape", [(3,), (1, 2), (2, 1, 2)])
+@pytest.mark.parametrize("odd", [True, "1", None, 10**400, 1e39, [1], {"1": 2}, {}])
+def test_one_number_that_is_none_harms_no_other_record(shape: tuple[int, ...], odd: object) -> None:
+    schema = Schema(shape, ("calm", "rough"), features_of(shape[0]))
+    whole = np.arange(np.prod(shape), dtype=np.float64).reshape(shape).tolist()
+    broken = json.loads(json.dumps(whole))
+    inner = broken
+    for _ in shape[1:]:
+        inner = inner[-1]
+    inner[-1] = odd
+    payloads = [json.dumps(document(x=x)).encode() for x in (whole, broken, whole)]
+    parsed = schema.parse_all(payloads)
+    assert parsed.places == [0, 2]
+    assert list(parsed.faults) == [1]
+    np.testing.assert_array_equal(parsed.x[1], np.array(whole, np.float32))
