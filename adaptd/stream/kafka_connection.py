@@ -23,12 +23,15 @@ from adaptd.stream.kafka_security import security_settings
 # A question to the broker may take this long. Short enough for a stop to be answered in time.
 ANSWER_MS = 2_000
 
-# How a broker ends a conversation that it did not expect. By whether we use TLS and sign in.
+# What the client says where a broker ends a conversation that it did not expect, or answers it with
+# an alert of TLS; and now and then where it refuses a sign-in.
+_HANGS_UP = ("disconnected", "Invalid frame length")
+# By whether we use TLS and sign in; {keys}: of what we sign in with.
 _WHERE_IT_HANGS_UP = {
     (False, False): "check that the port is for neither TLS nor sign-in: those need tls and sasl",
     (True, False): "check that the port is for TLS without sign-in: that needs sasl",
-    (False, True): "check that the port is for sign-in without TLS: that needs tls",
-    (True, True): "check that the port is for sign-in by TLS, and who signs in",
+    (False, True): "check that the port is for sign-in without TLS, and sasl.{keys}",
+    (True, True): "check that the port is for sign-in by TLS, and sasl.{keys}",
 }
 
 
@@ -130,10 +133,9 @@ class Cluster:
             )
         if isinstance(refusal, SaslAuthenticationFailedError) and self.sasl is not None:
             who = f" as {self.sasl.username}" if self.sasl.username else ""
-            keys = "token" if self.sasl.token else "username and sasl.password"
             return SourceError(
-                f"{text}sign-in{who} with {self.sasl.mechanism} was refused; check sasl.{keys} "
-                f"({refusal})"
+                f"{text}sign-in{who} with {self.sasl.mechanism} was refused; "
+                f"check sasl.{self._sign_in_keys} ({refusal})"
             )
         told = str(refusal)
         if isinstance(refusal, KafkaConnectionError) and "SSL" in told:
@@ -143,9 +145,15 @@ class Cluster:
             advice = "check that the port is for TLS, and tls.certificate_file if it asks for one"
             return SourceUnavailable(f"{text}no TLS connection; {advice} ({told})")
         advice = "check bootstrap_servers and that the broker runs"
-        if refusal is not error and "disconnected" in told:
-            advice = _WHERE_IT_HANGS_UP[self.tls is not None, self.sasl is not None]
+        if refusal is not error and any(text in told for text in _HANGS_UP):
+            advice = _WHERE_IT_HANGS_UP[self.tls is not None, self.sasl is not None].format(
+                keys=self._sign_in_keys
+            )
         return SourceUnavailable(f"{text}cannot be reached; {advice} ({refusal or error})")
+
+    @property
+    def _sign_in_keys(self) -> str:
+        return "token" if self.sasl and self.sasl.token else "username and sasl.password"
 
 
 class _Client(KafkaNetClient):  # type: ignore[misc]
