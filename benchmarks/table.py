@@ -39,6 +39,11 @@ BENCHMARKS: Mapping[str, Benchmark] = MappingProxyType(
                 line="Moves by one edge against the known optimum of 15,625 trained cells.",
                 module="benchmarks.nas_bench_201",
             ),
+            Benchmark(
+                name="ingest",
+                line="Records a second from a topic to an observation, beside a bare client.",
+                module="benchmarks.ingest",
+            ),
         )
     }
 )

@@ -87,7 +87,7 @@ class Batch:
 
 def id_column(ids: Iterable[object]) -> NDArray[np.object_]:
     """Ids as the column of a batch: object [n] of str, whatever their lengths."""
-    texts = [str(value) for value in ids]
+    texts = list(map(str, ids))
     column = np.empty(len(texts), object)
     column[:] = texts
     return column

@@ -102,7 +102,9 @@ class KafkaSource:
         try:
             self._connect()
             self._commits.commit(self._positions)
-            records = self._consumer.poll(
+            # First without a time-out: where a response comes in at that moment, the client takes
+            # itself for idle, and with a time-out it would sleep for 100 ms beside the records.
+            records = self._consumer.poll(timeout_ms=0, max_records=maximum) or self._consumer.poll(
                 timeout_ms=max(0, int(timeout_seconds * 1_000)), max_records=maximum
             )
             self._check_silence(is_silent=not records)
@@ -237,23 +239,26 @@ class KafkaSource:
 
     def _poll_of(self, records: Mapping[TopicPartition, Sequence[Any]]) -> Poll:
         ordered: list[Any] = []
+        partitions: list[int] = []
         for partition in sorted(records):
-            ordered += records[partition]
+            number, of_partition = partition.partition, records[partition]
+            ordered += of_partition
+            partitions += [number] * len(of_partition)
             # Beyond the last record there may be gaps (compaction, transactions), never before it.
-            self._positions[partition.partition] = records[partition][-1].offset + 1
+            self._positions[number] = of_partition[-1].offset + 1
         parsed = self._schema.parse_all([record.value for record in ordered])
-        fit = [ordered[place] for place in parsed.places]
+        positions = np.empty((len(ordered), 2), np.int64)
+        positions[:, 0] = partitions
+        positions[:, 1] = [record.offset for record in ordered]
         times = parsed.times
         for row in np.flatnonzero(np.isnan(times)):
-            times[row] = self._broker_time(fit[row].timestamp)
+            times[row] = self._broker_time(ordered[parsed.places[row]].timestamp)
         batch = Batch(
             x=parsed.x,
             target=parsed.target,
             ids=id_column(parsed.ids),
             timestamps=times,
-            positions=np.array(
-                [(record.partition, record.offset) for record in fit], np.int64
-            ).reshape(-1, 2),
+            positions=positions[parsed.places],
         )
         rejects = tuple(
             Reject(
