@@ -181,11 +181,17 @@ class ScheduleConfig(Section):
 
 
 class PublishConfig(Section):
-    """Where release events go beside the release directory."""
+    """Where events go, for Kafka: a topic for each kind. Others go to a file."""
 
     topic: str | None = Field(
+        default=None, description="of release events; None: <source topic>.releases"
+    )
+    drift_topic: str | None = Field(
+        default=None, description="of drift alarms; None: <source topic>.drift"
+    )
+    proposals_topic: str | None = Field(
         default=None,
-        description="Kafka topic of release events, for Kafka; None: <source topic>.releases",
+        description="of proposals and what becomes of them; None: <source topic>.proposals",
     )
 
 
@@ -256,13 +262,17 @@ class StreamConfig(Section):
     @classmethod
     def _has_broker(cls, section: Topical, info: ValidationInfo) -> Topical:
         source = info.data.get("source")
-        if section.topic is not None and source is not None and source.kind != "kafka":
-            raise at_key(
-                "topic",
-                section.topic,
-                f"only a kafka source has other topics, this one is of kind {source.kind}; "
-                "leave it out",
-            )
+        if source is None or source.kind == "kafka":
+            return section
+        for key in ("topic", "drift_topic", "proposals_topic"):
+            topic = getattr(section, key, None)
+            if topic is not None:
+                raise at_key(
+                    key,
+                    topic,
+                    f"only a kafka source has other topics, this one is of kind {source.kind}; "
+                    "leave it out",
+                )
         return section
 
     @field_validator("window_records")

@@ -158,7 +158,14 @@ class Daemon:
         )
         if stream.source.kind == "kafka":
             cluster, topic = cluster_of(stream.source), stream.source.topic
-            publisher = KafkaPublisher(cluster, stream.publish.topic or f"{topic}.releases")
+            publisher = KafkaPublisher(
+                cluster,
+                {
+                    "release": stream.publish.topic or f"{topic}.releases",
+                    "drift": stream.publish.drift_topic or f"{topic}.drift",
+                    "proposal": stream.publish.proposals_topic or f"{topic}.proposals",
+                },
+            )
             office = KafkaOffice(
                 cluster, stream.rejects.topic or f"{topic}.dead-letters", source=topic
             )

@@ -6,7 +6,10 @@ from datetime import datetime
 from sqlalchemy import Connection, insert, select
 from ulid import ULID
 
+from adaptd.store import outbox
 from adaptd.store.tables import alarms
+
+EVENT_VERSION = 1
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,7 @@ def add(
     statistic: float,
     now: datetime,
 ) -> AlarmRow:
-    """Records an alarm under a new id."""
+    """Records an alarm under a new id, and puts its event out to be sent."""
     row = AlarmRow(
         id=str(ULID.from_datetime(now)),
         stream=stream,
@@ -47,6 +50,20 @@ def add(
         at=now,
     )
     connection.execute(insert(alarms).values(**asdict(row)))
+    outbox.add(
+        connection,
+        stream=stream,
+        kind="drift",
+        document={
+            "schema_version": EVENT_VERSION,
+            "id": row.id,
+            "signal": signal,
+            "record": record,
+            "since_record": since_record,
+            "statistic": statistic,
+        },
+        now=now,
+    )
     return row
 
 

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from adaptd.architecture.canonical import canonical_json
 from adaptd.registry.dead_letters import DeadLetter
-from adaptd.registry.outlet import LineFile, Message, Topic
+from adaptd.registry.outlet import KafkaOutlet, LineFile, Message
 from adaptd.stream.kafka_connection import Cluster
 
 SCHEMA_VERSION = 1
@@ -62,20 +62,23 @@ class KafkaOffice:
     def __init__(
         self, cluster: Cluster, topic: str, *, source: str, timeout_seconds: float = 10.0
     ) -> None:
-        """source: topic that the records come from. timeout_seconds: as of `Topic`."""
-        self._topic = Topic(cluster, topic, timeout_seconds=timeout_seconds)
+        """source: topic that the records come from. timeout_seconds: as of
+        `KafkaOutlet`."""
+        self._outlet = KafkaOutlet(cluster, timeout_seconds=timeout_seconds)
+        self._topic = topic
         self._source = source
 
     def deliver(self, letters: Sequence[DeadLetter]) -> None:
         """Raises TransientError if one is not acknowledged in time."""
-        self._topic.send([self._message(letter) for letter in letters])
+        self._outlet.send([self._message(letter) for letter in letters])
 
     def close(self) -> None:
-        self._topic.close()
+        self._outlet.close()
 
     def _message(self, letter: DeadLetter) -> Message:
         facts = {"schema-version": SCHEMA_VERSION, "source": self._source, **_facts(letter)}
         return Message(
+            self._topic,
             letter.payload,
             key=letter.stream.encode(),
             headers=tuple((f"adaptd-{name}", str(value).encode()) for name, value in facts.items()),

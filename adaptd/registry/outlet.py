@@ -37,44 +37,46 @@ class LineFile:
 class Message:
     """What goes to a topic. headers: name -> value."""
 
+    topic: str
     value: bytes | None
     key: bytes | None = None
     headers: tuple[tuple[str, bytes], ...] = ()
 
 
-class Topic:
-    """Sends messages to one topic and waits for all replicas in sync.
+class KafkaOutlet:
+    """Sends messages to topics of one cluster and waits for all replicas in sync.
 
     The producer is made at the first message, so that a broker that is down stops nothing else.
     """
 
-    def __init__(self, cluster: Cluster, name: str, *, timeout_seconds: float = 10.0) -> None:
-        """timeout_seconds: for each of connecting, finding the topic, and delivery."""
+    def __init__(self, cluster: Cluster, *, timeout_seconds: float = 10.0) -> None:
+        """timeout_seconds: for each of connecting, finding a topic, and delivery."""
         self._cluster = cluster
-        self._name = name
         self._timeout_seconds = timeout_seconds
         self._producer: Any = None
 
     def send(self, messages: Sequence[Message]) -> None:
         """In order. Raises TransientError if one is not acknowledged in time; those before it may
         be there then."""
+        current = "its producer"
         try:
             if self._producer is None:
                 self._producer = self._cluster.producer(timeout_seconds=self._timeout_seconds)
-            sent = [
-                self._producer.send(
-                    self._name, key=one.key, value=one.value, headers=list(one.headers)
+            sent = []
+            for one in messages:
+                current = one.topic
+                future = self._producer.send(
+                    one.topic, key=one.key, value=one.value, headers=list(one.headers)
                 )
-                for one in messages
-            ]
-            for acknowledged in sent:
+                sent.append((one.topic, future))
+            for current, acknowledged in sent:  # noqa: B007  (for the error)
                 # The producer gives up after the timeout by itself. It goes first, so that nothing
                 # is left in its buffer that could overtake what is sent next.
                 acknowledged.get(timeout=2 * self._timeout_seconds)
         except (KafkaError, SourceError, SourceUnavailable) as error:
             self.close()
             raise TransientError(
-                f"{self._cluster}: not acknowledged on {self._name}: {error}"
+                f"{self._cluster}: not acknowledged by {current}: {error}"
             ) from error
 
     def close(self) -> None:

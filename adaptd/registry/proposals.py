@@ -9,7 +9,10 @@ from sqlalchemy import Connection, Select, insert, select, update
 from ulid import ULID
 
 from adaptd.errors import ConflictError, NotFoundError
+from adaptd.store import outbox
 from adaptd.store.tables import proposals
+
+EVENT_VERSION = 1
 
 STATES = ("awaiting", "approved", "rejected", "expired", "published")
 
@@ -58,7 +61,7 @@ def create(
     created_record: int,
     now: datetime,
 ) -> Proposal:
-    """A new proposal, awaiting a decision, under a new id.
+    """A new proposal, awaiting a decision, under a new id; its event is put out to be sent.
 
     Raises ConflictError if another one of the stream awaits.
     """
@@ -79,7 +82,9 @@ def create(
             created_at=now,
         )
     )
-    return get(connection, identifier)
+    proposal = get(connection, identifier)
+    _tell(connection, proposal, now)
+    return proposal
 
 
 def get(connection: Connection, id: str) -> Proposal:
@@ -122,7 +127,8 @@ def of_episode(connection: Connection, episode_id: str) -> Proposal:
 
 
 def move(connection: Connection, id: str, *, expected: str, to: str, now: datetime) -> Proposal:
-    """Moves the proposal from the state that was seen to another, by compare-and-set.
+    """Moves the proposal from the state that was seen to another, by compare-and-set; its event is
+    put out to be sent.
 
     Raises ConflictError if it is in another state by now, ValueError if there is no such move,
     NotFoundError if there is no such proposal.
@@ -140,7 +146,27 @@ def move(connection: Connection, id: str, *, expected: str, to: str, now: dateti
     proposal = get(connection, id)
     if moved.rowcount == 0:
         raise ConflictError(f"proposal {id} is {proposal.state} by now, expected {expected}")
+    _tell(connection, proposal, now)
     return proposal
+
+
+def _tell(connection: Connection, proposal: Proposal, now: datetime) -> None:
+    """Puts its event out to be sent: what it is about, and where it stands now."""
+    outbox.add(
+        connection,
+        stream=proposal.stream,
+        kind="proposal",
+        document={
+            "schema_version": EVENT_VERSION,
+            "id": proposal.id,
+            "state": proposal.state,
+            "episode": proposal.episode_id,
+            "digest": proposal.digest,
+            "champion_digest": proposal.champion_digest,
+            "record": proposal.created_record,
+        },
+        now=now,
+    )
 
 
 def _rows(connection: Connection, query: Select[Any]) -> list[Proposal]:

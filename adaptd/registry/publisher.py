@@ -1,11 +1,12 @@
-"""Where release events go: a file of JSON lines, or a Kafka topic."""
+"""Where events go: a file of JSON lines, or a Kafka topic for each kind."""
 
+from collections.abc import Mapping
 from datetime import UTC
 from pathlib import Path
 from typing import Any, Protocol
 
 from adaptd.architecture.canonical import canonical_json
-from adaptd.registry.outlet import LineFile, Message, Topic
+from adaptd.registry.outlet import KafkaOutlet, LineFile, Message
 from adaptd.store.outbox import Event
 from adaptd.stream.kafka_connection import Cluster
 
@@ -54,16 +55,21 @@ class FilePublisher:
 
 
 class KafkaPublisher:
-    """Sends each event to one topic, keyed by its stream, and waits for all replicas in sync."""
+    """Sends each event to the topic of its kind, keyed by its stream, and waits for all replicas in
+    sync."""
 
-    def __init__(self, cluster: Cluster, topic: str, *, timeout_seconds: float = 10.0) -> None:
-        """timeout_seconds: for each of connecting, finding the topic, and delivery."""
-        self._topic = Topic(cluster, topic, timeout_seconds=timeout_seconds)
+    def __init__(
+        self, cluster: Cluster, topics: Mapping[str, str], *, timeout_seconds: float = 10.0
+    ) -> None:
+        """topics: kind -> where such events go. timeout_seconds: as of `KafkaOutlet`."""
+        self._outlet = KafkaOutlet(cluster, timeout_seconds=timeout_seconds)
+        self._topics = dict(topics)
 
     def publish(self, event: Event) -> None:
-        """Raises TransientError if the event is not acknowledged in time."""
+        """Raises TransientError if the event is not acknowledged in time, KeyError for a kind that
+        has no topic."""
         value = canonical_json(envelope(event)).encode()
-        self._topic.send([Message(value, key=event.stream.encode())])
+        self._outlet.send([Message(self._topics[event.kind], value, key=event.stream.encode())])
 
     def close(self) -> None:
-        self._topic.close()
+        self._outlet.close()

@@ -7,6 +7,7 @@ import pytest
 
 from adaptd.registry import concentrations, manifest
 from adaptd.store.database import Database
+from tests.events import validate_event
 from tests.integration.conftest import STREAM, DaemonMaker
 
 pytestmark = pytest.mark.slow
@@ -25,7 +26,8 @@ def test_a_drift_ends_in_a_release_that_takes_over_without_a_restart(daemon: Dae
     assert 'number="2"' in metrics
     running.wait_for(running.state.events.exists, name="release event")
     running.wait_for(
-        lambda: len(running.state.events.read_text().splitlines()) == 2, name="two release events"
+        lambda: running.state.events.read_text().count('"kind":"release"') == 2,
+        name="two release events",
     )
     assert running.end(signal.SIGTERM) == 0
     second, first = running.releases()
@@ -34,8 +36,19 @@ def test_a_drift_ends_in_a_release_that_takes_over_without_a_restart(daemon: Dae
     directory = running.state.path / second.path
     assert manifest.verify(directory)["lineage"]["episode"] == second.episode_id
     events = [json.loads(line) for line in running.state.events.read_text().splitlines()]
-    assert [event["data"]["number"] for event in events] == [1, 2]
+    told = [(event["kind"], event["data"].get("state")) for event in events]
+    assert told == [
+        ("release", None),
+        ("drift", None),
+        ("proposal", "awaiting"),
+        ("proposal", "approved"),
+        ("proposal", "published"),
+        ("release", None),
+    ]
+    assert [event["data"].get("number") for event in events if event["kind"] == "release"] == [1, 2]
     assert {event["stream"] for event in events} == {STREAM}
+    for event in events:
+        validate_event(event)
 
 
 @pytest.mark.parametrize("phase", ["collecting", "searching", "trial"])

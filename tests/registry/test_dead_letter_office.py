@@ -12,6 +12,7 @@ from adaptd.errors import TransientError
 from adaptd.registry.dead_letter_office import FileOffice, KafkaOffice
 from adaptd.registry.dead_letters import DeadLetter
 from adaptd.stream.kafka_connection import Cluster
+from tests.events import validate_headers
 
 NOW = FakeClock().now()
 BYTES = b"\xff\x00{not json"
@@ -77,6 +78,7 @@ def test_a_topic_gets_the_bytes_as_they_came_and_the_rest_in_headers(kafka_broke
     assert {message.value for message in messages} == {BYTES}
     headers = [{name: value.decode() for name, value in message.headers} for message in messages]
     assert [of_one["adaptd-offset"] for of_one in headers] == ["1", "2", "3"]
+    validate_headers(headers[0])
     assert headers[0] == {
         "adaptd-schema-version": "1",
         "adaptd-source": "pumps",
