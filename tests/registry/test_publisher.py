@@ -88,7 +88,7 @@ def test_a_broker_that_is_not_there_is_transient_each_time() -> None:
         publisher = KafkaPublisher(Cluster((server,)), {"release": "releases"}, timeout_seconds=0.3)
         for _ in range(2):
             with pytest.raises(
-                TransientError, match=rf"{server}: not acknowledged by its producer"
+                TransientError, match=rf"{server}: not acknowledged by"
             ):
                 publisher.publish(_event(1))
         publisher.close()
