@@ -30,6 +30,7 @@ class Job(_Document):
     steps: optimiser steps, the same for each remedy. macs_cap: absolute, None for no cap.
     minimum_records: a reopening with fewer, or fewer than 40 × classes, is refused.
     concentrations: prior of the architecture parameters, group -> operation -> count.
+    device: torch's name of where to train, None for CUDA where there is some, else the processor.
     """
 
     kind: Literal["initial", "adapt"]
@@ -47,6 +48,7 @@ class Job(_Document):
     macs_cap: int | None = None
     minimum_records: int = 1
     concentrations: dict[str, dict[str, float]] = {}
+    device: str | None = None
 
 
 class Member(_Document):

@@ -26,7 +26,7 @@ from adaptd.registry import manifest
 from adaptd.search.bounded import reopen
 from adaptd.search.candidates import reopening_of
 from adaptd.search.caps import Cap
-from adaptd.search.compute import usual_device
+from adaptd.search.compute import checked_device, usual_device
 from adaptd.search.neighbour import random_neighbour
 from adaptd.search.scarcity import InsufficientData, require_records
 from adaptd.search.stacked import train_stacked
@@ -58,13 +58,20 @@ Report = Callable[[Progress], None]
 def perform(job: Job, report: Report) -> Result:
     """Does what the job's kind says, in this process, on a CUDA device or one thread.
 
-    Raises ArtifactError if the records or the champion's files are not what was named.
+    Raises ArtifactError if the records or the champion's files are not what was named, JobError for
+    a device that is not there.
     """
     torch.set_num_threads(1)
     shutil.rmtree(job.output, ignore_errors=True)
     job.output.mkdir(parents=True)
     batch = read_segment(job.records, job.records_digest)
-    samples = Samples(torch.from_numpy(batch.x), torch.from_numpy(batch.target)).to(usual_device())
+    try:
+        device = usual_device() if job.device is None else checked_device(job.device)
+    except ValueError as error:
+        raise JobError(
+            f"stream {job.stream}: training.device: {job.device} is not there: {error}"
+        ) from error
+    samples = Samples(torch.from_numpy(batch.x), torch.from_numpy(batch.target)).to(device)
     return initial(job, samples, report) if job.kind == "initial" else adapt(job, samples, report)
 
 

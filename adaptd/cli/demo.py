@@ -41,7 +41,7 @@ ALL_BLOCKS = 1_000_000
 
 
 class ScenarioName(StrEnum):
-    """The streams to choose from: the names in SCENARIOS."""
+    """The streams to choose from: those of SCENARIOS in which another architecture is worth it."""
 
     LAG_SHIFT = "lag-shift"
     SAMPLING_RATE = "sampling-rate"

@@ -25,6 +25,7 @@ from adaptd.config.tree import (
     ScheduleConfig,
     ServerConfig,
     StreamConfig,
+    TrainingConfig,
     TrialConfig,
 )
 
@@ -45,6 +46,7 @@ __all__ = [
     "ModelConfig",
     "InitialConfig",
     "AlarmConfig",
+    "TrainingConfig",
     "EpisodeConfig",
     "TrialConfig",
     "ApprovalConfig",

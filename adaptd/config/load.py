@@ -1,6 +1,7 @@
 """From a YAML file and the environment to a `Config`, or to an error that says what to change."""
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,8 @@ from adaptd.errors import ConfigError
 # ADAPTD__SERVER__PORT=8081 sets server.port; a list takes its index: ADAPTD__STREAMS__0__NAME.
 PREFIX = "ADAPTD__"
 
-# Keys below which somebody may have written what no log shall show.
-_SECRETS = frozenset({"password", "key_password", "token"})
+# Keys in or below which somebody may have written what no log shall show.
+_SECRETS = re.compile(r"pass|pw|secret|token|credential|sasl|tls", re.IGNORECASE)
 
 # Keys from the top of the document down, list indexes as numbers.
 Location = tuple[int | str, ...]
@@ -108,8 +109,9 @@ def _override(
         if is_last:
             try:
                 here[slot] = yaml.safe_load(value)
-            except yaml.YAMLError as error:
-                raise ConfigError(f"environment: {name}: not valid YAML: {value!r}") from error
+            except yaml.YAMLError:
+                # Not the value, nor what YAML says of it, which repeats it: it may be a secret.
+                raise ConfigError(f"environment: {name}: not valid YAML; quote it") from None
             variables[location] = name
         elif isinstance(here, dict):
             if here.get(slot) is None:
@@ -131,8 +133,8 @@ def _line(item: ErrorDetails, origin: str, variables: Mapping[Location, str]) ->
     where = origin if name is None else f"environment: {name}"
     if item["type"] == "missing":
         got = "nothing"
-    elif not _SECRETS.isdisjoint(location) and not isinstance(item["input"], Mapping):
-        got = "a value that is not shown"
+    elif any(_SECRETS.search(str(part)) for part in location):
+        got = "what is not shown here"
     else:
         got = _shown(item["input"])
     key = ".".join(str(part) for part in location) or "the document"

@@ -6,4 +6,5 @@ from pydantic import BaseModel, ConfigDict
 class Section(BaseModel):
     """Values under one key. A key that it does not know is an error, and nothing changes later."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # An error's own text repeats what was given, which may be a secret; `load` shows what may be.
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)

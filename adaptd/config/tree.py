@@ -122,6 +122,17 @@ class EpisodeConfig(Section):
         return records
 
 
+class TrainingConfig(Section):
+    """Where networks are trained; predictions are always the processor's."""
+
+    device: str | None = Field(
+        default=None,
+        pattern=r"^(cpu|cuda(:[0-9]+)?)$",
+        description="cpu, cuda, or cuda:1; None: CUDA where there is some that works, else cpu. "
+        "The same seed gives the very same networks on cpu only",
+    )
+
+
 class TrialConfig(Section):
     """The evidence a challenger needs, on records later than all training."""
 
@@ -227,6 +238,7 @@ class StreamConfig(Section):
     record: RecordConfig | None = Field(default=None, validate_default=True)
     model: ModelConfig = ModelConfig()
     alarm: AlarmConfig = AlarmConfig()
+    training: TrainingConfig = TrainingConfig()
     episode: EpisodeConfig = EpisodeConfig()
     trial: TrialConfig = TrialConfig()
     approval: ApprovalConfig = ApprovalConfig()

@@ -48,13 +48,15 @@ class FirstRelease:
         """Goes on; the release once it is published.
 
         Raises WorkerFailed if the training ended without a result: the next step begins it again.
-        Raises JobError if the configured model can never be built or trained; StoreUnavailable with
-        the result kept for the next step.
+        Raises ConfigError, before a record is read, if a network has to be named; JobError if the
+        configured model can never be built or trained; StoreUnavailable with the result kept for
+        the next step.
         """
+        network = self._context.config.model.network or own_network(self._contract.shape)
         if self.wants_records:
             return None
         if self._result is None and not self._is_training:
-            self._start()
+            self._start(network)
         elif self._result is None:
             self._result = self._poll()
         return None if self._result is None else self._publish(self._result)
@@ -78,7 +80,7 @@ class FirstRelease:
             )
         return report.result
 
-    def _start(self) -> None:
+    def _start(self, network: str) -> None:
         config, model = self._context.config.initial, self._context.config.model
         first = self._window.first_record
         digest, path = write_segment(
@@ -90,7 +92,7 @@ class FirstRelease:
                 stream=self._context.stream,
                 seed=self._context.seed_for("initial", 0),
                 architecture=Architecture(
-                    model.network or own_network(self._contract.shape),
+                    network,
                     {
                         "in_channels": self._contract.shape[0],
                         "classes": len(self._contract.classes),
@@ -103,6 +105,7 @@ class FirstRelease:
                 records_digest=digest,
                 output=self._directory / "members",
                 steps=config.steps,
+                device=self._context.config.training.device,
             ),
             wall_seconds=config.wall_seconds,
         )

@@ -77,6 +77,7 @@ def job_of(
         macs_cap=plan["macs_cap"],
         minimum_records=context.config.episode.minimum_records,
         concentrations=plan["concentrations"],
+        device=context.config.training.device,
     )
 
 

@@ -12,6 +12,9 @@ from adaptd.store.database import Database
 
 Stop = Callable[[], bool]
 
+# Of records set aside, in one call.
+_BATCHES = 10
+
 
 class Post(Protocol):
     """One queue in the store and its receiver."""
@@ -76,9 +79,12 @@ class LetterPost:
         self._office = office
 
     def send(self, database: Database, clock: Clock, should_stop: Stop) -> int:
-        """As in `Post`; hundreds at a time, since a stream may have many."""
+        """As in `Post`; hundreds at a time, since a stream may have many, and thousands a call,
+        since others wait for their turn."""
         sent = 0
-        while not should_stop():
+        for _ in range(_BATCHES):
+            if should_stop():
+                break
             with database.read() as connection:
                 waiting = dead_letters.pending(connection, self.stream)
             if not waiting:

@@ -43,6 +43,10 @@ POLL_RECORDS = 256
 # again.
 CHECKPOINT_SECONDS = 1.0
 
+# Records set aside since the last checkpoint that ask for one: a transaction takes far fewer than
+# may wait for delivery.
+URGENT_REJECTS = 1_000
+
 # Enough records for an accuracy within 3 points, few enough that a drift shows within minutes.
 ACCURACY_RECORDS = 1_000
 
@@ -81,7 +85,12 @@ class StreamLoop:
             desk=desk,
         )
         rejects = context.config.rejects
-        self._breaker = Breaker(records=rejects.window_records, maximum_share=rejects.maximum_share)
+        self._breaker = Breaker(
+            records=rejects.window_records,
+            maximum_share=rejects.maximum_share,
+            schema_digest=contract.schema_digest,
+        )
+        self._set_aside_since = 0
         self._is_exhausted = False
         self._is_idle = True
         self._checkpoint_due = context.clock.monotonic() + CHECKPOINT_SECONDS
@@ -157,6 +166,7 @@ class StreamLoop:
                         "schema_version": SCHEMA_VERSION,
                         "observer": self._observer.state(),
                         "conductor": self._conductor.state(),
+                        "breaker": self._breaker.state(),
                         "queue": [
                             trigger.to_document()
                             for trigger in self._context.queue.waiting(self.stream)
@@ -172,6 +182,7 @@ class StreamLoop:
                 self._resume_at = clock.monotonic() + STORE_RETRY_SECONDS
                 return
         self._is_store_available = True
+        self._set_aside_since = 0
         self._checkpoint_due = clock.monotonic() + CHECKPOINT_SECONDS
 
     def close(self) -> None:
@@ -188,6 +199,8 @@ class StreamLoop:
 
     def _restore(self, connection: Connection, document: dict[str, Any] | None) -> None:
         self._source.seek(self._memory.positions)
+        if document is not None and "breaker" in document:
+            self._breaker.restore(document["breaker"])
         release = releases.current(connection, self.stream)
         if release is None:
             return
@@ -317,7 +330,11 @@ class StreamLoop:
 
     def _set_aside(self, rejects: Sequence[Reject], now: datetime) -> None:
         rows = [DeadLetter(stream=self.stream, at=now, **asdict(reject)) for reject in rejects]
-        self._context.ledger.add(lambda connection: dead_letters.add(connection, rows))
+        self._set_aside_since += len(rows)
+        self._context.ledger.add(
+            lambda connection: dead_letters.add(connection, rows),
+            is_urgent=self._set_aside_since >= URGENT_REJECTS,
+        )
         for reject in rejects:
             self._context.metrics.rejected_records.labels(self.stream, reject.reason).inc()
 

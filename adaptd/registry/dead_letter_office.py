@@ -13,6 +13,10 @@ from adaptd.stream.kafka_connection import Cluster
 
 SCHEMA_VERSION = 1
 
+# Of one record, in bytes; a broker takes a little more by default. What is longer is cut: a record
+# that its topic does not take must not hold up all that come after it.
+MOST_BYTES = 900_000
+
 
 class DeadLetterOffice(Protocol):
     """Takes records in the order in which they were set aside, some of them perhaps twice: source,
@@ -57,7 +61,8 @@ class FileOffice:
 
 class KafkaOffice:
     """Sends each record's own bytes to one topic; what is known of it stands in headers `adaptd-…`:
-    schema-version, stream, source (the topic), partition, offset, reason, detail, time."""
+    schema-version, stream, source (the topic), partition, offset, reason, detail, time; and
+    truncated, its length, where it is longer than 900,000 bytes and cut there."""
 
     def __init__(
         self, cluster: Cluster, topic: str, *, source: str, timeout_seconds: float = 10.0
@@ -77,9 +82,11 @@ class KafkaOffice:
 
     def _message(self, letter: DeadLetter) -> Message:
         facts = {"schema-version": SCHEMA_VERSION, "source": self._source, **_facts(letter)}
+        if len(letter.payload) > MOST_BYTES:
+            facts["truncated"] = len(letter.payload)
         return Message(
             self._topic,
-            letter.payload,
+            letter.payload[:MOST_BYTES],
             key=letter.stream.encode(),
             headers=tuple((f"adaptd-{name}", str(value).encode()) for name, value in facts.items()),
         )

@@ -39,17 +39,17 @@ def add(connection: Connection, rows: Iterable[DeadLetter]) -> None:
     """Counts the records and keeps them for delivery.
 
     Called in the transaction that moves the source positions past them, so that each counts once.
-    Raises StoreUnavailable where 10,000 of a stream would wait: what cannot be delivered must not
-    fill the disk, nor be lost.
+    Raises StoreUnavailable where 10,000 of a stream wait already: what cannot be delivered must not
+    fill the disk, nor be lost. So a transaction brings far fewer than that.
     """
     letters = list(rows)
-    for stream, count in Counter(row.stream for row in letters).items():
+    for stream in {row.stream for row in letters}:
         waiting = connection.scalar(
             select(func.count())
             .select_from(dead_letters)
             .where(dead_letters.c.stream == stream, dead_letters.c.sent_at.is_(None))
         )
-        if waiting and waiting + count > MOST_WAITING:
+        if waiting and waiting >= MOST_WAITING:
             raise StoreUnavailable(
                 f"{waiting} records of stream {stream} that were set aside wait for delivery, "
                 f"{MOST_WAITING} may"
@@ -60,15 +60,27 @@ def add(connection: Connection, rows: Iterable[DeadLetter]) -> None:
         connection.execute(insert(dead_letters), [asdict(row) for row in letters])
 
 
-def pending(connection: Connection, stream: str, limit: int = 500) -> list[tuple[int, DeadLetter]]:
-    """The oldest that are not delivered, in order, each with the number that `mark_sent` takes."""
+def pending(
+    connection: Connection, stream: str, limit: int = 500, *, maximum_bytes: int = 4_000_000
+) -> list[tuple[int, DeadLetter]]:
+    """The oldest that are not delivered, in order, each with the number that `mark_sent` takes.
+
+    At least one where there are any, and beyond it no more than `maximum_bytes` of payload.
+    """
     rows = connection.execute(
         select(*_COLUMNS, dead_letters.c.number)
         .where(dead_letters.c.stream == stream, dead_letters.c.sent_at.is_(None))
         .order_by(dead_letters.c.number)
         .limit(limit)
     )
-    return [(row["number"], _letter(row)) for row in map(dict, rows.mappings())]
+    found: list[tuple[int, DeadLetter]] = []
+    size = 0
+    for row in rows.mappings():
+        size += len(row["payload"])
+        if found and size > maximum_bytes:
+            break
+        found.append((row["number"], _letter(dict(row))))
+    return found
 
 
 def mark_sent(connection: Connection, stream: str, *, up_to: int, now: datetime) -> None:

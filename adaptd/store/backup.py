@@ -2,19 +2,27 @@
 
 import hashlib
 import json
+import os
 import shutil
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from sqlalchemy import URL, create_engine, select
 
-from adaptd.errors import ArtifactError, NotFoundError, StateDirectoryError
+from adaptd.errors import ArtifactError, NotFoundError, StateDirectoryError, StoreUnavailable
+from adaptd.store.database import DAMAGED
 from adaptd.store.directory import DaemonLock, StateDirectory
-from adaptd.store.files import PARTIAL_SUFFIX, disk_errors, publish_directory
+from adaptd.store.files import (
+    PARTIAL_SUFFIX,
+    disk_errors,
+    fsync_directory,
+    fsync_tree,
+    publish_directory,
+)
 from adaptd.store.tables import segments
 
 SCHEMA_VERSION = 1
@@ -50,11 +58,11 @@ def back_up(state: StateDirectory, target: Path, *, now: datetime) -> Backup:
     if target.exists():
         raise StateDirectoryError(f"{target} is there already: name another directory for a backup")
     partial = target.with_name(f".{target.name}{PARTIAL_SUFFIX}")
-    with disk_errors(target):
+    with _told(target):
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
     try:
-        with disk_errors(target):
+        with _told(target):
             _copy_database(state, partial)
             _copy_rest(state.path, partial)
             files = {
@@ -104,22 +112,44 @@ def restore(backup: Backup, state: Path, *, now: datetime) -> Path | None:
     """Puts a copy of the backup in the place of a state directory.
 
     What was there is moved beside it, never removed; returns where it lies, None if there was
-    nothing. Raises StateDirectoryError while a daemon holds the directory, StoreUnavailable if the
-    disk is full; nothing has changed then.
+    nothing. Raises StateDirectoryError while a daemon holds the directory, or where the file system
+    refuses, StoreUnavailable if the disk is full; nothing has changed then.
     """
     partial = state.with_name(f".{state.name}{PARTIAL_SUFFIX}")
-    with disk_errors(state):
-        shutil.rmtree(partial, ignore_errors=True)
-        state.parent.mkdir(parents=True, exist_ok=True)
-        for name in backup.files:
-            _copy(backup.path / name, partial / name)
-    aside = None
-    if state.exists():
-        with DaemonLock(StateDirectory(state).lock):
-            aside = state.with_name(f"{state.name}.before-{now:%Y%m%dT%H%M%S.%f}")
-            state.rename(aside)
-    publish_directory(partial, state)
+    aside = state.with_name(f"{state.name}.before-{now:%Y%m%dT%H%M%S.%f}")
+    with _told(state):
+        try:
+            shutil.rmtree(partial, ignore_errors=True)
+            state.parent.mkdir(parents=True, exist_ok=True)
+            for name in backup.files:
+                _copy(backup.path / name, partial / name)
+            fsync_tree(partial)
+            if not state.exists():
+                partial.rename(state)
+                fsync_directory(state.parent)
+                return None
+            with DaemonLock(StateDirectory(state).lock):
+                state.rename(aside)
+                try:
+                    partial.rename(state)
+                except OSError:
+                    aside.rename(state)
+                    raise
+            fsync_directory(state.parent)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
     return aside
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """Raises StoreUnavailable for a full disk, StateDirectoryError for what else a file system
+    refuses."""
+    try:
+        with disk_errors(path):
+            yield
+    except OSError as error:
+        raise StateDirectoryError(f"{error.filename or path}: {error.strerror}") from error
 
 
 def _copy_database(state: StateDirectory, target: Path) -> None:
@@ -142,6 +172,9 @@ def _copy_database(state: StateDirectory, target: Path) -> None:
             # What a copy of a damaged page would say only when it is needed.
             (found,) = copy.execute("PRAGMA quick_check(1)").fetchone()
     except sqlite3.DatabaseError as error:
+        # The low byte of an extended code is the primary one.
+        if error.sqlite_errorcode & 0xFF not in DAMAGED:
+            raise StoreUnavailable(f"{state.database} to {target}: {error}") from error
         found = str(error)
     if found != "ok":
         raise StateDirectoryError(
@@ -173,7 +206,7 @@ def _segments(database: Path) -> list[str]:
 def _copy_rest(state: Path, target: Path) -> None:
     for path in _files(state):
         name = path.relative_to(state)
-        if name.parts[0] in _LEFT_OUT or any(part.endswith(PARTIAL_SUFFIX) for part in name.parts):
+        if name.parts[0] in _LEFT_OUT:
             continue
         # An episode that ends meanwhile takes its files with it; nobody needs them then.
         with suppress(FileNotFoundError):
@@ -181,7 +214,10 @@ def _copy_rest(state: Path, target: Path) -> None:
 
 
 def _files(directory: Path) -> Iterator[Path]:
-    return (path for path in directory.rglob("*") if path.is_file())
+    """All below it but what is not yet whole; a directory that goes meanwhile has none."""
+    for parent, directories, names in os.walk(directory):
+        directories[:] = [name for name in directories if not name.endswith(PARTIAL_SUFFIX)]
+        yield from (Path(parent, name) for name in names if not name.endswith(PARTIAL_SUFFIX))
 
 
 def _digest(path: Path) -> str:

@@ -26,7 +26,8 @@ _TRANSIENT = frozenset(
         sqlite3.SQLITE_CANTOPEN,
     }
 )
-_DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+# What only a backup mends.
+DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
 # An execution option of a connection: the statements that begin its transaction.
 _BEGIN = "adaptd_begin"
@@ -135,7 +136,7 @@ class Database:
             code = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF
             if code in transient:
                 raise StoreUnavailable(f"{self._path}: {error.orig}") from error
-            if code in _DAMAGED:
+            if code in DAMAGED:
                 raise StateDirectoryError(
                     f"{self._path}: {error.orig}; `adaptd restore` puts a backup in its place"
                 ) from error

@@ -84,7 +84,7 @@ def sweep(directory: Path) -> None:
 
 
 def _move(source: Path, target: Path) -> None:
-    _fsync_tree(source)
+    fsync_tree(source)
     try:
         _rename(source, target)
         return
@@ -95,7 +95,7 @@ def _move(source: Path, target: Path) -> None:
     temporary = _partial(target)
     try:
         shutil.copytree(source, temporary)
-        _fsync_tree(temporary)
+        fsync_tree(temporary)
         _rename(temporary, target)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -116,7 +116,8 @@ def _rename(source: Path, target: Path) -> None:
         fsync_directory(source.parent)
 
 
-def _fsync_tree(directory: Path) -> None:
+def fsync_tree(directory: Path) -> None:
+    """Puts all files and entries below the directory on disk."""
     for parent, _, names in os.walk(directory):
         for name in names:
             descriptor = os.open(Path(parent, name), os.O_RDONLY)

@@ -1,6 +1,8 @@
 """`Breaker`: tells a schema that has changed from records that are poison."""
 
 from collections import Counter, deque
+from collections.abc import Mapping
+from typing import Any
 
 from adaptd.errors import SourceError
 from adaptd.stream.source import Poll
@@ -9,11 +11,13 @@ from adaptd.stream.source import Poll
 class Breaker:
     """Looks at the latest `records` of a stream, good and bad.
 
-    maximum_share: of bad ones among them that is still poison; 1 never breaks.
+    maximum_share: of bad ones among them that is still poison; 1 never breaks. schema_digest: of
+    what they are held against.
     """
 
-    def __init__(self, *, records: int, maximum_share: float) -> None:
+    def __init__(self, *, records: int, maximum_share: float, schema_digest: str = "") -> None:
         self._maximum_share = maximum_share
+        self._schema_digest = schema_digest
         self._reasons: deque[str | None] = deque(maxlen=records)
         self._bad = 0
 
@@ -37,6 +41,23 @@ class Breaker:
             if self._bad > self._maximum_share * (self._reasons.maxlen or 1):
                 raise self._broken(poll)
 
+    def state(self) -> dict[str, Any]:
+        """Plain JSON values; `restore` takes them."""
+        bad = [[place, reason] for place, reason in enumerate(self._reasons) if reason]
+        return {"schema_digest": self._schema_digest, "records": len(self._reasons), "bad": bad}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Goes on where `state` was taken, so that a process which is started again and again lets
+        no more pass than one; begins anew where the schema is another."""
+        if state["schema_digest"] != self._schema_digest:
+            return
+        reasons: list[str | None] = [None] * state["records"]
+        for place, reason in state["bad"]:
+            reasons[place] = reason
+        self._reasons.clear()
+        self._reasons.extend(reasons)
+        self._bad = sum(reason is not None for reason in self._reasons)
+
     def _broken(self, poll: Poll) -> SourceError:
         found = Counter(reason for reason in self._reasons if reason).most_common()
         reasons = ", ".join(f"{reason} {count}" for reason, count in found)
@@ -45,5 +66,6 @@ class Breaker:
             f"{self._bad} of the latest {len(self._reasons)} records do not fit the schema "
             f"({reasons}), more than rejects.maximum_share of rejects.window_records allows. The "
             f"stream stops before them, at partition {latest.partition}, offset {latest.offset}: "
-            f"{latest.detail}. Correct record in the configuration, or whoever writes the records."
+            f"{latest.detail}. Correct record in the configuration, or whoever writes the records; "
+            "with rejects.maximum_share: 1 those that are there already are set aside."
         )

@@ -1,9 +1,7 @@
 """Rows of a CSV file with a header line."""
 
 import csv
-import io
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -24,9 +22,10 @@ class CsvRows:
 
     def __init__(self, path: Path, schema: Schema, *, is_followed: bool = False) -> None:
         self._path = path
+        self._is_followed = is_followed
         self._file = Lines(path, is_followed=is_followed)
         try:
-            self._lines = csv.reader(_Text(self._file))
+            self._begin()
             self._header = self._first_line()
             schema.check_columns(self._header, origin=str(path))
         except SourceError:
@@ -39,18 +38,21 @@ class CsvRows:
     def total(self) -> None:
         return None
 
-    def skip_to(self, row: int) -> None:
+    def skip_to(self, row: int) -> int:
         self._file.rewind()
-        self._lines = csv.reader(_Text(self._file))
+        self._begin()
         self._first_line()
-        for _ in range(row):
+        for passed in range(row):
             if self._next() is None:
-                return
+                return passed
+        return row
 
     def read(self, maximum: int) -> Rows:
         rows: list[list[str] | UnfitRecordError] = []
+        payloads: list[bytes] = []
         while len(rows) < maximum and (row := self._next()) is not None:
             rows.append(row)
+            payloads.append(self._text.taken)
         values = np.zeros((len(rows), len(self._places)), np.float32)
         targets: list[object] = []
         faults: dict[int, UnfitRecordError] = {}
@@ -60,7 +62,7 @@ class CsvRows:
             except UnfitRecordError as error:
                 targets.append(None)
                 faults[number] = error
-        return Rows(values, targets, faults, _payload_of(rows))
+        return Rows(values, targets, faults, payloads.__getitem__)
 
     def close(self) -> None:
         self._file.close()
@@ -88,6 +90,10 @@ class CsvRows:
             raise UnfitRecordError("wrong-type", str(error)) from error
         return target
 
+    def _begin(self) -> None:
+        self._text = _Text(self._file, is_followed=self._is_followed)
+        self._lines = csv.reader(self._text)
+
     def _first_line(self) -> list[str]:
         try:
             header = next(self._lines, None)
@@ -100,39 +106,41 @@ class CsvRows:
     def _next(self) -> list[str] | UnfitRecordError | None:
         """The next row that is not empty; an error for one that is no CSV; None at the end."""
         try:
-            while (row := next(self._lines, None)) is not None:
-                if row:
+            while True:
+                self._text.taken = b""
+                row = next(self._lines, None)
+                if row is None or row:
                     return row
         except csv.Error as error:
             return UnfitRecordError("unreadable", f"not CSV: {error}")
-        return None
 
 
 class _Text:
-    """Lines as text, with their ends, since a cell in quotes may go over several. Where there is
-    none it may have one later."""
+    """Lines as text, with their ends. Where there is none it may have one later.
 
-    def __init__(self, lines: Lines) -> None:
+    A cell in quotes may go over several lines: they come together, and in a file that grows only
+    when the last of them is there. taken: bytes of the lines that were given since it was emptied.
+    """
+
+    def __init__(self, lines: Lines, *, is_followed: bool) -> None:
         self._lines = lines
+        self._is_followed = is_followed
         self._encoding = "utf-8-sig"
+        self._held: list[bytes] = []
+        self.taken = b""
 
     def __iter__(self) -> Iterator[str]:
         return self
 
     def __next__(self) -> str:
-        line = next(self._lines).decode(self._encoding, errors="surrogateescape")
+        while True:
+            # Where the next line is not there yet, what was held is kept.
+            self._held.append(next(self._lines))
+            line = b"\n".join(self._held)
+            if not self._is_followed or line.count(b'"') % 2 == 0:
+                break
+        self._held.clear()
+        self.taken += line if not self.taken else b"\n" + line
+        text = line.decode(self._encoding, errors="surrogateescape")
         self._encoding = "utf-8"
-        return f"{line}\n"
-
-
-def _payload_of(rows: list[list[str] | UnfitRecordError]) -> Callable[[int], bytes]:
-    def payload(number: int) -> bytes:
-        row = rows[number]
-        if isinstance(row, UnfitRecordError):
-            return b""
-        text = io.StringIO()
-        with suppress(csv.Error):
-            csv.writer(text, lineterminator="").writerow(row)
-        return text.getvalue().encode("utf-8", errors="surrogateescape")
-
-    return payload
+        return f"{text}\n"

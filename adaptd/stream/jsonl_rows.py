@@ -23,11 +23,12 @@ class JsonlRows:
     def total(self) -> None:
         return None
 
-    def skip_to(self, row: int) -> None:
+    def skip_to(self, row: int) -> int:
         self._lines.rewind()
-        for _ in range(row):
+        for passed in range(row):
             if self._next() is None:
-                return
+                return passed
+        return row
 
     def read(self, maximum: int) -> Rows:
         lines: list[bytes] = []

@@ -42,7 +42,7 @@ class ParquetRows:
     def total(self) -> int:
         return int(self._file.metadata.num_rows)
 
-    def skip_to(self, row: int) -> None:
+    def skip_to(self, row: int) -> int:
         group, start = 0, 0
         metadata = self._file.metadata
         while group < metadata.num_row_groups:
@@ -57,7 +57,7 @@ class ParquetRows:
             columns=[*self._columns, "target"],
         )
         self._buffer = self._nothing()
-        self._take(row - start)
+        return start + self._take(row - start).num_rows
 
     def read(self, maximum: int) -> Rows:
         table = self._take(maximum)

@@ -1,5 +1,6 @@
 """A recorded stream's file as bytes: as it is, or compressed."""
 
+import os
 from collections import deque
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -72,7 +73,8 @@ class Lines:
         return self
 
     def __next__(self) -> bytes:
-        """Raises StopIteration where there is none (yet), SourceError for a damaged file."""
+        """Raises StopIteration where there is none (yet); SourceError for a damaged file, or a
+        followed one that has become another or shorter."""
         while not self._whole:
             try:
                 # Not `readline`, which a decompressed stream has not.
@@ -86,8 +88,24 @@ class Lines:
                 self._whole.append(self._rest)
                 self._rest = b""
             else:
+                if self._is_followed:
+                    self._check_grown()
                 raise StopIteration
         return self._whole.popleft().removesuffix(b"\r")
 
     def close(self) -> None:
         self._file.close()
+
+    def _check_grown(self) -> None:
+        opened = os.fstat(self._file.fileno())
+        try:
+            named = self._path.stat()
+        except OSError as error:
+            raise SourceError(f"{self._path}: follow: is gone: {error.strerror}") from error
+        if (opened.st_dev, opened.st_ino) != (named.st_dev, named.st_ino):
+            raise SourceError(f"{self._path}: follow: another file has its name by now")
+        if named.st_size < self._file.tell():
+            raise SourceError(
+                f"{self._path}: follow: has become shorter, so its lines are no longer those that "
+                "were read: give this one a stream name of its own"
+            )

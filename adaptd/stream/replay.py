@@ -57,7 +57,12 @@ class ReplaySource:
                 f"{self._path}: the stored position {position} lies beyond its {total} rows. "
                 "It belongs to a longer file: give this one a stream name of its own."
             )
-        self._reader.skip_to(position)
+        reached = self._reader.skip_to(position)
+        if reached < position:
+            raise SourceError(
+                f"{self._path}: the stored position {position} lies beyond its {reached} rows. "
+                "It belongs to a longer file: give this one a stream name of its own."
+            )
         self._next = position
 
     def poll(self, *, maximum: int, timeout_seconds: float) -> Poll:

@@ -38,8 +38,9 @@ class RowReader(Protocol):
         """Rows in the file; None where only reading it all would tell."""
         ...
 
-    def skip_to(self, row: int) -> None:
-        """The next row read is that one; rows are numbered from 0, header lines left out."""
+    def skip_to(self, row: int) -> int:
+        """The next row read is that one, or the one after the last; returns its number. Rows are
+        numbered from 0, header lines left out."""
         ...
 
     def read(self, maximum: int) -> Rows:

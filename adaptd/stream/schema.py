@@ -222,11 +222,12 @@ class Schema:
             documents = list(map(orjson.loads, payloads))  # type: ignore[arg-type]
             ids = [document["id"] for document in documents]
             targets = [document["target"] for document in documents]
-            if not {str}.issuperset(map(type, chain(ids, targets))):
+            x = [document["x"] for document in documents]
+            if not {str}.issuperset(map(type, chain(ids, targets))) or type(None) in map(type, x):
                 return None
             return _Envelope(
                 ids,
-                [document["x"] for document in documents],
+                x,
                 [self._usual_places[target] for target in targets],
                 [_time_of(document.get("time")) for document in documents],
             )

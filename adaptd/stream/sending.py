@@ -12,8 +12,8 @@ from adaptd.stream.batch import Batch
 from adaptd.stream.schema import Schema
 from adaptd.stream.source import Source
 
-# Records read and acknowledged at a time.
-_STRIDE = 500
+# Records read and acknowledged at a time; with a pace few, so that it shows soon how it goes.
+_STRIDE, _PACED_STRIDE = 500, 20
 # Seconds that a source that waits for records may take before it is asked whether to stop.
 _WAIT_SECONDS = 0.5
 # Seconds for a broker to acknowledge what was sent.
@@ -43,11 +43,13 @@ def send(
     sent = rejected = 0
     is_over = False
     while not is_over and not should_stop():
-        poll = source.poll(maximum=_STRIDE, timeout_seconds=_WAIT_SECONDS)
+        poll = source.poll(
+            maximum=_STRIDE if pace is None else _PACED_STRIDE, timeout_seconds=_WAIT_SECONDS
+        )
         is_over = poll.is_exhausted
         rejected += len(poll.rejects)
+        waiting: list[Any] = []
         try:
-            waiting = []
             for place, value in enumerate(_documents(poll.batch, source.schema)):
                 if pace is not None:
                     pace.wait_for(float(poll.batch.timestamps[place]))
@@ -59,7 +61,9 @@ def send(
             for acknowledged in waiting:
                 acknowledged.get(timeout=_ACKNOWLEDGED_SECONDS)
         except KafkaError as error:
-            raise SourceUnavailable(f"topic {topic}: not acknowledged: {error}") from error
+            raise SourceUnavailable(
+                f"topic {topic}: not acknowledged after {sent - len(waiting)} records: {error}"
+            ) from error
         progress(sent, rejected)
     return sent, rejected
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from adaptd.cli.demo import ScenarioName
 from adaptd.cli.demo_events import DRIFTS, Event, events
 from adaptd.cli.demo_facts import read
 from adaptd.cli.demo_setup import Demo
@@ -10,7 +11,6 @@ from adaptd.registry import decisions
 from adaptd.registry.proposals import Proposal
 from adaptd.server.decision import ACTOR
 from adaptd.store.database import Database
-from adaptd.stream.scenario import SCENARIOS
 
 
 def _events(database: Database, demo: Demo) -> list[Event]:
@@ -72,4 +72,4 @@ def test_a_person_is_named_with_the_comment(
 
 
 def test_every_scenario_says_what_happens_to_its_sensor() -> None:
-    assert set(DRIFTS) == set(SCENARIOS)
+    assert set(DRIFTS) == {name.value for name in ScenarioName}

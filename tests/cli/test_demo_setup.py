@@ -81,8 +81,8 @@ def test_a_policy_approves_unless_a_person_is_to_decide(tmp_path: Path) -> None:
     assert waiting.streams[0].approval.policy == "operator"
 
 
-def test_every_scenario_can_be_chosen() -> None:
-    assert {name.value for name in ScenarioName} == set(SCENARIOS)
+def test_every_scenario_to_choose_from_is_one() -> None:
+    assert {name.value for name in ScenarioName} <= set(SCENARIOS)
 
 
 def test_free_ports_differ_and_can_be_listened_on() -> None:

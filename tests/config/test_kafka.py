@@ -1,10 +1,12 @@
 """How a cluster is reached: what belongs together, and that no secret stands in a configuration."""
 
+import traceback
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from adaptd.config import KafkaSourceConfig, parse
+from adaptd.config import KafkaSourceConfig, load, parse
 from adaptd.errors import ConfigError
 
 PASSWORD = {"environment": "KAFKA_PASSWORD"}
@@ -84,7 +86,29 @@ def test_what_does_not_belong_together_is_named_by_its_key(
     assert f"test: streams.0.{text}" in str(caught.value)
 
 
-def test_a_password_in_the_wrong_place_is_not_repeated() -> None:
+@pytest.mark.parametrize(
+    "changes",
+    [
+        sasl("PLAIN", username="adaptd", password="hunter2"),
+        sasl("PLAIN", username="adaptd", sasl_plain_password="hunter2"),
+        {"sasl": "adaptd:hunter2"},
+        {"tls": {"key_pasword": "hunter2"}},
+        {"sasl_plain_password": "hunter2"},
+        {"api_secret": "hunter2"},
+    ],
+)
+def test_a_secret_in_the_wrong_place_is_not_repeated(changes: dict[str, Any]) -> None:
     with pytest.raises(ConfigError) as caught:
-        source_of(**sasl("PLAIN", username="adaptd", password="hunter2"))
+        source_of(**changes)
     assert "hunter2" not in str(caught.value)
+
+
+def test_nor_is_one_in_the_environment(tmp_path: Path) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text("state_directory: state\nstreams: [{name: pump, source: {kind: kafka}}]\n")
+    name = "ADAPTD__STREAMS__0__SOURCE__SASL__PASSWORD"
+    for value in ("@hunter2", "hunter2", "{hunter2"):
+        with pytest.raises(ConfigError) as caught:
+            load(path, {name: value})
+        assert "hunter2" not in "".join(traceback.format_exception(caught.value))
+        assert name in str(caught.value)

@@ -369,6 +369,28 @@ def test_records_that_do_not_fit_are_kept_with_their_reason(loop: LoopMaker) -> 
     assert (letter.offset, letter.detail) == (7, "NaN in x")
 
 
+def test_more_bad_records_than_may_wait_come_through_where_they_are_delivered(
+    loop: LoopMaker,
+) -> None:
+    running = loop(MemorySource(drift_at=10**6), rejects={"maximum_share": 1})
+    running.until(lambda: len(released(running)) == 1)
+    database, made = running.context.database, 0
+    while made < 25_000:
+        running.source.rejects = [
+            Reject("unreadable", 0, made + place, "not JSON", b"{") for place in range(250)
+        ]
+        made += 250
+        running.step()
+        with database.write() as connection:
+            for number, _ in dead_letters.pending(connection, STREAM)[-1:]:
+                dead_letters.mark_sent(connection, STREAM, up_to=number, now=running.clock.now())
+    running.until(lambda: not running.source.rejects)
+    running.loop.checkpoint()
+    with database.read() as connection:
+        assert dead_letters.counts(connection, STREAM) == {"unreadable": made}
+    assert running.loop.trouble is None
+
+
 def test_a_schema_that_has_changed_stops_the_stream_before_what_does_not_fit(
     loop: LoopMaker,
 ) -> None:

@@ -2,6 +2,7 @@
 
 import base64
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from kafka import KafkaConsumer
 
 from adaptd.clock import FakeClock
 from adaptd.errors import TransientError
-from adaptd.registry.dead_letter_office import FileOffice, KafkaOffice
+from adaptd.registry.dead_letter_office import MOST_BYTES, FileOffice, KafkaOffice
 from adaptd.registry.dead_letters import DeadLetter
 from adaptd.stream.kafka_connection import Cluster
 from tests.events import validate_headers
@@ -89,3 +90,26 @@ def test_a_topic_gets_the_bytes_as_they_came_and_the_rest_in_headers(kafka_broke
         "adaptd-detail": "not JSON: größer",
         "adaptd-time": NOW.isoformat(timespec="microseconds"),
     }
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("kafka")
+def test_a_record_that_is_too_long_for_a_topic_is_cut_and_says_so(kafka_broker: str) -> None:
+    office = KafkaOffice(Cluster((kafka_broker,)), "office-test.too-long", source="pumps")
+    long = replace(letter(1), payload=b"x" * 3_000_000)
+    office.deliver([long, letter(2)])
+    office.close()
+    consumer = KafkaConsumer(
+        "office-test.too-long",
+        bootstrap_servers=kafka_broker,
+        auto_offset_reset="earliest",
+        consumer_timeout_ms=20_000,
+    )
+    try:
+        cut, whole = (next(consumer) for _ in range(2))
+    finally:
+        consumer.close()
+    assert cut.value == long.payload[:MOST_BYTES]
+    assert dict(cut.headers)["adaptd-truncated"] == b"3000000"
+    assert whole.value == BYTES
+    validate_headers({name: value.decode() for name, value in cut.headers})

@@ -116,3 +116,14 @@ def test_where_nobody_takes_them_the_stream_waits_and_none_is_lost(database: Dat
     with database.write() as connection:
         dead_letters.add(connection, [_letter(MOST_WAITING)])
         assert dead_letters.counts(connection, "pump") == {"wrong-shape": MOST_WAITING + 1}
+
+
+def test_what_is_delivered_at_once_is_bounded_in_bytes_and_at_least_one(database: Database) -> None:
+    letters = [
+        DeadLetter("pump", "unreadable", 0, offset, "", b"x" * 3_000, NOW) for offset in range(5)
+    ]
+    with database.write() as connection:
+        dead_letters.add(connection, letters)
+        assert len(dead_letters.pending(connection, "pump", maximum_bytes=7_000)) == 2
+        assert len(dead_letters.pending(connection, "pump", maximum_bytes=10)) == 1
+        assert len(dead_letters.pending(connection, "pump")) == 5

@@ -87,9 +87,7 @@ def test_a_broker_that_is_not_there_is_transient_each_time() -> None:
         server = f"127.0.0.1:{taken.getsockname()[1]}"
         publisher = KafkaPublisher(Cluster((server,)), {"release": "releases"}, timeout_seconds=0.3)
         for _ in range(2):
-            with pytest.raises(
-                TransientError, match=rf"{server}: not acknowledged by"
-            ):
+            with pytest.raises(TransientError, match=rf"{server}: not acknowledged by"):
                 publisher.publish(_event(1))
         publisher.close()
 

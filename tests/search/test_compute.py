@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from adaptd.search.compute import precision, usual_device
+from adaptd.search.compute import checked_device, precision, usual_device
 from adaptd.space import MERGED, SOFT, Relaxation, Supernet
 from tests.search.conftest import MakeProblem
 
@@ -49,3 +49,19 @@ def test_weights_that_change_are_seen_by_the_next_step() -> None:
 def test_another_precision_is_refused() -> None:
     with pytest.raises(KeyError), precision("int3", torch.device("cpu")):
         pass
+
+
+@pytest.mark.parametrize("name", ["abacus", "cuda:99", "meta"])
+def test_a_device_that_does_not_compute_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match=r"\S"):
+        checked_device(name)
+    assert checked_device("cpu") == torch.device("cpu")
+
+
+def test_a_card_that_does_not_work_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    if torch.cuda.is_available():
+        pytest.skip("here is one that works")
+    # As where a driver shows a card that this torch has no kernels for.
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    with pytest.warns(UserWarning, match="CUDA is not used"):
+        assert usual_device() == torch.device("cpu")

@@ -1,5 +1,7 @@
 """Poison is set aside; a schema that has changed stops the stream."""
 
+import json
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -77,3 +79,27 @@ def test_it_breaks_in_the_poll_of_the_very_record(bad: list[bool], size: int, re
     )
     found = breaks_at(bad, polls=size, records=records, share=share)
     assert found == (None if expected is None else expected // size)
+
+
+def test_a_process_that_is_started_again_and_again_lets_no_more_pass() -> None:
+    first = Breaker(records=8, maximum_share=0.5, schema_digest="a")
+    first.note(polled([True, False, True, True, True, False]))
+    kept = json.loads(json.dumps(first.state()))
+    again = Breaker(records=8, maximum_share=0.5, schema_digest="a")
+    again.restore(kept)
+    assert again.state() == first.state()
+    with pytest.raises(SourceError, match="5 of the latest 7"):
+        again.note(polled([True], first=6))
+    another = Breaker(records=8, maximum_share=0.5, schema_digest="b")
+    another.restore(kept)
+    another.note(polled([True] * 4, first=6))
+
+
+def test_a_shorter_look_back_takes_the_latest() -> None:
+    long = Breaker(records=8, maximum_share=0.5)
+    long.note(polled([True, True, False, False, False, True]))
+    short = Breaker(records=4, maximum_share=0.5)
+    short.restore(long.state())
+    short.note(polled([True], first=6))
+    with pytest.raises(SourceError, match="3 of the latest 4"):
+        short.note(polled([True], first=7))

@@ -335,3 +335,47 @@ def test_a_compressed_file_that_is_cut_off_is_damaged(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-20_000])
     with pytest.raises(SourceError, match=r"stream\.jsonl\.gz: a damaged file"):
         all_polls(ReplaySource(path, SCHEMA), 1_000)
+
+
+@pytest.mark.parametrize("name", ["stream.jsonl", "stream.csv"])
+def test_a_followed_file_that_is_no_longer_the_same_is_noticed(tmp_path: Path, name: str) -> None:
+    write = write_csv if name.endswith("csv") else write_jsonl
+    rows: list[Row] = [(n, n, n, "calm", f"r{n}") for n in range(20)]
+    path = write(tmp_path, rows)
+    source = ReplaySource(path, SCHEMA, is_followed=True, sleep=lambda _seconds: None)
+    assert len(source.poll(maximum=50, timeout_seconds=0).batch) == 20
+    write(tmp_path, rows[:5])
+    with pytest.raises(SourceError, match="has become shorter"):
+        source.poll(maximum=50, timeout_seconds=0)
+    with pytest.raises(SourceError, match="position 20 lies beyond its 5 rows"):
+        ReplaySource(path, SCHEMA, is_followed=True).seek({0: 20})
+    source = ReplaySource(path, SCHEMA, is_followed=True, sleep=lambda _seconds: None)
+    source.poll(maximum=50, timeout_seconds=0)
+    path.rename(tmp_path / "rotated")
+    with pytest.raises(SourceError, match="is gone"):
+        source.poll(maximum=50, timeout_seconds=0)
+    write(tmp_path, rows)
+    with pytest.raises(SourceError, match="another file has its name"):
+        source.poll(maximum=50, timeout_seconds=0)
+
+
+def test_a_cell_over_several_lines_of_a_file_that_grows_is_one_row(tmp_path: Path) -> None:
+    path = tmp_path / "stream.csv"
+    path.write_bytes(b'x0,x1,x2,target,note\n1,2,3,calm,"one\n')
+    source = ReplaySource(path, SCHEMA, is_followed=True, sleep=lambda _seconds: None)
+    assert source.poll(maximum=9, timeout_seconds=0).positions == {0: 0}
+    with path.open("ab") as file:
+        file.write(b'two"\n4,5,6,rough,\n')
+    poll = source.poll(maximum=9, timeout_seconds=0)
+    assert (poll.positions, len(poll.batch), poll.rejects) == ({0: 2}, 2, ())
+    source.seek({0: 1})
+    assert source.poll(maximum=9, timeout_seconds=0).batch.x.tolist() == [[[4, 5, 6]]]
+
+
+def test_a_row_that_is_no_csv_is_kept_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "stream.csv"
+    path.write_bytes(b'x0,x1,x2,target\n1,\r2,3,calm\n1,2,"3\n4",calm\n1,2,3,calm\n')
+    polls = all_polls(ReplaySource(path, SCHEMA), 10)
+    payloads = [reject.payload for poll in polls for reject in poll.rejects]
+    assert payloads == [b"1,\r2,3,calm", b'1,2,"3\n4",calm']
+    assert sum(len(poll.batch) for poll in polls) == 1

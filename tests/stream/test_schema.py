@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from adaptd.config import RecordConfig
@@ -199,6 +199,8 @@ _RECORDS = st.one_of(
 
 
 @given(st.lists(_RECORDS, max_size=6))
+@example([b'{"id": "a", "x": null, "target": "calm"}'])
+@example([json.dumps(document()).encode(), b'{"id": "a", "x": null, "target": "calm"}'])
 def test_many_at_once_are_what_each_of_them_is(payloads: list[bytes | None]) -> None:
     parsed = SCHEMA.parse_all(payloads)
     assert sorted([*parsed.places, *parsed.faults]) == list(range(len(payloads)))

@@ -17,7 +17,7 @@ from adaptd.clock import Clock
 from adaptd.errors import ConfigError
 from adaptd.search.budget import Budget
 from adaptd.search.caps import Cap
-from adaptd.search.compute import precision, usual_device
+from adaptd.search.compute import checked_device, precision, usual_device
 from adaptd.search.guards import GUARDS, default_guards
 from adaptd.search.ladder import MemoryBudgetExceeded, budget_bytes, choose_relaxation
 from adaptd.search.method import METHODS, GradientMethod, Method, Search
@@ -136,13 +136,9 @@ def device_for(job: SearchJob) -> torch.device:
     if job.device is None:
         return usual_device()
     try:
-        device = torch.device(job.device)
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise ConfigError(f"--device {job.device!r}: {str(error).splitlines()[0]}") from error
-    if device.type == "meta":
-        raise ConfigError("--device 'meta': holds shapes and no numbers")
-    return device
+        return checked_device(job.device)
+    except ValueError as error:
+        raise ConfigError(f"--device {job.device!r}: {error}") from error
 
 
 def plan(
