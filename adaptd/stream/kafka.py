@@ -24,6 +24,7 @@ from adaptd.errors import SourceError, SourceUnavailable
 from adaptd.stream.advisory_commits import AdvisoryCommits
 from adaptd.stream.batch import Batch, id_column
 from adaptd.stream.kafka_connection import ANSWER_MS, Cluster
+from adaptd.stream.progress_watch import ProgressWatch
 from adaptd.stream.reject import Reject
 from adaptd.stream.schema import Schema
 from adaptd.stream.source import Poll
@@ -37,6 +38,8 @@ _TOPIC_WAIT_SECONDS = 30.0
 _SILENCE_SECONDS = 5.0
 # Seconds between looks for partitions that were added to the topic.
 _PARTITIONS_SECONDS = 30.0
+# Seconds between looks for a partition that stands still.
+_WATCH_SECONDS = 30.0
 # What trying again does not mend. Everything else the client raises is the weather.
 _PERMANENT = (
     AuthorizationError,
@@ -84,6 +87,7 @@ class KafkaSource:
         self._unknown_since: float | None = None
         self._heard_at = 0.0
         self._looked_at = 0.0
+        self._watch = ProgressWatch(_WATCH_SECONDS)
 
     @property
     def schema(self) -> Schema:
@@ -100,6 +104,7 @@ class KafkaSource:
         stored position; SourceUnavailable while the broker cannot be reached.
         """
         try:
+            self._watch_progress()
             self._connect()
             self._commits.commit(self._positions)
             # First without a time-out: where a response comes in at that moment, the client takes
@@ -129,8 +134,31 @@ class KafkaSource:
 
     def close(self) -> None:
         self._commits.close(self._positions)
+        self._let_go()
+
+    def _watch_progress(self) -> None:
+        """Lets go of a client that has lost a partition; the next one begins from our positions."""
+        now = self._clock.monotonic()
+        if not self._is_assigned or not self._watch.is_due(now):
+            return
+        ends = self._consumer.end_offsets(
+            [TopicPartition(self._topic, number) for number in self._positions],
+            timeout_ms=ANSWER_MS,
+        )
+        stuck = self._watch.look(
+            now,
+            positions=self._positions,
+            ends={partition.partition: int(end) for partition, end in ends.items()},
+        )
+        if not stuck:
+            return
+        _log.warning("source.partitions_stuck", topic=self._topic, partitions=stuck)
+        self._let_go()
+
+    def _let_go(self) -> None:
         consumer, self._consumer = self._consumer, None
         self._is_assigned = False
+        self._watch.forget()
         if consumer is not None:
             consumer.close(autocommit=False, timeout_ms=1_000)
 

@@ -302,3 +302,24 @@ def test_a_killed_broker_is_transient_and_reading_goes_on_where_it_was(
             produce(broker.address, topic, [(0, record(number)) for number in range(5, 8)])
             names += ids(collected(source, 8 - len(names), is_patient=True))
         assert names == [f"r{number}" for number in range(8)]
+
+
+def test_a_partition_that_the_client_has_lost_is_found_again(
+    schema: Schema, kafka_broker: str, topic: str
+) -> None:
+    make_topic(kafka_broker, topic, partitions=2)
+    produce(kafka_broker, topic, [(0, record(0)), (1, record(1))])
+    clock = FakeClock()
+    with opened(schema, kafka_broker, topic, clock=clock) as source, capture_logs() as logs:
+        polls = collected(source, 2)
+        # As it is where a client asks for the other partitions alone.
+        source._consumer.pause(TopicPartition(topic, 1))
+        for number in (2, 4, 6):
+            produce(kafka_broker, topic, [(0, record(number)), (1, record(number + 1))])
+            polls += collected(source, 1)
+            clock.advance(31)
+        while sum(len(poll.batch) for poll in polls) < 8:
+            polls += collected(source, 1)
+    assert sorted(name for poll in polls for name in poll.batch.ids) == [f"r{n}" for n in range(8)]
+    told = [entry for entry in logs if entry["event"] == "source.partitions_stuck"]
+    assert [entry["partitions"] for entry in told] == [[1]]

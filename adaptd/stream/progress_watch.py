@@ -1,0 +1,55 @@
+"""`ProgressWatch`: notices a partition that stands still while its end moves."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class _Look:
+    position: int
+    end: int
+
+
+class ProgressWatch:
+    """Compares positions and ends of partitions between two looks, so many seconds apart.
+
+    A client may lose a partition in silence: it asks for the others alone, and nothing fails.
+    """
+
+    def __init__(self, interval_seconds: float) -> None:
+        self._interval_seconds = interval_seconds
+        self._looked_at: float | None = None
+        self._seen: dict[int, _Look] = {}
+
+    def is_due(self, now: float) -> bool:
+        """Whether it is time for the next look. now: monotonic seconds."""
+        return self._looked_at is None or now - self._looked_at >= self._interval_seconds
+
+    def look(
+        self, now: float, *, positions: Mapping[int, int], ends: Mapping[int, int]
+    ) -> list[int]:
+        """Partitions that were behind their end at the last look, have not moved since, while their
+        end has. positions: next offset of each; ends: likewise, of those that are known.
+
+        None where the last look is far longer ago than it should be: then nobody has read.
+        """
+        if self._looked_at is not None and now - self._looked_at > 2 * self._interval_seconds:
+            self._seen = {}
+        seen = {
+            partition: _Look(position, ends[partition])
+            for partition, position in positions.items()
+            if partition in ends
+        }
+        stuck = [
+            partition
+            for partition, now_seen in seen.items()
+            if (before := self._seen.get(partition)) is not None
+            and before.position == now_seen.position
+            and before.position < before.end < now_seen.end
+        ]
+        self._seen, self._looked_at = seen, now
+        return sorted(stuck)
+
+    def forget(self) -> None:
+        """The next look is the first one again: the client is another."""
+        self._seen, self._looked_at = {}, None
