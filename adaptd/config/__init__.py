@@ -12,6 +12,7 @@ from adaptd.config.source import (
 from adaptd.config.tree import (
     AlarmConfig,
     ApprovalConfig,
+    CheckpointConfig,
     Config,
     EpisodeConfig,
     HttpConfig,
@@ -53,6 +54,7 @@ __all__ = [
     "ScheduleConfig",
     "PublishConfig",
     "RejectConfig",
+    "CheckpointConfig",
     "HttpConfig",
     "ServerConfig",
     "MetricsConfig",

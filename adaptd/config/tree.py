@@ -223,6 +223,14 @@ class RejectConfig(Section):
     window_records: int = Field(default=1_000, ge=1, description="how many the latest are")
 
 
+class CheckpointConfig(Section):
+    """How often state and positions are written, together: what a kill costs is this much
+    predicting again. Alarms, releases and a stop write at once."""
+
+    seconds: float = Field(default=1.0, gt=0, description="at the latest")
+    records: int = Field(default=20_000, ge=1, description="or after so many")
+
+
 Topical = PublishConfig | RejectConfig
 
 
@@ -245,6 +253,7 @@ class StreamConfig(Section):
     schedule: ScheduleConfig = ScheduleConfig()
     publish: PublishConfig = PublishConfig()
     rejects: RejectConfig = RejectConfig()
+    checkpoint: CheckpointConfig = CheckpointConfig()
     window_records: int = Field(
         default=6_000,
         ge=100,

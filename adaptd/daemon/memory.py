@@ -85,6 +85,11 @@ class Memory:
             total -= self._blocks.popleft().records
         return sum(block.hits for block in self._blocks) / total
 
+    @property
+    def unsaved_records(self) -> int:
+        """Records that came since the last save."""
+        return sum(map(len, self._unsaved))
+
     def save(self, document: dict[str, Any]) -> None:
         """Commits the ledger, what is new of the window, the positions and the document together.
 

@@ -39,10 +39,6 @@ SCHEMA_VERSION = 1
 # Records a poll; small enough that a stop is prompt and a paced stream looks smooth.
 POLL_RECORDS = 256
 
-# A checkpoint at least this often while records come: what a kill costs is this much predicting
-# again.
-CHECKPOINT_SECONDS = 1.0
-
 # Records set aside since the last checkpoint that ask for one: a transaction takes far fewer than
 # may wait for delivery.
 URGENT_REJECTS = 1_000
@@ -93,7 +89,7 @@ class StreamLoop:
         self._set_aside_since = 0
         self._is_exhausted = False
         self._is_idle = True
-        self._checkpoint_due = context.clock.monotonic() + CHECKPOINT_SECONDS
+        self._checkpoint_due = context.clock.monotonic() + context.config.checkpoint.seconds
         self._is_whole = True
         self._is_store_available = True
         self._store_trouble = ""
@@ -153,6 +149,7 @@ class StreamLoop:
         if (
             self._context.ledger.is_urgent
             or self._context.clock.monotonic() >= self._checkpoint_due
+            or self._memory.unsaved_records >= self._context.config.checkpoint.records
         ):
             self.checkpoint()
 
@@ -183,7 +180,7 @@ class StreamLoop:
                 return
         self._is_store_available = True
         self._set_aside_since = 0
-        self._checkpoint_due = clock.monotonic() + CHECKPOINT_SECONDS
+        self._checkpoint_due = clock.monotonic() + self._context.config.checkpoint.seconds
 
     def close(self) -> None:
         """Ends the worker, checkpoints, closes the source. What was learnt halfway is learnt anew.

@@ -7,6 +7,7 @@ from sqlalchemy import Connection, text
 from adaptd.adaptation.job import FINE_TUNED
 from adaptd.adaptation.trigger import Trigger
 from adaptd.daemon.ledger import Effect, Ledger
+from adaptd.daemon.stream_loop import POLL_RECORDS
 from adaptd.errors import (
     ConfigError,
     JobError,
@@ -29,7 +30,7 @@ from adaptd.registry.episodes import Episode
 from adaptd.registry.proposals import Proposal
 from adaptd.registry.releases import Release
 from adaptd.registry.scores import BlockScore
-from adaptd.store import epochs, outbox
+from adaptd.store import checkpoints, epochs, outbox
 from adaptd.store.database import Database
 from adaptd.stream.reject import Reject
 from tests.daemon.conftest import (
@@ -367,6 +368,27 @@ def test_records_that_do_not_fit_are_kept_with_their_reason(loop: LoopMaker) -> 
         assert dead_letters.counts(connection, STREAM) == {"not-finite": 1}
         (letter,) = dead_letters.listing(connection, STREAM)
     assert (letter.offset, letter.detail) == (7, "NaN in x")
+
+
+def test_a_checkpoint_comes_after_so_many_records_or_seconds(loop: LoopMaker) -> None:
+    running = loop(MemorySource(drift_at=10**6), checkpoint={"seconds": 3600, "records": 300})
+    running.until(lambda: len(released(running)) == 1)
+    running.loop.checkpoint()
+
+    def saved() -> int:
+        with running.context.database.read() as connection:
+            kept = checkpoints.load(connection, STREAM)
+        assert kept is not None
+        return kept.next_record
+
+    at = saved()
+    running.until(lambda: saved() > at)
+    assert 300 <= saved() - at < 300 + POLL_RECORDS
+    running.clock.advance(3600)
+    at = saved()
+    running.step()
+    assert 0 <= saved() - at <= POLL_RECORDS
+    assert saved() == running.source.next
 
 
 def test_more_bad_records_than_may_wait_come_through_where_they_are_delivered(
