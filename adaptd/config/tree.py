@@ -11,9 +11,11 @@ from adaptd.config.fault import at_key, at_variance
 from adaptd.config.section import Section
 from adaptd.config.source import ScenarioSourceConfig, SourceConfig
 
-# An odd number of taps, so that the kernel has a middle, and a dilation of at least 1; without
-# leading zeros, so that an operation has one text.
-OPERATION = re.compile(r"dw k(?:[1-9][0-9]*)?[13579] d[1-9][0-9]*")
+# A depthwise kernel with an odd number of taps, so that it has a middle, and a dilation of at least
+# 1; or another operation: a name, then numbers each behind a letter. Without leading zeros, so that
+# an operation has one text. Whether there is one of that name shows when the model is built.
+_DEPTHWISE = re.compile(r"dw k(?:[1-9][0-9]*)?[13579] d[1-9][0-9]*")
+_OTHER = re.compile(r"(?!dw\b)[a-z][a-z0-9-]*( [a-z][1-9][0-9]*)*")
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
 Setting = bool | int | float | str
@@ -54,18 +56,27 @@ class ModelConfig(Section):
     network: str | None = Field(
         default=None,
         pattern=r"^[\w.]+:\w+$",
-        description="factory; None: adaptd's own for sequences (C, L) or images (C, H, W)",
+        description="factory; None: adaptd's own for tables [features], sequences [channels, "
+        "length] or images [channels, height, width]",
     )
     settings: dict[str, Setting] = Field(
         default={}, description="passed to the factory beside in_channels and classes"
     )
-    operation: str = Field(default="dw k5 d1", description="the operation on every edge")
+    operation: str | None = Field(
+        default=None,
+        description="the operation on every edge; None: `dw k5 d1`, and `linear` over tables",
+    )
 
     @field_validator("operation")
     @classmethod
-    def _is_operation(cls, operation: str) -> str:
-        if OPERATION.fullmatch(operation) is None:
-            raise ValueError("expected 'dw k<odd number of taps> d<dilation>' such as 'dw k5 d1'")
+    def _is_operation(cls, operation: str | None) -> str | None:
+        if operation is not None and not any(
+            form.fullmatch(operation) for form in (_DEPTHWISE, _OTHER)
+        ):
+            raise ValueError(
+                "expected 'dw k<odd number of taps> d<dilation>' such as 'dw k5 d1', or another "
+                "operation such as 'linear' or 'lowrank r8'"
+            )
         return operation
 
 

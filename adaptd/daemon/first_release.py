@@ -14,8 +14,14 @@ from adaptd.stream.window import Window
 
 log = structlog.get_logger()
 
-# Axes of a record -> factory.
-_OWN = {2: "adaptd.space.sequence:convnet", 3: "adaptd.space.image:convnet"}
+# Axes of a record -> factory of adaptd's own network.
+_OWN = {
+    1: "adaptd.space.tabular:network",
+    2: "adaptd.space.sequence:convnet",
+    3: "adaptd.space.image:convnet",
+}
+# Over tables, and over all other records.
+_TABULAR_OPERATION, _OPERATION = "linear", "dw k5 d1"
 
 
 class FirstRelease:
@@ -93,13 +99,9 @@ class FirstRelease:
                 seed=self._context.seed_for("initial", 0),
                 architecture=Architecture(
                     network,
-                    {
-                        "in_channels": self._contract.shape[0],
-                        "classes": len(self._contract.classes),
-                        **model.settings,
-                    },
+                    {**sizes(self._contract), **model.settings},
                 ).to_document(),
-                operation=model.operation,
+                operation=model.operation or usual_operation(self._contract.shape),
                 contract=self._contract.to_document(),
                 records=path,
                 records_digest=digest,
@@ -155,6 +157,18 @@ def own_network(shape: tuple[int, ...]) -> str:
     if len(shape) not in _OWN:
         raise ConfigError(
             f"model.network: is needed for records of shape {list(shape)}: adaptd has networks of "
-            "its own for sequences [channels, length] and images [channels, height, width]"
+            "its own for tables [features], sequences [channels, length] and images [channels, "
+            "height, width]"
         )
     return _OWN[len(shape)]
+
+
+def usual_operation(shape: tuple[int, ...]) -> str:
+    """What stands on every edge of release 1 where nobody says it."""
+    return _TABULAR_OPERATION if len(shape) == 1 else _OPERATION
+
+
+def sizes(contract: Contract) -> dict[str, int]:
+    """What every factory is given: how many numbers or channels a record has, and classes."""
+    channels = "features" if len(contract.shape) == 1 else "in_channels"
+    return {channels: contract.shape[0], "classes": len(contract.classes)}

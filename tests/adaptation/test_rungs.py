@@ -1,3 +1,7 @@
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -8,13 +12,19 @@ from adaptd.adaptation.job import (
     REOPENED,
     RETRAINED,
     SHRUNK,
+    Job,
+    Member,
     Progress,
+    Result,
 )
 from adaptd.adaptation.rungs import perform, record_shortage
 from adaptd.architecture import Architecture, Contract, diff
 from adaptd.clock import FakeClock
+from adaptd.daemon.first_release import own_network, sizes, usual_operation
 from adaptd.observer.predictor import Predictor
 from adaptd.registry import artifact
+from adaptd.stream.schema import features_of
+from adaptd.stream.segment import write_segment
 from tests.adaptation.conftest import JobMaker, records
 
 
@@ -40,31 +50,37 @@ def test_progress_reaches_the_last_step(job: JobMaker) -> None:
     assert training[-1].loss is not None
 
 
-@pytest.mark.slow
-def test_every_remedy_gets_the_same_steps_and_stays_under_the_cap(job: JobMaker) -> None:
-    first = perform(job(), ignore).members[INITIAL]
-    deployed = Architecture.from_document(first.architecture)
-    champion = job().output / first.directory
+def adapted(first: Job, *, drift_at: int | None = None, job: JobMaker) -> tuple[Member, Result]:
+    """The first model of a job, and what every remedy makes of it."""
+    member = perform(first, ignore).members[INITIAL]
+    champion = first.output / member.directory
     digest = artifact.seal(
         champion,
         stream="sensors",
-        contract=Contract.from_document(job().contract),
-        architecture=deployed,
+        contract=Contract.from_document(first.contract),
+        architecture=Architecture.from_document(member.architecture),
         parent=None,
         episode=None,
         evidence={},
         now=FakeClock().now(),
     )
-    wanted = job(
-        kind="adapt",
-        champion=champion,
-        champion_digest=digest,
-        drift_at=0,
-        architecture=first.architecture,
-        macs_cap=int(first.macs * 1.1),
-        output=champion.parent.parent / "adapted",
-    )
-    result = perform(wanted, ignore)
+    changes: dict[str, Any] = {
+        "kind": "adapt",
+        "champion": champion,
+        "champion_digest": digest,
+        "architecture": member.architecture,
+        "macs_cap": int(member.macs * 1.1),
+        "output": champion.parent.parent / "adapted",
+    }
+    if drift_at is None:
+        return member, perform(first.model_copy(update=changes), ignore)
+    return member, perform(job(drift_at=drift_at, **changes), ignore)
+
+
+@pytest.mark.slow
+def test_every_remedy_gets_the_same_steps_and_stays_under_the_cap(job: JobMaker) -> None:
+    first, result = adapted(job(), drift_at=0, job=job)
+    deployed = Architecture.from_document(first.architecture)
     assert list(result.members) == [FINE_TUNED, RETRAINED, SHRUNK, NEIGHBOUR, REOPENED]
     assert {member.steps for member in result.members.values()} == {20}
     assert all(member.macs <= first.macs * 1.1 for member in result.members.values())
@@ -78,6 +94,35 @@ def test_every_remedy_gets_the_same_steps_and_stays_under_the_cap(job: JobMaker)
     assert result.supernet_memory_ratio <= 1.05
     assert all(np.isclose(sum(group.values()), 1, atol=1e-4) for group in result.alphas.values())
     assert result.concentrations
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("shape", [(6,), (1, 10, 10)], ids=["tables", "images"])
+def test_records_of_other_shapes_are_adapted_to_as_well(
+    job: JobMaker, tmp_path: Path, shape: tuple[int, ...]
+) -> None:
+    contract = Contract(
+        features=features_of(shape[0]), shape=shape, classes=("calm", "rough", "wild")
+    )
+    randomness = np.random.default_rng(0)
+    x = randomness.normal(size=(400, *shape)).astype(np.float32)
+    target = (x.reshape(400, -1)[:, 0] > 0).astype(np.int64)
+    batch = replace(records(400), x=x, target=target)
+    digest, path = write_segment(tmp_path / "others", batch)
+    small = {"width": 8, "depth": 1} if len(shape) == 1 else {"width": 4, "stem_stride": 2}
+    first = job(
+        architecture=Architecture(own_network(shape), {**sizes(contract), **small}).to_document(),
+        operation=usual_operation(shape),
+        contract=contract.to_document(),
+        records=path,
+        records_digest=digest,
+    )
+    member, result = adapted(first, job=job)
+    assert list(result.members) == [FINE_TUNED, RETRAINED, SHRUNK, NEIGHBOUR, REOPENED]
+    assert all(other.macs <= member.macs * 1.1 for other in result.members.values())
+    for name, other in result.members.items():
+        directory = first.output.parent / "adapted" / other.directory
+        assert Predictor.load(directory, contract).predict(x[:5]).shape == (5, 3), name
 
 
 def test_too_few_records_are_refused_with_their_count(job: JobMaker) -> None:

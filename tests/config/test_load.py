@@ -111,7 +111,7 @@ def test_environment_takes_the_place_of_the_file(tmp_path: Path) -> None:
         ),
         (
             within("model: {operation: dw k4 d1}"),
-            ["streams.0.model.operation", "odd", "'dw k5 d1', got 'dw k4 d1'"],
+            ["streams.0.model.operation", "odd", "'dw k5 d1'", "got 'dw k4 d1'"],
         ),
         (
             MINIMAL + RECORD.replace("rough", "calm"),
@@ -251,7 +251,17 @@ def test_a_kafka_stream_has_a_topic_of_releases() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["dw k1 d1", "dw k15 d20", "dw k4 d1", "dw k05 d1", "dw k5 d0", "dw k d1", "dw k5 d1\n", "avg"],
+    [
+        "dw k1 d1",
+        "dw k15 d20",
+        "dw k4 d1",
+        "dw k05 d1",
+        "dw k5 d0",
+        "dw k d1",
+        "dw k5 d1\n",
+        "Avg",
+        "lowrank r0",
+    ],
 )
 def test_an_operation_that_loads_is_one_that_can_be_built(text: str) -> None:
     def fits(check: Callable[[], object]) -> bool:
