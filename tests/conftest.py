@@ -1,5 +1,6 @@
 """Fixtures that every room's tests share."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,10 @@ from hypothesis import HealthCheck, settings
 from adaptd.clock import FakeClock
 from adaptd.store.database import Database
 from tests.brokers import kafka, kafka_broker, kafka_jars, secured
+
+# Before torch is imported: the tests' processes share the machine's cores, and threads that wait
+# for each other's turn take several times as long as one.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 __all__ = ["kafka", "kafka_broker", "kafka_jars", "secured"]
 
