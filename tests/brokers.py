@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trustme
@@ -139,6 +140,20 @@ def produce(address: str, topic: str, values: Iterable[tuple[int, bytes | None]]
             future.get(timeout=PATIENCE_SECONDS)
     finally:
         producer.close()
+
+
+def received(address: str, topic: str, count: int) -> list[Any]:
+    """The first so many messages of a topic, as kafka-python gives them."""
+    consumer = KafkaConsumer(
+        topic,
+        bootstrap_servers=address,
+        auto_offset_reset="earliest",
+        consumer_timeout_ms=int(PATIENCE_SECONDS * 1_000),
+    )
+    try:
+        return [next(consumer) for _ in range(count)]
+    finally:
+        consumer.close()
 
 
 def pkcs8(key: bytes, *, password: str | None = None) -> bytes:

@@ -60,7 +60,8 @@ class ModelConfig(Section):
         "length] or images [channels, height, width]",
     )
     settings: dict[str, Setting] = Field(
-        default={}, description="passed to the factory beside in_channels and classes"
+        default={},
+        description="passed to the factory beside classes and in_channels, or features for a table",
     )
     operation: str | None = Field(
         default=None,

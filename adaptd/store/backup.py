@@ -74,7 +74,7 @@ def back_up(state: StateDirectory, target: Path, *, now: datetime) -> Backup:
                 "files": files,
             }
             (partial / MANIFEST).write_text(json.dumps(document, indent=2), encoding="utf-8")
-        publish_directory(partial, target)
+            publish_directory(partial, target)
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         raise
@@ -173,7 +173,7 @@ def _copy_database(state: StateDirectory, target: Path) -> None:
             (found,) = copy.execute("PRAGMA quick_check(1)").fetchone()
     except sqlite3.DatabaseError as error:
         # The low byte of an extended code is the primary one.
-        if error.sqlite_errorcode & 0xFF not in DAMAGED:
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF not in DAMAGED:
             raise StoreUnavailable(f"{state.database} to {target}: {error}") from error
         found = str(error)
     if found != "ok":

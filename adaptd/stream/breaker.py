@@ -65,7 +65,7 @@ class Breaker:
         return SourceError(
             f"{self._bad} of the latest {len(self._reasons)} records do not fit the schema "
             f"({reasons}), more than rejects.maximum_share of rejects.window_records allows. The "
-            f"stream stops before them, at partition {latest.partition}, offset {latest.offset}: "
+            f"stream stops here, at partition {latest.partition}, offset {latest.offset}: "
             f"{latest.detail}. Correct record in the configuration, or whoever writes the records; "
             "with rejects.maximum_share: 1 those that are there already are set aside."
         )

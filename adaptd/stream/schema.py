@@ -174,7 +174,7 @@ class Schema:
         return Document(id=envelope.id, x=x, target=envelope.target, time=envelope.time)
 
     def parse_all(self, payloads: Sequence[bytes | None]) -> Parsed:
-        """What `parse` makes of each, as columns, in less than two thirds of the time."""
+        """What `parse` makes of each, as columns, in less than half of the time."""
         faults: dict[int, UnfitRecordError] = {}
         places = list(range(len(payloads)))
         columns = self._columns(payloads)

@@ -51,29 +51,22 @@ def test_a_drift_on_kafka_ends_in_a_release_event(
     resumed = running.wait_for_event("stream.resumed")
     assert resumed["release"] == 1
     running.wait_for_event("release.published", number=2)
-    received = KafkaConsumer(
+    consumer = KafkaConsumer(
         events,
         bootstrap_servers=kafka_broker,
         auto_offset_reset="earliest",
         consumer_timeout_ms=60_000,
     )
     numbers = []
-    for message in received:
+    for message in consumer:
         event = json.loads(message.value)
         assert event["stream"] == STREAM
         numbers.append(event["data"]["number"])
         if numbers[-1] == 2:
             break
-    received.close()
+    consumer.close()
     assert sorted(set(numbers)) == [1, 2]
-    set_aside = KafkaConsumer(
-        f"{records}.dead-letters",
-        bootstrap_servers=kafka_broker,
-        auto_offset_reset="earliest",
-        consumer_timeout_ms=60_000,
-    )
-    poison = next(set_aside)
-    set_aside.close()
+    (poison,) = received(kafka_broker, f"{records}.dead-letters", 1)
     assert poison.value == POISON
     assert dict(poison.headers)["adaptd-reason"] == b"unreadable"
     assert running.end(signal.SIGTERM) == 0

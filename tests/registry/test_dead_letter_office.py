@@ -6,13 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from kafka import KafkaConsumer
 
 from adaptd.clock import FakeClock
 from adaptd.errors import TransientError
 from adaptd.registry.dead_letter_office import MOST_BYTES, FileOffice, KafkaOffice
 from adaptd.registry.dead_letters import DeadLetter
 from adaptd.stream.kafka_connection import Cluster
+from tests.brokers import received
 from tests.events import validate_headers
 
 NOW = FakeClock().now()
@@ -66,16 +66,7 @@ def test_a_topic_gets_the_bytes_as_they_came_and_the_rest_in_headers(kafka_broke
     office.deliver([letter(1), letter(2)])
     office.deliver([letter(3)])
     office.close()
-    consumer = KafkaConsumer(
-        "office-test.dead-letters",
-        bootstrap_servers=kafka_broker,
-        auto_offset_reset="earliest",
-        consumer_timeout_ms=20_000,
-    )
-    try:
-        messages = [next(consumer) for _ in range(3)]
-    finally:
-        consumer.close()
+    messages = received(kafka_broker, "office-test.dead-letters", 3)
     assert {message.value for message in messages} == {BYTES}
     headers = [{name: value.decode() for name, value in message.headers} for message in messages]
     assert [of_one["adaptd-offset"] for of_one in headers] == ["1", "2", "3"]
@@ -99,16 +90,7 @@ def test_a_record_that_is_too_long_for_a_topic_is_cut_and_says_so(kafka_broker: 
     long = replace(letter(1), payload=b"x" * 3_000_000)
     office.deliver([long, letter(2)])
     office.close()
-    consumer = KafkaConsumer(
-        "office-test.too-long",
-        bootstrap_servers=kafka_broker,
-        auto_offset_reset="earliest",
-        consumer_timeout_ms=20_000,
-    )
-    try:
-        cut, whole = (next(consumer) for _ in range(2))
-    finally:
-        consumer.close()
+    cut, whole = received(kafka_broker, "office-test.too-long", 2)
     assert cut.value == long.payload[:MOST_BYTES]
     assert dict(cut.headers)["adaptd-truncated"] == b"3000000"
     assert whole.value == BYTES

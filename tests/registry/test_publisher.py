@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from kafka import KafkaConsumer
 
 from adaptd.clock import FakeClock
 from adaptd.errors import TransientError
 from adaptd.registry.publisher import FilePublisher, KafkaPublisher, envelope
 from adaptd.store.outbox import Event
 from adaptd.stream.kafka_connection import Cluster
+from tests.brokers import received
 
 NOW = FakeClock().now()
 
@@ -98,16 +98,7 @@ def test_a_topic_gets_each_event_once_acknowledged_in_order(kafka_broker: str) -
     for number in range(3):
         publisher.publish(_event(number))
     publisher.close()
-    consumer = KafkaConsumer(
-        "publisher-test.releases",
-        bootstrap_servers=kafka_broker,
-        auto_offset_reset="earliest",
-        consumer_timeout_ms=20_000,
-    )
-    try:
-        messages = [next(consumer) for _ in range(3)]
-    finally:
-        consumer.close()
+    messages = received(kafka_broker, "publisher-test.releases", 3)
     assert [json.loads(message.value) for message in messages] == [
         envelope(_event(number)) for number in range(3)
     ]
