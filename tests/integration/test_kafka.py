@@ -11,7 +11,7 @@ import pytest
 from kafka import KafkaConsumer, KafkaProducer
 
 from adaptd.stream.scenario import SCENARIOS, generate
-from tests.brokers import make_topic
+from tests.brokers import make_topic, received
 from tests.integration.conftest import STREAM, DaemonMaker
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
