@@ -34,6 +34,7 @@ from adaptd.space.export import export
 from adaptd.space.network import build, initial_architecture
 from adaptd.stream.kafka import KafkaSource
 from adaptd.stream.kafka_connection import Cluster
+from adaptd.stream.kafka_topic import KafkaTopic
 from adaptd.stream.replay import ReplaySource
 from adaptd.stream.schema import Schema, features_of
 from benchmarks.benchmark import Outcome, Scale, Settings
@@ -126,11 +127,7 @@ def _both(address: str, records: int, rounds: int, predictor: Predictor) -> dict
     partition = TopicPartition(_TOPIC, 0)
     consumer.assign([partition])
     source = KafkaSource(
-        _SCHEMA,
-        cluster=Cluster((address,)),
-        topic=_TOPIC,
-        group="ingest",
-        clock=SystemClock(),
+        _SCHEMA, KafkaTopic(Cluster((address,)), _TOPIC, group="ingest", clock=SystemClock())
     )
 
     def bare() -> None:

@@ -11,6 +11,7 @@ from adaptd.config import (
 from adaptd.errors import SourceError
 from adaptd.stream.kafka import KafkaSource
 from adaptd.stream.kafka_connection import Cluster
+from adaptd.stream.kafka_topic import KafkaTopic
 from adaptd.stream.pace import Paced
 from adaptd.stream.replay import ReplaySource
 from adaptd.stream.scenario import SCENARIOS
@@ -41,10 +42,7 @@ def open_source(config: StreamConfig, *, clock: Clock) -> Source:
         case KafkaSourceConfig() as source:
             return KafkaSource(
                 schema,
-                cluster=cluster_of(source),
-                topic=source.topic,
-                group=source.group,
-                clock=clock,
+                KafkaTopic(cluster_of(source), source.topic, group=source.group, clock=clock),
             )
 
 

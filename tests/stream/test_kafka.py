@@ -14,6 +14,7 @@ from adaptd.clock import FakeClock, SystemClock
 from adaptd.errors import SourceError, SourceUnavailable
 from adaptd.stream.kafka import KafkaSource
 from adaptd.stream.kafka_connection import Cluster
+from adaptd.stream.kafka_topic import KafkaTopic
 from adaptd.stream.schema import Schema
 from adaptd.stream.source import Poll
 from tests.brokers import (
@@ -45,11 +46,13 @@ def opened(
 ) -> Iterator[KafkaSource]:
     source = KafkaSource(
         schema,
-        cluster=Cluster((address,)),
-        topic=topic,
-        group=f"{topic}-readers",
-        clock=clock or SystemClock(),
-        topic_wait_seconds=topic_wait_seconds,
+        KafkaTopic(
+            Cluster((address,)),
+            topic,
+            group=f"{topic}-readers",
+            clock=clock or SystemClock(),
+            topic_wait_seconds=topic_wait_seconds,
+        ),
     )
     try:
         yield source
@@ -313,7 +316,7 @@ def test_a_partition_that_the_client_has_lost_is_found_again(
     with opened(schema, kafka_broker, topic, clock=clock) as source, capture_logs() as logs:
         polls = collected(source, 2)
         # As it is where a client asks for the other partitions alone.
-        source._consumer.pause(TopicPartition(topic, 1))
+        source._topic._consumer.pause(TopicPartition(topic, 1))
         for number in (2, 4, 6):
             produce(kafka_broker, topic, [(0, record(number)), (1, record(number + 1))])
             polls += collected(source, 1)

@@ -14,12 +14,13 @@ from adaptd.config import SaslConfig, TlsConfig
 from adaptd.errors import SourceError, SourceUnavailable
 from adaptd.stream.kafka import KafkaSource
 from adaptd.stream.kafka_connection import Cluster
+from adaptd.stream.kafka_topic import KafkaTopic
 from adaptd.stream.schema import Schema
 from tests.brokers import PASSWORD, USER, Listeners
 
 
 def source(schema: Schema, address: str) -> KafkaSource:
-    return KafkaSource(schema, cluster=Cluster((address,)), topic="t", group="g", clock=FakeClock())
+    return KafkaSource(schema, KafkaTopic(Cluster((address,)), "t", group="g", clock=FakeClock()))
 
 
 @pytest.fixture

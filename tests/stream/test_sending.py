@@ -13,6 +13,7 @@ from adaptd.cli.main import app
 from adaptd.clock import FakeClock, SystemClock
 from adaptd.stream.kafka import KafkaSource
 from adaptd.stream.kafka_connection import Cluster
+from adaptd.stream.kafka_topic import KafkaTopic
 from adaptd.stream.replay import ReplaySource
 from adaptd.stream.schema import Schema
 from adaptd.stream.sending import send
@@ -125,7 +126,7 @@ def test_a_recording_goes_through_a_real_topic(
     assert called.exit_code == 0, called.output
     assert "1,200 records sent" in called.stdout
     source = KafkaSource(
-        schema, cluster=Cluster((kafka_broker,)), topic=topic, group="test", clock=SystemClock()
+        schema, KafkaTopic(Cluster((kafka_broker,)), topic, group="test", clock=SystemClock())
     )
     ids: set[str] = set()
     while len(ids) < 1_200:
