@@ -8,6 +8,7 @@ from apscheduler.triggers.cron import CronTrigger
 from pydantic import Field, ValidationInfo, field_validator
 
 from adaptd.config.fault import at_key, at_variance
+from adaptd.config.labels import LabelsConfig
 from adaptd.config.section import Section
 from adaptd.config.source import ScenarioSourceConfig, SourceConfig
 
@@ -265,6 +266,9 @@ class StreamConfig(Section):
     schedule: ScheduleConfig = ScheduleConfig()
     publish: PublishConfig = PublishConfig()
     rejects: RejectConfig = RejectConfig()
+    labels: LabelsConfig | None = Field(
+        default=None, description="None: a record's class stands in the record"
+    )
     checkpoint: CheckpointConfig = CheckpointConfig()
     window_records: int = Field(
         default=6_000,
@@ -307,6 +311,30 @@ class StreamConfig(Section):
                     "leave it out",
                 )
         return section
+
+    @field_validator("labels")
+    @classmethod
+    def _come_from_somewhere(
+        cls, labels: LabelsConfig | None, info: ValidationInfo
+    ) -> LabelsConfig | None:
+        source = info.data.get("source")
+        if labels is None or source is None:
+            return labels
+        if source.kind == "kafka":
+            if labels.topic is None:
+                raise ValueError("topic is needed for a kafka source")
+            if labels.delay_records is not None:
+                raise at_key(
+                    "delay_records", labels.delay_records, "labels of a topic come when they come"
+                )
+            return labels
+        if labels.topic is not None:
+            raise at_key(
+                "topic", labels.topic, f"only a kafka source has one, this is a {source.kind}"
+            )
+        if labels.delay_records is None:
+            raise ValueError(f"delay_records is needed for a {source.kind} source")
+        return labels
 
     @field_validator("window_records")
     @classmethod

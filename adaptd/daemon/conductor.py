@@ -4,8 +4,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import structlog
 from sqlalchemy import Connection
 
@@ -21,10 +19,11 @@ from adaptd.daemon.proposal_desk import ProposalDesk
 from adaptd.daemon.release_desk import ReleaseDesk
 from adaptd.daemon.schedule import periodic
 from adaptd.errors import ArtifactError, ConflictError, JobError, WorkerFailed
+from adaptd.observer.label_join import Joined
+from adaptd.observer.score import score
 from adaptd.registry import concentrations, releases, schedules
 from adaptd.registry.episodes import Episode
 from adaptd.registry.releases import Release
-from adaptd.stream.batch import Batch
 from adaptd.stream.window import Window
 
 log = structlog.get_logger()
@@ -83,14 +82,20 @@ class Conductor:
         elif episode.state == "proposed":
             self._proposals.restore(connection, episode)
 
-    def on_records(
-        self, batch: Batch, *, first_record: int, champion_hits: npt.NDArray[np.bool_]
-    ) -> None:
-        """Lets the members of a running trial predict records that nobody has trained on."""
+    def on_records(self, joined: Joined, *, first_record: int) -> None:
+        """Counts what the champion and the members of a running trial had said of records that
+        nobody has trained on."""
         if self._trial is None or self._trial.verdict() != "running":
             return
-        hits = self._lineup.hits(batch.x, batch.target)
-        self._trial.update({DEPLOYED: champion_hits, **hits}, first_record=first_record)
+        champion = joined.predictions.get(self._champion().digest)
+        members = self._lineup.of_members(joined.predictions)
+        if champion is None or members is None:
+            return
+        target = joined.batch.target
+        hits = {
+            name: score(said, target)[0] for name, said in {DEPLOYED: champion, **members}.items()
+        }
+        self._trial.update(hits, first_record=first_record)
         metrics, stream = self._context.metrics, self._context.stream
         for rival, log_value in self._trial.log_e_values().items():
             metrics.trial_log_e_value.labels(stream, rival).set(log_value)
@@ -281,7 +286,7 @@ class Conductor:
     def _seat(self, episode: Episode, result: Result) -> None:
         directory = members_directory(self._context, episode.id)
         self._lineup.load_members(
-            {name: directory / member.directory for name, member in result.members.items()}
+            episode.id, {name: directory / member.directory for name, member in result.members.items()}
         )
 
     def _keep_concentrations(self, digest: str, result: Result) -> None:

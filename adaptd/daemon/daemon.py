@@ -29,7 +29,7 @@ from adaptd.registry.publisher import FilePublisher, KafkaPublisher, Publisher
 from adaptd.store import configurations, epochs, files
 from adaptd.store.database import Database
 from adaptd.store.directory import DaemonLock, StateDirectory
-from adaptd.stream.opening import cluster_of, open_source
+from adaptd.stream.opening import cluster_of, open_labels, open_source
 from adaptd.telemetry import Metrics
 
 log = structlog.get_logger()
@@ -138,10 +138,13 @@ class Daemon:
             clock=self._clock,
             metrics=self.metrics,
         )
-        source = open_source(config, clock=self._clock)
         with ExitStack() as stack:
+            source = open_source(config, clock=self._clock)
             stack.callback(source.close)
-            loop = StreamLoop(context, source=source)
+            labels = open_labels(config, clock=self._clock)
+            if labels is not None:
+                stack.callback(labels.close)
+            loop = StreamLoop(context, source=source, labels=labels)
             stack.pop_all()
         return loop
 
@@ -154,7 +157,8 @@ class Daemon:
     def _posts(self, stream: StreamConfig) -> tuple[Post, ...]:
         publisher: Publisher = FilePublisher(self._state.events)
         office: DeadLetterOffice = FileOffice(
-            self._state.dead_letters(stream.name), source=stream.source.kind
+            self._state.dead_letters(stream.name),
+            sources={"records": stream.source.kind, "labels": "labels"},
         )
         if stream.source.kind == "kafka":
             cluster, topic = cluster_of(stream.source), stream.source.topic
@@ -167,6 +171,11 @@ class Daemon:
                 },
             )
             office = KafkaOffice(
-                cluster, stream.rejects.topic or f"{topic}.dead-letters", source=topic
+                cluster,
+                stream.rejects.topic or f"{topic}.dead-letters",
+                sources={
+                    "records": topic,
+                    "labels": (stream.labels and stream.labels.topic) or "labels",
+                },
             )
         return EventPost(stream.name, publisher), LetterPost(stream.name, office)

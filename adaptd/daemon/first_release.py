@@ -118,13 +118,16 @@ class FirstRelease:
         member = result.members[INITIAL]
         architecture = Architecture.from_document(member.architecture)
         stream, now = self._context.stream, self._context.clock.now()
+        first = self._window.first_record
         if self._digest is None:
             self._digest = self._desk.seal(
                 self._directory / "members" / INITIAL,
                 architecture=architecture,
                 parent=None,
                 episode=None,
-                evidence={"training_records": [0, self._context.config.initial.records - 1]},
+                evidence={
+                    "training_records": [first, first + self._context.config.initial.records - 1]
+                },
                 now=now,
             )
         digest = self._digest

@@ -8,7 +8,6 @@ import numpy.typing as npt
 
 from adaptd.architecture import Contract
 from adaptd.observer.predictor import Predictor
-from adaptd.observer.score import score
 from adaptd.registry import manifest
 from adaptd.registry.releases import Release
 
@@ -21,6 +20,7 @@ class Lineup:
         self.release: Release | None = None
         self._champion: Predictor | None = None
         self._members: dict[str, Predictor] = {}
+        self._episode = ""
 
     def set_champion(self, release: Release, directory: Path) -> None:
         """Loads a release as the champion and lets the members of a trial go.
@@ -32,8 +32,9 @@ class Lineup:
         self.release = release
         self._members = {}
 
-    def load_members(self, members: Mapping[str, Path]) -> None:
-        """Loads the members of a trial by name."""
+    def load_members(self, episode: str, members: Mapping[str, Path]) -> None:
+        """Loads the members of an episode's trial by name."""
+        self._episode = episode
         self._members = {
             name: Predictor.load(path, self._contract) for name, path in members.items()
         }
@@ -42,17 +43,31 @@ class Lineup:
         """Lets the members of a trial go."""
         self._members = {}
 
-    def predict(self, x: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """The champion's probabilities [n, classes]. Raises RuntimeError before release 1."""
-        if self._champion is None:
-            raise RuntimeError("no champion predicts yet")
-        return self._champion.predict(x)
+    def predict(self, x: npt.NDArray[np.float32]) -> dict[str, npt.NDArray[np.float32]]:
+        """Who predicts -> probabilities [n, classes]: the champion by its digest, then the members
+        of the trial. Empty before release 1.
 
-    def hits(
-        self, x: npt.NDArray[np.float32], target: npt.NDArray[np.int64]
-    ) -> dict[str, npt.NDArray[np.bool_]]:
-        """Which records each member of the trial gets right, bool [n] each."""
+        The names stay true when the line-up changes, so that what was predicted may be judged
+        later.
+        """
+        if self._champion is None or self.release is None:
+            return {}
         return {
-            name: score(predictor.predict(x), target)[0]
-            for name, predictor in self._members.items()
+            self.release.digest: self._champion.predict(x),
+            **{
+                self._key(name): predictor.predict(x) for name, predictor in self._members.items()
+            },
         }
+
+    def of_members(
+        self, predictions: Mapping[str, npt.NDArray[np.float32]]
+    ) -> dict[str, npt.NDArray[np.float32]] | None:
+        """What the members of the trial that runs now said, by their names. None where one of them
+        did not: the records came before they were ready."""
+        keys = {name: self._key(name) for name in self._members}
+        if not predictions.keys() >= set(keys.values()):
+            return None
+        return {name: predictions[key] for name, key in keys.items()}
+
+    def _key(self, member: str) -> str:
+        return f"{self._episode}/{member}"

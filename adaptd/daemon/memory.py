@@ -10,6 +10,7 @@ import structlog
 from sqlalchemy import Connection
 
 from adaptd.daemon.context import StreamContext
+from adaptd.daemon.ledger import Effect
 from adaptd.registry import scores
 from adaptd.registry.scores import BlockScore
 from adaptd.store import checkpoints, segments
@@ -90,8 +91,9 @@ class Memory:
         """Records that came since the last save."""
         return sum(map(len, self._unsaved))
 
-    def save(self, document: dict[str, Any]) -> None:
-        """Commits the ledger, what is new of the window, the positions and the document together.
+    def save(self, document: dict[str, Any], *closing: Effect) -> None:
+        """Commits the ledger, what is new of the window, the positions, the document and what else
+        closes together.
 
         Raises StoreUnavailable with nothing lost: the next save writes it all.
         """
@@ -122,7 +124,7 @@ class Memory:
             )
             checkpoints.save(connection, checkpoint, now=self._context.clock.now())
 
-        ledger.commit(self._context.database, close)
+        ledger.commit(self._context.database, close, *closing)
         # The rows went first: a kill here leaves files that the next start sweeps.
         for gone in dropped:
             with suppress(OSError):

@@ -15,21 +15,22 @@ from adaptd.daemon.backoff import Backoff
 from adaptd.daemon.conductor import Conductor
 from adaptd.daemon.context import StreamContext
 from adaptd.daemon.first_release import FirstRelease
+from adaptd.daemon.late_labels import LateLabels
 from adaptd.daemon.lineup import Lineup
 from adaptd.daemon.memory import Memory
 from adaptd.daemon.release_desk import ReleaseDesk
 from adaptd.drift.alarm import Alarm
 from adaptd.drift.monitor import SIGNALS
 from adaptd.errors import ConfigError, SourceError, SourceUnavailable, StoreUnavailable
+from adaptd.observer.label_join import Joined
 from adaptd.observer.observer import Observation, Observer
-from adaptd.observer.score import score
 from adaptd.registry import alarms, dead_letters, releases, scores
 from adaptd.registry.dead_letters import DeadLetter
 from adaptd.registry.episodes import OUTCOMES
 from adaptd.registry.releases import Release
-from adaptd.stream.batch import Batch
 from adaptd.stream.breaker import Breaker
-from adaptd.stream.reject import REASONS, Reject
+from adaptd.stream.labels import LabelSource
+from adaptd.stream.reject import REASONS
 from adaptd.stream.source import Source
 
 log = structlog.get_logger()
@@ -54,7 +55,10 @@ class StreamLoop:
     """The loop of one stream. All that it holds is in the store at each checkpoint, with the
     positions."""
 
-    def __init__(self, context: StreamContext, *, source: Source) -> None:
+    def __init__(
+        self, context: StreamContext, *, source: Source, labels: LabelSource | None = None
+    ) -> None:
+        """labels: where they come from if not with the records."""
         self._context = context
         self._source = source
         contract = source.schema.contract()
@@ -80,6 +84,11 @@ class StreamLoop:
             window=self._memory.window,
             desk=desk,
         )
+        self._late = (
+            None
+            if labels is None or context.config.labels is None
+            else LateLabels(context, context.config.labels, contract=contract, source=labels)
+        )
         rejects = context.config.rejects
         self._breaker = Breaker(
             records=rejects.window_records,
@@ -87,6 +96,7 @@ class StreamLoop:
             schema_digest=contract.schema_digest,
         )
         self._set_aside_since = 0
+        self._are_records_over = False
         self._is_exhausted = False
         self._is_idle = True
         self._checkpoint_due = context.clock.monotonic() + context.config.checkpoint.seconds
@@ -164,11 +174,13 @@ class StreamLoop:
                         "observer": self._observer.state(),
                         "conductor": self._conductor.state(),
                         "breaker": self._breaker.state(),
+                        "labels": None if self._late is None else self._late.state(),
                         "queue": [
                             trigger.to_document()
                             for trigger in self._context.queue.waiting(self.stream)
                         ],
-                    }
+                    },
+                    *(() if self._late is None else (self._late.save,)),
                 )
             except StoreUnavailable as error:
                 if self._is_store_available:
@@ -178,6 +190,8 @@ class StreamLoop:
                 self._store_trouble = f"the store cannot be written: {error}"
                 self._resume_at = clock.monotonic() + STORE_RETRY_SECONDS
                 return
+        if self._late is not None:
+            self._late.settle()
         self._is_store_available = True
         self._set_aside_since = 0
         self._checkpoint_due = clock.monotonic() + self._context.config.checkpoint.seconds
@@ -193,9 +207,13 @@ class StreamLoop:
                 self.checkpoint()
         finally:
             self._source.close()
+            if self._late is not None:
+                self._late.close()
 
     def _restore(self, connection: Connection, document: dict[str, Any] | None) -> None:
         self._source.seek(self._memory.positions)
+        if self._late is not None:
+            self._late.restore(connection, None if document is None else document.get("labels"))
         if document is not None and "breaker" in document:
             self._breaker.restore(document["breaker"])
         release = releases.current(connection, self.stream)
@@ -233,25 +251,49 @@ class StreamLoop:
             self._is_idle = False
 
     def _poll(self, timeout_seconds: float) -> None:
-        poll = self._source.poll(maximum=self._room(), timeout_seconds=timeout_seconds)
-        self._breaker.note(poll)
         now = self._context.clock.now()
-        if poll.rejects:
-            self._set_aside(poll.rejects, now)
-        if len(poll.batch):
-            first_record = self._memory.window.next_record
-            if self._lineup.release is not None:
-                self._observe(poll.batch, first_record, now)
-            self._memory.append(poll.batch)
-            self._context.metrics.records.labels(self.stream).inc(len(poll.batch))
-        self._memory.positions.update(poll.positions)
-        self._context.metrics.show_lag(self.stream, self._source.lag())
-        if poll.is_exhausted and not self._is_exhausted:
+        late = self._late
+        if late is not None:
+            joined, letters = late.poll(
+                records=self._memory.positions, are_records_over=self._are_records_over, now=now
+            )
+            self._set_aside(letters)
+            self._take(joined, now)
+            # What waits for nothing is not to wait for records.
+            timeout_seconds = 0 if joined or letters else timeout_seconds
+        if not self._are_records_over:
+            self._poll_records(timeout_seconds, now)
+        is_over = self._are_records_over and (late is None or late.is_exhausted)
+        if is_over and not self._is_exhausted:
             self._is_exhausted = True
             self._check_first_window()
             log.info(
                 "stream.exhausted", stream=self.stream, records=self._memory.window.next_record
             )
+
+    def _poll_records(self, timeout_seconds: float, now: datetime) -> None:
+        poll = self._source.poll(maximum=self._room(), timeout_seconds=timeout_seconds)
+        self._breaker.note(poll.batch.positions, poll.rejects)
+        self._set_aside(
+            [DeadLetter(stream=self.stream, at=now, **asdict(reject)) for reject in poll.rejects]
+        )
+        if len(poll.batch):
+            predictions = self._lineup.predict(poll.batch.x)
+            if self._late is None:
+                self._take([Joined(poll.batch, predictions)], now)
+            else:
+                self._take(self._late.put(poll.batch, predictions, now=now), now)
+        self._memory.positions.update(poll.positions)
+        self._context.metrics.show_lag(self.stream, self._source.lag())
+        self._are_records_over = poll.is_exhausted
+
+    def _take(self, joined: Sequence[Joined], now: datetime) -> None:
+        """Labelled records: what was predicted of them is judged, and they may be trained on."""
+        for part in joined:
+            first_record = self._memory.window.next_record
+            self._observe(part, first_record, now)
+            self._memory.append(part.batch)
+            self._context.metrics.records.labels(self.stream).inc(len(part.batch))
 
     def _check_first_window(self) -> None:
         records, needed = self._memory.window.next_record, self._context.config.initial.records
@@ -262,24 +304,25 @@ class StreamLoop:
             )
 
     def _room(self) -> int:
-        # Exactly the first window, so that release 1 does not depend on how the stream was polled.
-        if self._lineup.release is None:
+        # Exactly the first window, so that all later records are observed.
+        if self._lineup.release is None and self._late is None:
             return min(
                 POLL_RECORDS, self._context.config.initial.records - self._memory.window.next_record
             )
         return POLL_RECORDS
 
-    def _observe(self, batch: Batch, first_record: int, now: datetime) -> None:
+    def _observe(self, joined: Joined, first_record: int, now: datetime) -> None:
+        # Of the release that is there now: what an earlier one said is no longer of interest, and
+        # what came before the first one, nobody has predicted.
         release = self._lineup.release
-        if release is None:
-            raise RuntimeError("only a champion can be observed")
-        probabilities = self._lineup.predict(batch.x)
+        probabilities = None if release is None else joined.predictions.get(release.digest)
+        if probabilities is None:
+            return
         observation = self._observer.observe(
-            batch, first_record=first_record, probabilities=probabilities, at=now
+            joined.batch, first_record=first_record, probabilities=probabilities, at=now
         )
         self._record(observation, now)
-        hits, _ = score(probabilities, batch.target)
-        self._conductor.on_records(batch, first_record=first_record, champion_hits=hits)
+        self._conductor.on_records(joined, first_record=first_record)
 
     def _record(self, observation: Observation, now: datetime) -> None:
         metrics = self._context.metrics
@@ -325,15 +368,16 @@ class StreamLoop:
             statistic=alarm.statistic,
         )
 
-    def _set_aside(self, rejects: Sequence[Reject], now: datetime) -> None:
-        rows = [DeadLetter(stream=self.stream, at=now, **asdict(reject)) for reject in rejects]
-        self._set_aside_since += len(rows)
+    def _set_aside(self, letters: Sequence[DeadLetter]) -> None:
+        if not letters:
+            return
+        self._set_aside_since += len(letters)
         self._context.ledger.add(
-            lambda connection: dead_letters.add(connection, rows),
+            lambda connection: dead_letters.add(connection, letters),
             is_urgent=self._set_aside_since >= URGENT_REJECTS,
         )
-        for reject in rejects:
-            self._context.metrics.rejected_records.labels(self.stream, reject.reason).inc()
+        for letter in letters:
+            self._context.metrics.rejected_records.labels(self.stream, letter.reason).inc()
 
     def _take_over(self, release: Release) -> None:
         self._lineup.set_champion(release, self._context.absolute(release.path))

@@ -17,7 +17,7 @@ from adaptd.registry.scores import BlockScore
 from adaptd.stream.batch import Batch
 from adaptd.stream.blocks import Blocks
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -61,8 +61,8 @@ class Observer:
 
         first_record: the number of the batch's first. probabilities: float32 [n, classes].
         at: wall time, kept with the blocks for people to read.
-        Raises RuntimeError before the first `reset`; ValueError for records that do not follow the
-        last ones in their block, or predictions that are not the contract's.
+        Raises RuntimeError before the first `reset`; ValueError for records that come before the
+        last ones, or predictions that are not the contract's.
         """
         if self._release_digest is None:
             raise RuntimeError("reset(release_digest) says whose predictions are observed")
@@ -114,16 +114,17 @@ class Observer:
 
         Where blocks were of another size then (the configuration has changed), it begins anew
         instead, as after `reset`: blocks of two sizes cannot be compared. It stays quiet if it was:
-        the drift is still being answered.
+        the drift is still being answered. So it does from a state of version 1, which does not say
+        which records its block has.
         Raises ValueError for a state of another version.
         """
-        if state.get("schema_version") != SCHEMA_VERSION:
+        if state.get("schema_version") not in (1, SCHEMA_VERSION):
             raise ValueError(
                 f"observer state schema_version must be {SCHEMA_VERSION}, "
                 f"got {state.get('schema_version')!r}"
             )
         self._release_digest = state["release_digest"]
-        if state["blocks"]["size"] != self._blocks.size:
+        if state["schema_version"] == 1 or state["blocks"]["size"] != self._blocks.size:
             self._blocks.clear()
             self._monitor.reset()
             fresh = self._monitor.state()

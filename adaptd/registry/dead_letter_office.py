@@ -1,7 +1,7 @@
 """Where records go that could not be used: a Kafka topic, or a file of JSON lines."""
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC
 from pathlib import Path
 from typing import Protocol
@@ -19,8 +19,8 @@ MOST_BYTES = 900_000
 
 
 class DeadLetterOffice(Protocol):
-    """Takes records in the order in which they were set aside, some of them perhaps twice: source,
-    partition and offset say which are the same."""
+    """Takes what was set aside, in that order, some of it perhaps twice: source, partition and
+    offset say what is the same."""
 
     def deliver(self, letters: Sequence[DeadLetter]) -> None:
         """Blocks until the receiver has them for good. Raises TransientError if it has not."""
@@ -34,10 +34,10 @@ class DeadLetterOffice(Protocol):
 class FileOffice:
     """Appends a line for each record, its bytes in base64. No other process may write there."""
 
-    def __init__(self, path: Path, *, source: str) -> None:
-        """source: what the records come from, such as a file's name."""
+    def __init__(self, path: Path, *, sources: Mapping[str, str]) -> None:
+        """sources: records or labels -> what they come from, such as a file's name."""
         self._file = LineFile(path)
-        self._source = source
+        self._sources = sources
 
     def deliver(self, letters: Sequence[DeadLetter]) -> None:
         """On disk when it returns. Raises TransientError if the file cannot be written."""
@@ -46,7 +46,7 @@ class FileOffice:
                 canonical_json(
                     {
                         "schema_version": SCHEMA_VERSION,
-                        "source": self._source,
+                        "source": self._sources[letter.origin],
                         **_facts(letter),
                         "payload": base64.b64encode(letter.payload).decode(),
                     }
@@ -65,13 +65,18 @@ class KafkaOffice:
     truncated, its length, where it is longer than 900,000 bytes and cut there."""
 
     def __init__(
-        self, cluster: Cluster, topic: str, *, source: str, timeout_seconds: float = 10.0
+        self,
+        cluster: Cluster,
+        topic: str,
+        *,
+        sources: Mapping[str, str],
+        timeout_seconds: float = 10.0,
     ) -> None:
-        """source: topic that the records come from. timeout_seconds: as of
+        """sources: records or labels -> topic that they come from. timeout_seconds: as of
         `KafkaOutlet`."""
         self._outlet = KafkaOutlet(cluster, timeout_seconds=timeout_seconds)
         self._topic = topic
-        self._source = source
+        self._sources = sources
 
     def deliver(self, letters: Sequence[DeadLetter]) -> None:
         """Raises TransientError if one is not acknowledged in time."""
@@ -81,7 +86,7 @@ class KafkaOffice:
         self._outlet.close()
 
     def _message(self, letter: DeadLetter) -> Message:
-        facts = {"schema-version": SCHEMA_VERSION, "source": self._source, **_facts(letter)}
+        facts = {"schema-version": SCHEMA_VERSION, "source": self._sources[letter.origin], **_facts(letter)}
         if len(letter.payload) > MOST_BYTES:
             facts["truncated"] = len(letter.payload)
         return Message(

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from typing import Literal
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 
@@ -24,6 +25,7 @@ class DeadLetter:
 
     reason: a short constant, e.g. `wrong-shape`. detail: what was wrong, for people. partition,
     offset: where it came from. payload: as it came; once delivered, its first 4 KiB are kept.
+    origin: whether that is the stream's records or its labels.
     """
 
     stream: str
@@ -33,6 +35,7 @@ class DeadLetter:
     detail: str
     payload: bytes
     at: datetime
+    origin: Literal["records", "labels"] = "records"
 
 
 def add(connection: Connection, rows: Iterable[DeadLetter]) -> None:

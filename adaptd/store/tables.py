@@ -293,6 +293,8 @@ dead_letters = Table(
     Column("payload", LargeBinary, nullable=False),
     Column("at", Instant, nullable=False),
     Column("sent_at", Instant),
+    # Which of the stream's topics it came from: records or labels.
+    Column("origin", String(16), nullable=False, server_default="records"),
     Index("ix_dead_letters_stream_number", "stream", "number"),
     Index(
         "ix_dead_letters_pending",
@@ -309,4 +311,25 @@ dead_letter_counts = Table(
     Column("stream", STREAM, primary_key=True),
     Column("reason", String(32), primary_key=True),
     Column("count", BigInteger, nullable=False),
+)
+
+# Records that wait for their labels with what was predicted of them, labels that wait for their
+# records, and the ids of both that have met. Times are POSIX seconds of the records' own time.
+join_rows = Table(
+    "join_rows",
+    metadata,
+    Column("stream", STREAM, primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("number", BigInteger, nullable=False),
+    Column("state", String(8), nullable=False),
+    Column("time", Float, nullable=False),
+    Column("target", Integer),
+    Column("partition", Integer),
+    Column("offset", BigInteger),
+    Column("ingested_at", Float),
+    Column("x", LargeBinary),
+    Column("predictors", Document),
+    Column("predictions", LargeBinary),
+    Index("ix_join_rows_stream_number", "stream", "number"),
+    Index("ix_join_rows_stream_time", "stream", "time"),
 )

@@ -24,7 +24,7 @@ class Blocks:
 
     size: records a block. columns: what is known of each record, say its hit and its loss.
     Blocks begin at the first record ever put, and after `clear` at the first one after it: where a
-    poll ended makes no difference.
+    poll ended makes no difference. Records may be left out in between.
     """
 
     def __init__(self, size: int, columns: Sequence[str]) -> None:
@@ -32,7 +32,8 @@ class Blocks:
             raise ValueError(f"a block needs records and columns, got {size} and {list(columns)}")
         self.size = size
         self.columns = tuple(columns)
-        self._first = 0
+        self._next = 0
+        self._numbers = np.empty(0, np.int64)
         self._rest: dict[str, NDArray[np.float64]] = {}
         self.clear()
 
@@ -40,7 +41,7 @@ class Blocks:
         """The blocks that these records fill, oldest first; the rest waits for the next ones.
 
         values: every column, numbers or booleans [n]; n may be 0.
-        Raises ValueError for records that do not follow the last ones, and for other columns.
+        Raises ValueError for records that come before the last ones, and for other columns.
         """
         arrays = {name: np.asarray(column, np.float64) for name, column in values.items()}
         lengths = {len(array) for array in arrays.values()}
@@ -51,40 +52,41 @@ class Blocks:
             )
         if not lengths.pop():
             return []
-        if self.waiting == 0:
-            self._first = first_record
-        elif first_record != self._first + self.waiting:
-            raise ValueError(
-                f"expected the records from {self._first + self.waiting} on, got {first_record}"
-            )
+        if first_record < self._next:
+            raise ValueError(f"expected records from {self._next} on, got {first_record}")
+        count = len(next(iter(arrays.values())))
+        self._next = first_record + count
+        numbers = np.concatenate([self._numbers, np.arange(first_record, self._next)])
         rest = {name: np.concatenate([self._rest[name], arrays[name]]) for name in self.columns}
-        full = len(rest[self.columns[0]]) // self.size
+        end = len(numbers) // self.size * self.size
         blocks = [
             Block(
-                self._first + start,
+                int(numbers[start]),
                 {name: column[start : start + self.size] for name, column in rest.items()},
             )
-            for start in range(0, full * self.size, self.size)
+            for start in range(0, end, self.size)
         ]
-        self._first += full * self.size
         # A copy, so that a few waiting records do not keep a whole poll in memory.
-        self._rest = {name: column[full * self.size :].copy() for name, column in rest.items()}
+        self._numbers = numbers[end:].copy()
+        self._rest = {name: column[end:].copy() for name, column in rest.items()}
         return blocks
 
     @property
     def waiting(self) -> int:
         """Records of the block that is not yet full."""
-        return len(self._rest[self.columns[0]])
+        return len(self._numbers)
 
     def clear(self) -> None:
         """Forgets the waiting records; the next block begins with the next record."""
+        self._numbers = np.empty(0, np.int64)
         self._rest = {name: np.empty(0) for name in self.columns}
 
     def state(self) -> dict[str, Any]:
         """Plain JSON values, exact; `restore` takes them."""
         return {
             "size": self.size,
-            "first_record": self._first,
+            "numbers": self._numbers.tolist(),
+            "next_record": self._next,
             "rest": {name: column.tolist() for name, column in self._rest.items()},
         }
 
@@ -95,5 +97,6 @@ class Blocks:
                 f"the state is of blocks of {state['size']} records with {sorted(state['rest'])}, "
                 f"expected {self.size} with {sorted(self.columns)}"
             )
-        self._first = int(state["first_record"])
+        self._numbers = np.asarray(state["numbers"], np.int64)
+        self._next = int(state["next_record"])
         self._rest = {name: np.asarray(state["rest"][name], np.float64) for name in self.columns}

@@ -1,11 +1,14 @@
 """`Breaker`: tells a schema that has changed from records that are poison."""
 
 from collections import Counter, deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from adaptd.errors import SourceError
-from adaptd.stream.source import Poll
+from adaptd.stream.reject import Reject
 
 
 class Breaker:
@@ -21,25 +24,27 @@ class Breaker:
         self._reasons: deque[str | None] = deque(maxlen=records)
         self._bad = 0
 
-    def note(self, poll: Poll) -> None:
-        """Takes the records of a poll, in their order in the source.
+    def note(self, fit: NDArray[np.int64], rejects: Sequence[Reject]) -> None:
+        """Takes what one poll gave, in its order in the source.
+
+        fit: int64 [n, 2], (partition, offset) of what fits.
 
         Raises SourceError where more than the share of a full look-back is bad: most records do not
         fit, so what is wrong is the schema, here or there, and not they.
         """
-        if not poll.rejects and self._bad == 0:
+        if not rejects and self._bad == 0:
             # Nearly every poll.
-            self._reasons.extend([None] * len(poll.batch))
+            self._reasons.extend([None] * len(fit))
             return
-        seen = [(int(partition), int(offset), "") for partition, offset in poll.batch.positions]
-        seen += [(reject.partition, reject.offset, reject.reason) for reject in poll.rejects]
+        seen = [(int(partition), int(offset), "") for partition, offset in fit]
+        seen += [(reject.partition, reject.offset, reject.reason) for reject in rejects]
         for _, _, reason in sorted(seen):
             if len(self._reasons) == self._reasons.maxlen and self._reasons[0]:
                 self._bad -= 1
             self._reasons.append(reason or None)
             self._bad += bool(reason)
             if self._bad > self._maximum_share * (self._reasons.maxlen or 1):
-                raise self._broken(poll)
+                raise self._broken(rejects[-1])
 
     def state(self) -> dict[str, Any]:
         """Plain JSON values; `restore` takes them."""
@@ -58,10 +63,9 @@ class Breaker:
         self._reasons.extend(reasons)
         self._bad = sum(reason is not None for reason in self._reasons)
 
-    def _broken(self, poll: Poll) -> SourceError:
+    def _broken(self, latest: Reject) -> SourceError:
         found = Counter(reason for reason in self._reasons if reason).most_common()
         reasons = ", ".join(f"{reason} {count}" for reason, count in found)
-        latest = poll.rejects[-1]
         return SourceError(
             f"{self._bad} of the latest {len(self._reasons)} records do not fit the schema "
             f"({reasons}), more than rejects.maximum_share of rejects.window_records allows. The "

@@ -9,9 +9,12 @@ from adaptd.config import (
     StreamConfig,
 )
 from adaptd.errors import SourceError
+from adaptd.stream.delayed_labels import DelayedLabels
 from adaptd.stream.kafka import KafkaSource
 from adaptd.stream.kafka_connection import Cluster
+from adaptd.stream.kafka_labels import KafkaLabels
 from adaptd.stream.kafka_topic import KafkaTopic
+from adaptd.stream.labels import LabelSource
 from adaptd.stream.pace import Paced
 from adaptd.stream.replay import ReplaySource
 from adaptd.stream.scenario import SCENARIOS
@@ -44,6 +47,25 @@ def open_source(config: StreamConfig, *, clock: Clock) -> Source:
                 schema,
                 KafkaTopic(cluster_of(source), source.topic, group=source.group, clock=clock),
             )
+
+
+def open_labels(config: StreamConfig, *, clock: Clock) -> LabelSource | None:
+    """Where the labels come from that are not in the records; None for a stream without such."""
+    if config.labels is None:
+        return None
+    if isinstance(config.source, KafkaSourceConfig):
+        topic = KafkaTopic(
+            cluster_of(config.source),
+            config.labels.topic or "",
+            group=config.source.group,
+            clock=clock,
+            key="labels.topic",
+        )
+        return KafkaLabels(schema_of(config), topic)
+    # The stream once more, as fast as it is read: it is held to the pace of the records anyway.
+    unpaced = config.source.model_copy(update={"pace": PaceConfig()})
+    source = open_source(config.model_copy(update={"source": unpaced}), clock=clock)
+    return DelayedLabels(source, delay_records=config.labels.delay_records or 1)
 
 
 def cluster_of(source: KafkaSourceConfig) -> Cluster:

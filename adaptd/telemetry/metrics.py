@@ -4,6 +4,9 @@ from collections.abc import Iterable, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 
+# Seconds, from a click to a month.
+_DELAYS = (1, 10, 60, 600, 3_600, 6 * 3_600, 86_400, 3 * 86_400, 7 * 86_400, 30 * 86_400)
+
 
 class Metrics:
     """The metrics of one daemon, in a registry of their own so that two daemons fit in a
@@ -22,7 +25,7 @@ class Metrics:
         self.records = counter("adaptd_records", "Records that counted")
         self.rejected_records = counter(
             "adaptd_rejected_records",
-            "Records set aside because they do not fit the schema",
+            "Records and labels set aside because they do not fit",
             "reason",
         )
         self.accuracy = gauge(
@@ -49,6 +52,27 @@ class Metrics:
         )
         self.lag_records = gauge(
             "adaptd_stream_lag_records", "Records that wait in the source", "partition"
+        )
+        self.labels = counter(
+            "adaptd_labels", "Labels that came by themselves, by what became of them", "fate"
+        )
+        self.unjoined_records = counter(
+            "adaptd_unjoined_records", "Records that no label was put to, by the reason", "fate"
+        )
+        self.join_held = gauge(
+            "adaptd_join_held",
+            "Ids in the store: records that wait for a label, labels that are early, both met",
+            "state",
+        )
+        self.label_lag = gauge(
+            "adaptd_label_lag_records", "Labels that wait in their source", "partition"
+        )
+        self.label_delay_seconds = Histogram(
+            "adaptd_label_delay_seconds",
+            "From a record's own time to that of its label, in seconds",
+            by_stream,
+            buckets=_DELAYS,
+            registry=self.registry,
         )
         self.checkpoint_seconds = Histogram(
             "adaptd_checkpoint_seconds",
@@ -86,6 +110,28 @@ class Metrics:
             self.rejected_records.labels(stream, reason)
         for outcome in outcomes:
             self.episodes.labels(stream, outcome)
+
+    def prepare_labels(
+        self,
+        stream: str,
+        *,
+        label_fates: Iterable[str],
+        record_fates: Iterable[str],
+        reasons: Iterable[str],
+    ) -> None:
+        """As `prepare`, of a stream whose labels come by themselves."""
+        for fate in label_fates:
+            self.labels.labels(stream, fate)
+        for fate in record_fates:
+            self.unjoined_records.labels(stream, fate)
+        for reason in reasons:
+            self.rejected_records.labels(stream, reason)
+        self.label_delay_seconds.labels(stream)
+
+    def show_label_lag(self, stream: str, lag: Mapping[int, int]) -> None:
+        """lag: partition -> labels behind its end."""
+        for partition, labels in lag.items():
+            self.label_lag.labels(stream, str(partition)).set(labels)
 
     def show_lag(self, stream: str, lag: Mapping[int, int]) -> None:
         """lag: partition -> records behind its end."""

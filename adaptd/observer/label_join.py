@@ -1,0 +1,391 @@
+"""`LabelJoin`: records and labels that come apart, put together by id."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Connection
+
+from adaptd.store import join_rows
+from adaptd.store.join_rows import JoinRow, JoinState
+from adaptd.stream.batch import Batch, id_column
+from adaptd.stream.labels import Labels
+
+SCHEMA_VERSION = 1
+
+# What became of a label: put to its record; said twice; said twice, and differently; never found
+# its record in time.
+LabelFate = Literal["joined", "duplicate", "conflicting", "unmatched"]
+# What became of a record that no label was put to: none came in time; its id had come before.
+RecordFate = Literal["unlabelled", "duplicate"]
+
+LABEL_FATES: tuple[LabelFate, ...] = ("joined", "duplicate", "conflicting", "unmatched")
+RECORD_FATES: tuple[RecordFate, ...] = ("unlabelled", "duplicate")
+
+Predictions = Mapping[str, NDArray[np.float32]]
+Lookup = Callable[[Sequence[str]], Sequence[JoinRow]]
+
+
+@dataclass(frozen=True)
+class Joined:
+    """Labelled records in the order in which they became so, and what was predicted of them when
+    they came.
+
+    predictions: predictor -> float32 [n, classes], of all who predicted these records.
+    """
+
+    batch: Batch
+    predictions: Predictions
+
+
+@dataclass(frozen=True)
+class Conflict:
+    """A label that says something else than the first one of its id did. The first one counts."""
+
+    id: str
+    first: int
+    target: int
+    partition: int
+    offset: int
+
+
+@dataclass
+class Tally:
+    """What has happened since the last one. delays: seconds from a record's time to its label's."""
+
+    labels: Counter[LabelFate] = field(default_factory=Counter)
+    records: Counter[RecordFate] = field(default_factory=Counter)
+    delays: list[float] = field(default_factory=list)
+    conflicts: list[Conflict] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Row:
+    """As a `JoinRow`. x: float32 [*shape]; predictions: float32 [predictors, classes]."""
+
+    number: int
+    state: JoinState
+    time: float
+    target: int | None = None
+    partition: int = 0
+    offset: int = 0
+    ingested_at: float = 0.0
+    x: NDArray[np.float32] | None = None
+    predictors: tuple[str, ...] = ()
+    predictions: NDArray[np.float32] | None = None
+    # As the store has it.
+    stored: JoinState | None = None
+
+
+@dataclass(frozen=True)
+class _Saved:
+    """What the last `save` came to. held: state -> ids in the store. given_up: the same of those
+    that it removed. first_number: older rows are not there any more."""
+
+    held: dict[JoinState, int]
+    given_up: Counter[JoinState] = field(default_factory=Counter)
+    first_number: int = 0
+
+
+class LabelJoin:
+    """Holds each half until the other comes; which comes first does not matter.
+
+    The clock is the largest time that a record or a label has had: a half that has waited
+    longer than `wait_seconds` by it is given up, whenever the store is rid of it.
+    What is in memory is what is new since the last `settle`, and the latest `memory_records`
+    beside it; the rest lies in the store, and is looked up there by id.
+
+    shape: of a record. classes: how many. lookup: ids -> the rows that the store has of them.
+    """
+
+    def __init__(
+        self,
+        *,
+        stream: str,
+        shape: tuple[int, ...],
+        classes: int,
+        wait_seconds: float,
+        maximum_records: int,
+        memory_records: int,
+        lookup: Lookup,
+    ) -> None:
+        self._stream = stream
+        self._shape = shape
+        self._classes = classes
+        self._wait = wait_seconds
+        self._maximum = maximum_records
+        self._memory = memory_records
+        self._lookup = lookup
+        self._rows: dict[str, _Row] = {}
+        self._changed: set[str] = set()
+        self._stored: dict[JoinState, int] = {"waiting": 0, "early": 0, "met": 0}
+        # Of the store's rows, how many are not in memory.
+        self._elsewhere = 0
+        self._next = 0
+        self._clock = float("-inf")
+        self._tally = Tally()
+        self._saved = _Saved(dict(self._stored))
+
+    def put(self, batch: Batch, predictions: Predictions, *, at: datetime) -> list[Joined]:
+        """Takes records as they come; their targets are not looked at.
+
+        predictions: predictor -> float32 [n, classes]. at: wall time. Returns those whose label
+        was there first.
+        """
+        self._fetch(batch.ids)
+        self._advance(batch.timestamps)
+        names = tuple(predictions)
+        columns = np.stack([predictions[name] for name in names], axis=1) if names else None
+        ingested_at = at.timestamp()
+        met: list[tuple[str, _Row]] = []
+        for place, (identity, time) in enumerate(
+            zip(batch.ids, batch.timestamps.tolist(), strict=True)
+        ):
+            label = self._live(identity)
+            if label is not None and label.state != "early":
+                self._tally.records["duplicate"] += 1
+                continue
+            partition, offset = batch.positions[place].tolist()
+            new = _Row(
+                number=self._number(),
+                state="waiting",
+                time=time,
+                partition=partition,
+                offset=offset,
+                ingested_at=ingested_at,
+                # A copy: one record that waits must not keep a whole poll in memory.
+                x=batch.x[place].copy(),
+                predictors=names,
+                predictions=None if columns is None else columns[place].copy(),
+            )
+            if label is None:
+                self._keep(identity, new)
+            else:
+                new.target = label.target
+                met.append((identity, new))
+                self._tally.delays.append(max(0.0, label.time - time))
+                self._remember(identity, new)
+        return self._joined(met)
+
+    def put_labels(self, labels: Labels) -> list[Joined]:
+        """Takes labels as they come; one without a time has that of the latest record or label.
+
+        Returns the records that they are put to.
+        """
+        self._fetch(labels.ids)
+        self._advance(labels.times[~np.isnan(labels.times)])
+        times = np.where(np.isnan(labels.times), self._clock, labels.times).tolist()
+        met: list[tuple[str, _Row]] = []
+        for place, (identity, target, time) in enumerate(
+            zip(labels.ids, labels.target.tolist(), times, strict=True)
+        ):
+            row = self._live(identity)
+            if row is None:
+                self._keep(
+                    identity, _Row(self._number(), "early", max(time, self._clock), target=target)
+                )
+            elif row.state == "waiting":
+                row.target = target
+                met.append((identity, row))
+                self._tally.delays.append(max(0.0, time - row.time))
+                self._remember(identity, row)
+            elif row.target == target:
+                self._tally.labels["duplicate"] += 1
+            else:
+                partition, offset = labels.positions[place].tolist()
+                self._tally.labels["conflicting"] += 1
+                self._tally.conflicts.append(
+                    Conflict(identity, int(row.target or 0), target, partition, offset)
+                )
+        return self._joined(met)
+
+    def take_tally(self) -> Tally:
+        """What has happened since the last call."""
+        tally, self._tally = self._tally, Tally()
+        return tally
+
+    @property
+    def held(self) -> Mapping[JoinState, int]:
+        """State -> ids in the store, as of the last `settle`."""
+        return self._stored
+
+    def state(self) -> dict[str, Any]:
+        """As JSON values: what the rows do not say. For the transaction that `save` is in."""
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "clock": None if self._clock == float("-inf") else self._clock,
+        }
+
+    def restore(self, connection: Connection, state: Mapping[str, Any] | None) -> None:
+        """Goes on with what the store has. state: of its last transaction, None for none.
+
+        Raises ValueError for a state of another version.
+        """
+        if state is not None:
+            if state.get("schema_version") != SCHEMA_VERSION:
+                raise ValueError(
+                    f"label join state schema_version must be {SCHEMA_VERSION}, "
+                    f"got {state.get('schema_version')!r}"
+                )
+            if state["clock"] is not None:
+                self._clock = float(state["clock"])
+        self._stored = join_rows.counts(connection, self._stream)
+        kept = join_rows.latest(connection, self._stream, self._memory)
+        self._rows = {row.id: self._loaded(row) for row in kept}
+        self._next = kept[-1].number + 1 if kept else 0
+        self._elsewhere = sum(self._stored.values()) - len(kept)
+
+    def save(self, connection: Connection) -> None:
+        """Writes what has changed and gives up what has waited too long. Call `settle` once the
+        transaction is committed; after one that was not, this is called again."""
+        held = Counter(self._stored)
+        for identity in self._changed:
+            row = self._rows[identity]
+            held[row.state] += 1
+            if row.stored is not None:
+                held[row.stored] -= 1
+        join_rows.replace(
+            connection,
+            self._stream,
+            [self._stored_row(identity, self._rows[identity]) for identity in self._changed],
+        )
+        given_up = Counter(join_rows.drop_before(connection, self._stream, self._horizon))
+        excess = held.total() - given_up.total() - self._maximum
+        first = 0
+        if excess > 0:
+            first, dropped = join_rows.drop_oldest(connection, self._stream, excess)
+            given_up.update(dropped)
+        held.subtract(given_up)
+        self._saved = _Saved({state: held[state] for state in self._stored}, given_up, first)
+
+    def settle(self) -> None:
+        """What `save` wrote is committed."""
+        given_up = self._saved.given_up
+        self._stored = self._saved.held
+        self._tally.records["unlabelled"] += given_up["waiting"]
+        self._tally.labels["unmatched"] += given_up["early"]
+        for identity in self._changed:
+            self._rows[identity].stored = self._rows[identity].state
+        self._changed.clear()
+        if given_up.total():
+            self._rows = {
+                identity: row
+                for identity, row in self._rows.items()
+                if row.number >= self._saved.first_number and not self._is_over(row)
+            }
+        while len(self._rows) > self._memory:
+            del self._rows[next(iter(self._rows))]
+        self._elsewhere = sum(self._stored.values()) - len(self._rows)
+
+    @property
+    def _horizon(self) -> float:
+        return self._clock - self._wait
+
+    def _is_over(self, row: _Row) -> bool:
+        return row.time < self._horizon
+
+    def _live(self, identity: str) -> _Row | None:
+        """The row of that id; None also for one that has waited too long, and is counted so: the
+        next row takes its place."""
+        row = self._rows.get(identity)
+        if row is None or not self._is_over(row):
+            return row
+        if row.state == "waiting":
+            self._tally.records["unlabelled"] += 1
+        elif row.state == "early":
+            self._tally.labels["unmatched"] += 1
+        return None
+
+    def _advance(self, times: NDArray[np.float64]) -> None:
+        if len(times):
+            self._clock = max(self._clock, float(times.max()))
+
+    def _number(self) -> int:
+        self._next += 1
+        return self._next - 1
+
+    def _fetch(self, ids: NDArray[np.object_]) -> None:
+        if not self._elsewhere:
+            return
+        unknown = [identity for identity in dict.fromkeys(ids) if identity not in self._rows]
+        for row in self._lookup(unknown) if unknown else ():
+            self._rows[row.id] = self._loaded(row)
+            self._elsewhere -= 1
+
+    def _keep(self, identity: str, row: _Row) -> None:
+        # At the end, also where it takes another's place: those that rest longest stand in front.
+        before = self._rows.pop(identity, None)
+        row.stored = None if before is None else before.stored
+        self._rows[identity] = row
+        self._changed.add(identity)
+
+    def _remember(self, identity: str, row: _Row) -> None:
+        """From now on only that it has been: what it was goes into a batch."""
+        self._tally.labels["joined"] += 1
+        self._keep(
+            identity, _Row(row.number, "met", max(row.time, self._clock), target=row.target)
+        )
+
+    def _joined(self, met: Sequence[tuple[str, _Row]]) -> list[Joined]:
+        joined: list[Joined] = []
+        start = 0
+        for end in range(1, len(met) + 1):
+            if end == len(met) or met[end][1].predictors != met[start][1].predictors:
+                joined.append(_as_columns(met[start:end]))
+                start = end
+        return joined
+
+    def _loaded(self, row: JoinRow) -> _Row:
+        return _Row(
+            number=row.number,
+            state=row.state,
+            time=row.time,
+            target=row.target,
+            partition=row.partition or 0,
+            offset=row.offset or 0,
+            ingested_at=row.ingested_at or 0.0,
+            x=None if row.x is None else np.frombuffer(row.x, np.float32).reshape(self._shape),
+            predictors=row.predictors,
+            stored=row.state,
+            predictions=None
+            if row.predictions is None
+            else np.frombuffer(row.predictions, np.float32).reshape(
+                len(row.predictors), self._classes
+            ),
+        )
+
+    def _stored_row(self, identity: str, row: _Row) -> JoinRow:
+        if row.state != "waiting":
+            return JoinRow(identity, row.number, row.state, row.time, row.target)
+        return JoinRow(
+            id=identity,
+            number=row.number,
+            state=row.state,
+            time=row.time,
+            partition=row.partition,
+            offset=row.offset,
+            ingested_at=row.ingested_at,
+            x=None if row.x is None else row.x.tobytes(),
+            predictors=row.predictors,
+            predictions=None if row.predictions is None else row.predictions.tobytes(),
+        )
+
+
+def _as_columns(met: Sequence[tuple[str, _Row]]) -> Joined:
+    rows = [row for _, row in met]
+    batch = Batch(
+        x=np.stack([row.x for row in rows if row.x is not None]),
+        target=np.array([row.target for row in rows], np.int64),
+        ids=id_column(identity for identity, _ in met),
+        timestamps=np.array([row.time for row in rows], np.float64),
+        positions=np.array([(row.partition, row.offset) for row in rows], np.int64),
+    )
+    names = rows[0].predictors
+    if not names:
+        return Joined(batch, {})
+    columns = np.stack([row.predictions for row in rows if row.predictions is not None])
+    return Joined(batch, {name: columns[:, place] for place, name in enumerate(names)})
