@@ -2,6 +2,7 @@
 
 from adaptd.config.kafka import SaslConfig, SecretConfig, TlsConfig
 from adaptd.config.load import load, parse
+from adaptd.config.record import RecordConfig
 from adaptd.config.source import (
     KafkaSourceConfig,
     PaceConfig,
@@ -21,7 +22,6 @@ from adaptd.config.tree import (
     MetricsConfig,
     ModelConfig,
     PublishConfig,
-    RecordConfig,
     RejectConfig,
     ScheduleConfig,
     ServerConfig,

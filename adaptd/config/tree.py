@@ -9,6 +9,7 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from adaptd.config.fault import at_key, at_variance
 from adaptd.config.labels import LabelsConfig
+from adaptd.config.record import RecordConfig
 from adaptd.config.section import Section
 from adaptd.config.source import ScenarioSourceConfig, SourceConfig
 
@@ -20,35 +21,6 @@ _OTHER = re.compile(r"(?!dw\b)[a-z][a-z0-9-]*( [a-z][1-9][0-9]*)*")
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
 Setting = bool | int | float | str
-
-
-class RecordConfig(Section):
-    """What a record looks like. Scenarios know theirs, so it may be left out for them."""
-
-    shape: tuple[Annotated[int, Field(gt=0)], ...] = Field(
-        min_length=1, description="of one record, without the batch axis: (channels, length)"
-    )
-    classes: tuple[str, ...] = Field(min_length=2, description="class names, in the model's order")
-    features: tuple[str, ...] | None = Field(
-        default=None, description="names of the channels; None: x0, x1, …"
-    )
-
-    @field_validator("classes")
-    @classmethod
-    def _differ(cls, classes: tuple[str, ...]) -> tuple[str, ...]:
-        if len(set(classes)) != len(classes):
-            raise ValueError("class names must differ from each other")
-        return classes
-
-    @field_validator("features")
-    @classmethod
-    def _one_a_channel(
-        cls, features: tuple[str, ...] | None, info: ValidationInfo
-    ) -> tuple[str, ...] | None:
-        shape = info.data.get("shape")
-        if features is not None and shape is not None and len(features) != shape[0]:
-            raise ValueError(f"expected one name for each channel of shape {list(shape)}")
-        return features
 
 
 class ModelConfig(Section):

@@ -286,7 +286,8 @@ class Conductor:
     def _seat(self, episode: Episode, result: Result) -> None:
         directory = members_directory(self._context, episode.id)
         self._lineup.load_members(
-            episode.id, {name: directory / member.directory for name, member in result.members.items()}
+            episode.id,
+            {name: directory / member.directory for name, member in result.members.items()},
         )
 
     def _keep_concentrations(self, digest: str, result: Result) -> None:

@@ -1,7 +1,6 @@
 """`LateLabels`: a stream's labels, which come by themselves, on their way to its records."""
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
@@ -13,7 +12,6 @@ from adaptd.architecture import Contract
 from adaptd.architecture.canonical import canonical_json
 from adaptd.config.labels import LabelsConfig
 from adaptd.daemon.context import StreamContext
-from adaptd.errors import StoreUnavailable
 from adaptd.observer.label_join import (
     LABEL_FATES,
     RECORD_FATES,

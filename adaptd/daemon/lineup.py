@@ -54,9 +54,7 @@ class Lineup:
             return {}
         return {
             self.release.digest: self._champion.predict(x),
-            **{
-                self._key(name): predictor.predict(x) for name, predictor in self._members.items()
-            },
+            **{self._key(name): predictor.predict(x) for name, predictor in self._members.items()},
         }
 
     def of_members(

@@ -326,9 +326,7 @@ class LabelJoin:
     def _remember(self, identity: str, row: _Row) -> None:
         """From now on only that it has been: what it was goes into a batch."""
         self._tally.labels["joined"] += 1
-        self._keep(
-            identity, _Row(row.number, "met", max(row.time, self._clock), target=row.target)
-        )
+        self._keep(identity, _Row(row.number, "met", max(row.time, self._clock), target=row.target))
 
     def _joined(self, met: Sequence[tuple[str, _Row]]) -> list[Joined]:
         joined: list[Joined] = []

@@ -86,7 +86,11 @@ class KafkaOffice:
         self._outlet.close()
 
     def _message(self, letter: DeadLetter) -> Message:
-        facts = {"schema-version": SCHEMA_VERSION, "source": self._sources[letter.origin], **_facts(letter)}
+        facts = {
+            "schema-version": SCHEMA_VERSION,
+            "source": self._sources[letter.origin],
+            **_facts(letter),
+        }
         if len(letter.payload) > MOST_BYTES:
             facts["truncated"] = len(letter.payload)
         return Message(

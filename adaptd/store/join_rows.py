@@ -88,9 +88,7 @@ def drop_before(connection: Connection, stream: str, time: float) -> dict[JoinSt
     return _dropped(connection, (join_rows.c.stream == stream) & (join_rows.c.time < time))
 
 
-def drop_oldest(
-    connection: Connection, stream: str, rows: int
-) -> tuple[int, dict[JoinState, int]]:
+def drop_oldest(connection: Connection, stream: str, rows: int) -> tuple[int, dict[JoinState, int]]:
     """Removes that many of the oldest rows, fewer than there are. Returns the number of the oldest
     that is left, and how many there were of each state."""
     first: int = connection.scalars(
@@ -110,7 +108,7 @@ _COLUMNS = [join_rows.c[name] for name in JoinRow.__dataclass_fields__]
 
 def _row(columns: dict[str, object]) -> JoinRow:
     predictors = columns.pop("predictors")
-    return JoinRow(**columns, predictors=tuple(predictors or ()))  # type: ignore[arg-type, call-overload]
+    return JoinRow(**columns, predictors=tuple(predictors or ()))  # type: ignore[arg-type]
 
 
 def _counted(connection: Connection, condition: ColumnElement[bool]) -> dict[JoinState, int]:

@@ -1,4 +1,4 @@
-"""`Batch`: labelled records as columns."""
+"""`Batch`: records as columns."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """n labelled records in stream order.
+    """n records in stream order, labelled.
 
-    x: float32 [n, *shape]. target: int64 [n], the class's place in the schema.
+    x: float32 [n, *shape]. target: int64 [n], the class's place in the schema; -1 for one that is
+    not labelled yet, which only the join of labels is given.
     ids: object [n] of str. timestamps: float64 [n], POSIX seconds, event time.
     positions: int64 [n, 2], (partition, offset) of each record.
     Raises ValueError if the columns differ in length.

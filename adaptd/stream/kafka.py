@@ -14,12 +14,14 @@ from adaptd.stream.source import Poll
 class KafkaSource:
     """The records of a topic, as `Schema.parse_all` takes them, by partition, then by offset.
 
-    A record without a time has the broker's.
+    A record without a time has the broker's. has_targets: whether the class stands in the record;
+    if not, it comes by itself later, and the batch's target is -1.
     """
 
-    def __init__(self, schema: Schema, topic: KafkaTopic) -> None:
+    def __init__(self, schema: Schema, topic: KafkaTopic, *, has_targets: bool = True) -> None:
         self._schema = schema
         self._topic = topic
+        self._has_targets = has_targets
 
     @property
     def schema(self) -> Schema:
@@ -31,7 +33,7 @@ class KafkaSource:
     def poll(self, *, maximum: int, timeout_seconds: float) -> Poll:
         """As in `Source`, and what `KafkaTopic.poll` raises."""
         messages = self._topic.poll(maximum=maximum, timeout_seconds=timeout_seconds)
-        parsed = self._schema.parse_all(messages.values)
+        parsed = self._schema.parse_all(messages.values, needs_target=self._has_targets)
         batch = Batch(
             x=parsed.x,
             target=parsed.target,

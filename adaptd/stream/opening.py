@@ -46,6 +46,7 @@ def open_source(config: StreamConfig, *, clock: Clock) -> Source:
             return KafkaSource(
                 schema,
                 KafkaTopic(cluster_of(source), source.topic, group=source.group, clock=clock),
+                has_targets=config.labels is None,
             )
 
 

@@ -1,5 +1,6 @@
 """`Reject`: a record that does not fit the schema, set aside with its reason."""
 
+import reprlib
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -28,3 +29,9 @@ class UnfitRecordError(ValueError):
         super().__init__(f"{reason}: {detail}")
         self.reason = reason
         self.detail = detail
+
+
+def shown(value: object) -> str:
+    """What was seen, for a detail: short, however long or deep it is."""
+    # reprlib stops in long and in deep values, where repr would not.
+    return reprlib.repr(value)

@@ -110,6 +110,15 @@ def test_environment_takes_the_place_of_the_file(tmp_path: Path) -> None:
             ["streams.0.publish.topic", "kafka", "scenario", "got '{releases}'"],
         ),
         (
+            within("labels: {topic: classes}"),
+            ["streams.0.labels.topic: only a kafka source has one", "scenario", "got 'classes'"],
+        ),
+        (
+            within("labels: {wait_seconds: 60}"),
+            ["streams.0.labels: delay_records is needed for a scenario source"],
+        ),
+        (within("labels: {delay_records: 0}"), ["streams.0.labels.delay_records", "got 0"]),
+        (
             within("model: {operation: dw k4 d1}"),
             ["streams.0.model.operation", "odd", "'dw k5 d1'", "got 'dw k4 d1'"],
         ),

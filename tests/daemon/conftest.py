@@ -35,6 +35,7 @@ from adaptd.store import epochs
 from adaptd.store.database import Database
 from adaptd.store.directory import StateDirectory
 from adaptd.stream.batch import Batch, id_column
+from adaptd.stream.delayed_labels import DelayedLabels
 from adaptd.stream.reject import Reject
 from adaptd.stream.schema import Schema
 from adaptd.stream.source import Poll
@@ -230,7 +231,13 @@ def start(
         clock=clock,
         metrics=Metrics(),
     )
-    return Running(context, source, executor, clock, StreamLoop(context, source=source))
+    labels = None
+    if config.labels is not None:
+        # The same records once more, as for a recorded stream.
+        again = replace(source, next=0, poll_records=10_000, error=None, rejects=[])
+        labels = DelayedLabels(again, delay_records=config.labels.delay_records or 1)
+    loop = StreamLoop(context, source=source, labels=labels)
+    return Running(context, source, executor, clock, loop)
 
 
 LoopMaker = Callable[..., Running]

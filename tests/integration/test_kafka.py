@@ -6,6 +6,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 from kafka import KafkaConsumer, KafkaProducer
@@ -28,12 +29,18 @@ def topics(kafka_broker: str) -> Iterator[tuple[str, str]]:
     records, events = f"records-{uuid.uuid4().hex}", f"releases-{uuid.uuid4().hex}"
     for topic in (records, events):
         make_topic(kafka_broker, topic)
-    stop = threading.Event()
-    sensor = threading.Thread(target=_send, args=(kafka_broker, records, stop))
-    sensor.start()
-    yield records, events
-    stop.set()
-    sensor.join()
+    with _sensor(kafka_broker, records):
+        yield records, events
+
+
+@pytest.fixture
+def halves(kafka_broker: str) -> Iterator[tuple[str, str]]:
+    """A topic of records, and one of their labels, which come 300 records later and in disorder."""
+    records, labels = f"records-{uuid.uuid4().hex}", f"labels-{uuid.uuid4().hex}"
+    make_topic(kafka_broker, records, partitions=2)
+    make_topic(kafka_broker, labels)
+    with _sensor(kafka_broker, records, labels):
+        yield records, labels
 
 
 def test_a_drift_on_kafka_ends_in_a_release_event(
@@ -72,19 +79,64 @@ def test_a_drift_on_kafka_ends_in_a_release_event(
     assert running.end(signal.SIGTERM) == 0
 
 
-def _send(broker: str, topic: str, stop: threading.Event) -> None:
+def test_labels_of_a_topic_of_their_own_are_joined_and_judged_through_a_kill(
+    daemon: DaemonMaker, kafka_broker: str, halves: tuple[str, str]
+) -> None:
+    records, labels = halves
+    running = daemon(
+        source={"kind": "kafka", "bootstrap_servers": [kafka_broker], "topic": records},
+        record={"shape": list(SCENARIO.shape), "classes": list(SCENARIO.classes)},
+        labels={"topic": labels},
+    ).start()
+    running.wait_for_event("release.published", number=1)
+    running.end(signal.SIGKILL)
+    running.start()
+    assert running.wait_for_event("stream.resumed")["release"] == 1
+    alarm = running.wait_for_event("drift.alarm")
+    assert alarm["record"] >= DRIFT_AT
+    # Of labels there may be a whole poll before the first record.
+    letters = received(kafka_broker, f"{records}.dead-letters", 20)
+    assert {letter.value for letter in letters} == {POISON}
+    assert {dict(letter.headers)["adaptd-source"].decode() for letter in letters} == {
+        records,
+        labels,
+    }
+    joined = f'adaptd_labels_total{{fate="joined",stream="{STREAM}"}} '
+    (line,) = [line for line in running.fetch("/metrics").splitlines() if line.startswith(joined)]
+    assert float(line.split()[-1]) > 0
+    assert running.end(signal.SIGTERM) == 0
+
+
+@contextmanager
+def _sensor(broker: str, records: str, labels: str | None = None) -> Iterator[None]:
+    stop = threading.Event()
+    sensor = threading.Thread(target=_send, args=(broker, records, labels, stop))
+    sensor.start()
+    yield
+    stop.set()
+    sensor.join()
+
+
+def _send(broker: str, records: str, labels: str | None, stop: threading.Event) -> None:
     producer = KafkaProducer(bootstrap_servers=broker, acks="all")
     first, count = 0, 100
+    waiting: list[bytes] = []
     while not stop.is_set():
         x, y = generate(SCENARIO, seed=0, first=first, count=count, drift_at=DRIFT_AT)
         for place, label in enumerate(y):
-            record = {
-                "id": str(first + place),
-                "x": x[place].tolist(),
-                "target": SCENARIO.classes[label],
-            }
-            producer.send(topic, json.dumps(record).encode())
-        producer.send(topic, POISON)
+            identity = {"id": str(first + place)}
+            target = {"target": SCENARIO.classes[label]}
+            numbers = {"x": x[place].tolist()}
+            if labels is None:
+                producer.send(records, json.dumps({**identity, **numbers, **target}).encode())
+            else:
+                producer.send(records, json.dumps({**identity, **numbers}).encode())
+                waiting.append(json.dumps({**identity, **target}).encode())
+        producer.send(records, POISON)
+        if labels is not None and len(waiting) > 300:
+            due, waiting = waiting[:-300], waiting[-300:]
+            for message in [*due[::-1], POISON]:
+                producer.send(labels, message)
         producer.flush()
         first += count
         time.sleep(0.25)

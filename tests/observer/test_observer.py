@@ -184,11 +184,39 @@ def test_records_are_refused_before_it_is_known_whose_predictions_they_carry() -
         poll(made, 0, 10)
 
 
-def test_records_that_leave_a_gap_in_a_block_are_refused() -> None:
+def test_records_that_come_again_are_refused() -> None:
     made = observer()
     poll(made, 0, 10)
     with pytest.raises(ValueError, match=str(FIRST + 10)):
-        poll(made, 11, 20)
+        poll(made, 9, 20)
+
+
+def test_a_block_goes_on_behind_records_that_another_release_has_predicted() -> None:
+    made = observer(block_records=32)
+    poll(made, 0, 10)
+    (block,) = poll(made, 20, 44).blocks
+    assert (block.first_record, block.records) == (FIRST, 32)
+    (block,) = poll(made, 44, 74).blocks
+    assert block.first_record == FIRST + 42
+
+
+def test_a_state_that_does_not_say_which_records_its_block_has_begins_anew_and_stays_quiet() -> (
+    None
+):
+    made = observer(block_records=32)
+    poll(made, 0, 40)
+    state = made.state()
+    old = {
+        **state,
+        "schema_version": 1,
+        "blocks": {"size": 32, "first_record": FIRST + 32, "rest": {"hit": [1.0], "loss": [0.1]}},
+        "monitor": {**state["monitor"], "is_quiet": True},
+    }
+    again = observer(block_records=32)
+    again.restore(json.loads(json.dumps(old)))
+    assert again.is_quiet
+    (block,) = poll(again, 33, 65).blocks
+    assert block.first_record == FIRST + 33
 
 
 def test_predictions_over_other_classes_are_refused() -> None:
@@ -221,7 +249,7 @@ def test_blocks_of_another_size_leave_alarms_quiet_while_a_drift_is_answered() -
 def test_state_of_another_version_is_refused() -> None:
     made = observer()
     with pytest.raises(ValueError, match="schema_version"):
-        made.restore({**made.state(), "schema_version": 2})
+        made.restore({**made.state(), "schema_version": 3})
 
 
 def test_only_the_time_of_a_block_tells_when_it_was_filled() -> None:

@@ -25,7 +25,7 @@ def letter(offset: int) -> DeadLetter:
 
 def test_a_file_gets_a_line_for_each(tmp_path: Path) -> None:
     path = tmp_path / "dead-letters" / "pump.jsonl"
-    office = FileOffice(path, source="pump.parquet")
+    office = FileOffice(path, sources={"records": "pump.parquet"})
     office.deliver([letter(1), letter(2)])
     office.deliver([letter(3)])
     office.close()
@@ -46,7 +46,7 @@ def test_a_file_gets_a_line_for_each(tmp_path: Path) -> None:
 
 def test_a_line_that_a_kill_cut_off_is_written_anew(tmp_path: Path) -> None:
     path = tmp_path / "pump.jsonl"
-    office = FileOffice(path, source="pump.parquet")
+    office = FileOffice(path, sources={"records": "pump.parquet"})
     office.deliver([letter(1)])
     path.write_bytes(path.read_bytes() + b'{"schema_ver')
     office.deliver([letter(2)])
@@ -56,13 +56,17 @@ def test_a_line_that_a_kill_cut_off_is_written_anew(tmp_path: Path) -> None:
 def test_a_file_that_cannot_be_written_is_tried_again_later(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(TransientError, match="not written"):
-        FileOffice(tmp_path / "file" / "pump.jsonl", source="x").deliver([letter(1)])
+        FileOffice(tmp_path / "file" / "pump.jsonl", sources={"records": "x"}).deliver([letter(1)])
 
 
 @pytest.mark.slow
 @pytest.mark.xdist_group("kafka")
 def test_a_topic_gets_the_bytes_as_they_came_and_the_rest_in_headers(kafka_broker: str) -> None:
-    office = KafkaOffice(Cluster((kafka_broker,)), "office-test.dead-letters", source="pumps")
+    office = KafkaOffice(
+        Cluster((kafka_broker,)),
+        "office-test.dead-letters",
+        sources={"records": "pumps", "labels": "pump-faults"},
+    )
     office.deliver([letter(1), letter(2)])
     office.deliver([letter(3)])
     office.close()
@@ -86,7 +90,11 @@ def test_a_topic_gets_the_bytes_as_they_came_and_the_rest_in_headers(kafka_broke
 @pytest.mark.slow
 @pytest.mark.xdist_group("kafka")
 def test_a_record_that_is_too_long_for_a_topic_is_cut_and_says_so(kafka_broker: str) -> None:
-    office = KafkaOffice(Cluster((kafka_broker,)), "office-test.too-long", source="pumps")
+    office = KafkaOffice(
+        Cluster((kafka_broker,)),
+        "office-test.too-long",
+        sources={"records": "pumps", "labels": "pump-faults"},
+    )
     long = replace(letter(1), payload=b"x" * 3_000_000)
     office.deliver([long, letter(2)])
     office.close()

@@ -62,12 +62,22 @@ def test_after_clearing_the_next_record_begins_a_block() -> None:
     assert block.values["loss"].tolist() == [1, 1, 1, 1]
 
 
-def test_a_gap_or_a_repetition_is_refused() -> None:
+def test_a_repetition_is_refused() -> None:
     blocks = Blocks(4, ("loss",))
     blocks.put(0, {"loss": np.zeros(2)})
-    for wrong in (1, 3):
+    again = Blocks(4, ("loss",))
+    again.restore(json.loads(json.dumps(blocks.state())))
+    for seen in (blocks, again):
         with pytest.raises(ValueError, match="from 2 on"):
-            blocks.put(wrong, {"loss": np.zeros(1)})
+            seen.put(1, {"loss": np.zeros(1)})
+
+
+def test_records_may_be_left_out_within_a_block_and_between() -> None:
+    blocks = Blocks(3, ("loss",))
+    assert blocks.put(0, {"loss": np.array([0.0, 1.0])}) == []
+    first, second = blocks.put(5, {"loss": np.array([5.0, 6.0, 7.0, 8.0])})
+    assert (first.first_record, first.values["loss"].tolist()) == (0, [0, 1, 5])
+    assert (second.first_record, second.values["loss"].tolist()) == (6, [6, 7, 8])
 
 
 def test_columns_must_be_those_that_were_named() -> None:

@@ -6,8 +6,10 @@ import pytest
 from adaptd.clock import FakeClock
 from adaptd.config import StreamConfig
 from adaptd.errors import SourceError
+from adaptd.stream.delayed_labels import DelayedLabels
 from adaptd.stream.kafka import KafkaSource
-from adaptd.stream.opening import open_source, schema_of
+from adaptd.stream.kafka_labels import KafkaLabels
+from adaptd.stream.opening import open_labels, open_source, schema_of
 from adaptd.stream.pace import Paced
 from adaptd.stream.replay import ReplaySource
 from adaptd.stream.scenario import SCENARIOS
@@ -43,6 +45,33 @@ def test_the_configured_scenario_is_the_one_that_comes() -> None:
     )
     assert source.schema == SCENARIOS["sampling-rate"].schema
     assert source.poll(maximum=2_000, timeout_seconds=0).is_exhausted
+
+
+def test_labels_come_from_where_the_configuration_says() -> None:
+    kafka = {"kind": "kafka", "bootstrap_servers": ["127.0.0.1:9"], "topic": "t"}
+    pace = {"records_per_second": 5}
+    late = [
+        StreamConfig.model_validate(
+            {"name": "a", "source": kafka, "record": RECORD, "labels": {"topic": "classes"}}
+        ),
+        StreamConfig.model_validate(
+            {
+                "name": "b",
+                "source": {"kind": "scenario", "pace": pace},
+                "labels": {"delay_records": 10},
+            }
+        ),
+    ]
+    opened = [open_labels(one, clock=FakeClock()) for one in late]
+    assert [type(labels) for labels in opened] == [KafkaLabels, DelayedLabels]
+    assert opened[1] is not None
+    # The records' pace is not the labels' too: they would fall behind.
+    poll = opened[1].poll(maximum=500, records={0: 400}, are_records_over=False)
+    assert len(poll.labels) == 390
+    for labels in opened:
+        assert labels is not None
+        labels.close()
+    assert open_labels(config({"kind": "scenario"}), clock=FakeClock()) is None
 
 
 def test_a_pace_is_kept() -> None:

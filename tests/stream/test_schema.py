@@ -156,6 +156,14 @@ def test_an_integer_is_the_name_where_classes_are_numbers() -> None:
         digits.place_of(1)
 
 
+def test_a_class_named_by_digits_with_a_zero_before_them_goes_by_its_whole_name() -> None:
+    months = Schema(shape=(1,), classes=("07", "8", "-0"), features=("x0",))
+    payloads = [orjson.dumps(document(x=[1], target=target)) for target in ("07", 8, "-0", 7)]
+    parsed = months.parse_all(payloads[:3])
+    assert parsed.target.tolist() == [0, 1, 2]
+    assert months.parse_all(payloads).faults[3].reason == "unknown-class"
+
+
 def test_the_schema_of_a_configuration_names_its_channels() -> None:
     record = RecordConfig(shape=(2, 8), classes=("a", "b"))
     assert Schema.of(record).features == ("x0", "x1")
@@ -191,7 +199,7 @@ _RECORDS = st.one_of(
             document(x=x, target=target, time=time, id=name)
         ).encode(),
         st.one_of(_X, _X, _X, _JSON, st.lists(st.lists(_NUMBERS, max_size=4), max_size=3)),
-        st.sampled_from(["calm", "rough", "rough", 1, "stormy"]),
+        st.sampled_from(["calm", "rough", "rough", 1, "1", True, 1.0, "stormy"]),
         st.sampled_from([None, 3.5, "2026-01-01"]),
         st.sampled_from(["a", 7, None]),
     ),
@@ -230,3 +238,76 @@ def test_one_number_that_is_none_harms_no_other_record(shape: tuple[int, ...], o
     assert parsed.places == [0, 2]
     assert list(parsed.faults) == [1]
     np.testing.assert_array_equal(parsed.x[1], np.array(whole, np.float32))
+
+
+def test_fields_of_other_names_are_found() -> None:
+    record = RecordConfig(
+        shape=(2,),
+        classes=("calm", "rough"),
+        id="key",
+        time="meta.at",
+        target="label",
+        x="payload.sensors",
+    )
+    value = {
+        "key": "a",
+        "meta": {"at": 5},
+        "label": "rough",
+        "payload": {"sensors": [1, 2]},
+        "id": "not this one",
+        "x": [3, 4],
+    }
+    schema = Schema.of(record)
+    parsed = schema.parse_all([orjson.dumps(value), orjson.dumps({**value, "payload": 3})])
+    assert (parsed.ids, parsed.target.tolist(), parsed.times.tolist()) == (["a"], [1], [5.0])
+    assert parsed.x.tolist() == [[1, 2]]
+    assert str(parsed.faults[1]) == "missing-field: no payload.sensors"
+
+
+@pytest.mark.parametrize("others", [[], [b"{"]])
+def test_a_target_may_be_absent_where_labels_come_late(others: list[bytes]) -> None:
+    given = [document(target=None), document(), document(target=1), document(target="stormy")]
+    del given[0]["target"]
+    payloads = [*map(orjson.dumps, given[: 3 if not others else 4]), *others]
+    parsed = SCHEMA.parse_all(payloads, needs_target=False)
+    assert parsed.places == [0, 1, 2]
+    assert parsed.target.tolist() == [-1, 1, 1]
+    assert SCHEMA.parse_all(payloads).places == [1, 2]
+    if others:
+        assert [fault.reason for fault in parsed.faults.values()] == ["unknown-class", "unreadable"]
+
+
+def test_labels_come_without_their_records() -> None:
+    labels: list[dict[str, object]] = [
+        {"id": "a", "target": "rough", "time": 3.5},
+        {"id": 7, "target": 0},
+        {"id": "b"},
+        {"target": "calm"},
+        {"id": "c", "target": "stormy"},
+    ]
+    parsed = SCHEMA.parse_labels([*map(orjson.dumps, labels), b"{", None])
+    assert (parsed.ids, parsed.target.tolist(), parsed.places) == (["a", "7"], [1, 0], [0, 1])
+    np.testing.assert_array_equal(parsed.times, [3.5, math.nan])
+    assert {place: fault.reason for place, fault in parsed.faults.items()} == {
+        2: "missing-field",
+        3: "missing-field",
+        4: "unknown-class",
+        5: "unreadable",
+        6: "unreadable",
+    }
+    assert SCHEMA.parse_labels([orjson.dumps(labels[0])] * 3).ids == ["a"] * 3
+    assert SCHEMA.parse_labels([]).target.shape == (0,)
+
+
+def test_a_prediction_that_records_bring_along_is_a_place() -> None:
+    schema = Schema.of(RecordConfig(shape=(2, 3), classes=("calm", "rough"), prediction="said"))
+    payloads = [*map(orjson.dumps, (document(said="rough"), document(said=0), document()))]
+    parsed = schema.parse_all(payloads)
+    assert parsed.prediction is not None
+    assert parsed.prediction.tolist() == [1, 0, -1]
+    assert [schema.parse(payload).prediction for payload in payloads] == [1, 0, None]
+    assert SCHEMA.parse_all(payloads).prediction is None
+    odd = schema.parse_all([*payloads, orjson.dumps(document(said="stormy"))])
+    assert str(odd.faults[3]).startswith("unknown-class: said must be one of calm, rough")
+    assert odd.prediction is not None
+    assert odd.prediction.tolist() == [1, 0, -1]

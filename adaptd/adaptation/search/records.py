@@ -156,6 +156,12 @@ def read_records(job: SearchJob, schema: Schema, *, clock: Clock) -> Recorded:
 def _configured(job: SearchJob, clock: Clock) -> Recorded:
     stream = configured_stream(job)
     source = stream.source
+    if stream.labels is not None and stream.labels.topic is not None:
+        raise ConfigError(
+            f"STREAM {job.stream!r}: its labels come in a topic of their own, "
+            f"{stream.labels.topic}. A search by hand takes records that have theirs: a file of "
+            "both, or a topic"
+        )
     records = job.records or math.ceil(stream.episode.records / (1 - HELD_OUT_SHARE))
     if isinstance(source, ScenarioSourceConfig):
         if source.records is not None:

@@ -1,0 +1,1 @@
+"""From a decoded record to the numbers that the model takes."""
