@@ -24,6 +24,7 @@ from adaptd.drift.monitor import SIGNALS
 from adaptd.errors import ConfigError, SourceError, SourceUnavailable, StoreUnavailable
 from adaptd.observer.label_join import Joined
 from adaptd.observer.observer import Observation, Observer
+from adaptd.observer.score import certain
 from adaptd.registry import alarms, dead_letters, releases, scores
 from adaptd.registry.dead_letters import DeadLetter
 from adaptd.registry.episodes import OUTCOMES
@@ -279,6 +280,10 @@ class StreamLoop:
         )
         if len(poll.batch):
             predictions = self._lineup.predict(poll.batch.x)
+            if poll.prediction is not None and self._lineup.release is not None:
+                # Where records say what the deployed model answered, that is what is observed.
+                digest = self._lineup.release.digest
+                predictions[digest] = certain(poll.prediction, predictions[digest])
             if self._late is None:
                 self._take([Joined(poll.batch, predictions)], now)
             else:

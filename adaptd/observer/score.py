@@ -38,3 +38,17 @@ def score(
     losses = -np.log(np.clip(likelihood, math.exp(-LOSS_LIMIT), 1.0))
     # exp and log need not cancel to the last bit, and the detector refuses more than the limit.
     return hits, np.clip(losses, 0.0, LOSS_LIMIT)
+
+
+def certain(prediction: NDArray[np.int64], otherwise: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Answers of somebody who names a class, as probabilities: 1 for that class.
+
+    prediction: int64 [n], the class's place, -1 for a record without an answer. otherwise: float32
+    [n, classes], probabilities that stand there instead.
+    """
+    probabilities = otherwise.copy()
+    is_answered = prediction >= 0
+    probabilities[is_answered] = np.eye(otherwise.shape[1], dtype=np.float32)[
+        prediction[is_answered]
+    ]
+    return probabilities

@@ -48,6 +48,7 @@ class KafkaSource:
             rejects_of(messages, parsed.faults),
             dict(self._topic.positions),
             is_exhausted=False,
+            prediction=parsed.prediction,
         )
 
     def lag(self) -> Mapping[int, int]:

@@ -4,6 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from adaptd.errors import SourceError
 from adaptd.stream.batch import Batch
 from adaptd.stream.reject import Reject
@@ -13,6 +16,8 @@ from adaptd.stream.schema import Schema
 @dataclass(frozen=True)
 class Poll:
     """What one poll gave. positions: partition -> NEXT offset, of every partition known so far.
+    prediction: int64 [n], the place of the class that each record of the batch says was predicted,
+    -1 for one that does not; None where records never say it.
 
     Store the positions together with what was made of the records: a source that is sought to them
     goes on with the first record that is not in there.
@@ -22,6 +27,7 @@ class Poll:
     rejects: tuple[Reject, ...]
     positions: Mapping[int, int]
     is_exhausted: bool
+    prediction: NDArray[np.int64] | None = None
 
 
 class Source(Protocol):

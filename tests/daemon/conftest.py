@@ -152,6 +152,8 @@ class MemorySource:
     error: Exception | None = None
     is_closed: bool = False
     schema: Schema = SCHEMA
+    # From that record on, records say that somebody's model answers wrong; None: they say nothing.
+    deployed_fails_at: int | None = None
 
     def seek(self, positions: Mapping[int, int]) -> None:
         self.next = positions.get(0, 0)
@@ -163,7 +165,17 @@ class MemorySource:
         batch = records(self.next, count, drift_at=self.drift_at)
         self.next += count
         rejects, self.rejects = tuple(self.rejects), []
-        return Poll(batch, rejects, {0: self.next}, is_exhausted=self.next == self.ends_at)
+        prediction = None
+        if self.deployed_fails_at is not None:
+            is_wrong = batch.positions[:, 1] >= self.deployed_fails_at
+            prediction = np.where(is_wrong, 1 - batch.target, batch.target)
+        return Poll(
+            batch,
+            rejects,
+            {0: self.next},
+            is_exhausted=self.next == self.ends_at,
+            prediction=prediction,
+        )
 
     def lag(self) -> Mapping[int, int]:
         return {0: self.ends_at - self.next}

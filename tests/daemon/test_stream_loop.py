@@ -137,6 +137,18 @@ def test_without_drift_nothing_happens(loop: LoopMaker) -> None:
     assert len(released(running)) == 1
 
 
+def test_where_records_say_what_was_answered_that_is_what_is_observed(loop: LoopMaker) -> None:
+    # The release would be right all along.
+    running = loop(MemorySource(drift_at=10**6, deployed_fails_at=1_200))
+    running.until(lambda: running.source.next > 1_150)
+    assert all(block.hits == block.records for block in blocks(running))
+    running.until(lambda: state_of(running) is not None)
+    with running.context.database.read() as connection:
+        (alarm,) = alarms.listing(connection, STREAM)
+    assert alarm.record >= 1_200
+    assert blocks(running)[-1].hits < blocks(running)[-1].records
+
+
 def test_records_are_scored_once_each_however_they_are_polled(loop: LoopMaker) -> None:
     running = loop(MemorySource(drift_at=10**6, poll_records=37))
     running.until(lambda: running.source.next > 2_000)

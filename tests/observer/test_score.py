@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from adaptd.drift.loss import LOSS_LIMIT
-from adaptd.observer.score import score
+from adaptd.observer.score import certain, score
 
 
 def probabilities(*rows: tuple[float, ...]) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
@@ -65,3 +65,14 @@ def test_a_record_without_finite_probabilities_is_a_miss_and_concerns_no_other(
     assert hits.tolist() == [True, False, False, True]
     assert losses.tolist()[1:3] == [LOSS_LIMIT, LOSS_LIMIT]
     assert losses[[0, 3]] == pytest.approx(-math.log(0.75))
+
+
+def test_a_class_that_was_named_is_certain_and_a_record_without_keeps_what_stood_there() -> None:
+    otherwise = np.full((3, 4), 0.25, np.float32)
+    said = certain(np.array([2, -1, 0]), otherwise)
+    assert said.tolist() == [[0, 0, 1, 0], [0.25] * 4, [1, 0, 0, 0]]
+    hits, losses = score(said, np.array([2, 0, 1]))
+    assert hits.tolist() == [True, True, False]
+    assert losses[0] == 0
+    assert losses[2] == LOSS_LIMIT
+    assert (otherwise == 0.25).all()
