@@ -6,6 +6,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 # Members of a trial, in the order in which they are trained and shown.
+RECALIBRATED = "recalibrated"
 FINE_TUNED = "fine-tuned"
 RETRAINED = "retrained"
 SHRUNK = "shrink-perturbed"

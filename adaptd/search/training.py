@@ -144,15 +144,18 @@ def train(
     rate: float = RATE,
     weight_decay: float = WEIGHT_DECAY,
     loss: Loss = functional.cross_entropy,
+    parameters: list[nn.Parameter] | None = None,
     progress: Progress | None = None,
 ) -> None:
-    """Trains all parameters in place, `steps` batches of 64, AdamW under a cosine rate.
+    """Trains in place, `steps` batches of 64, AdamW under a cosine rate.
 
+    parameters: of the network, which are trained; None for all of them.
     progress: called after each step with the number of steps done and its loss.
     The same network, samples, steps and seed give the same weights. Raises TrainingDiverged.
     """
     batches = minibatches(samples, torch.Generator().manual_seed(seed))
-    optimiser = optimiser_for(list(network.parameters()), rate=rate, weight_decay=weight_decay)
+    trained = list(network.parameters()) if parameters is None else parameters
+    optimiser = optimiser_for(trained, rate=rate, weight_decay=weight_decay)
     network.train()
     for step in range(steps):
         value = descend(

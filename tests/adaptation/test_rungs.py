@@ -9,6 +9,7 @@ from adaptd.adaptation.job import (
     FINE_TUNED,
     INITIAL,
     NEIGHBOUR,
+    RECALIBRATED,
     REOPENED,
     RETRAINED,
     SHRUNK,
@@ -81,8 +82,16 @@ def adapted(first: Job, *, drift_at: int | None = None, job: JobMaker) -> tuple[
 def test_every_remedy_gets_the_same_steps_and_stays_under_the_cap(job: JobMaker) -> None:
     first, result = adapted(job(), drift_at=0, job=job)
     deployed = Architecture.from_document(first.architecture)
-    assert list(result.members) == [FINE_TUNED, RETRAINED, SHRUNK, NEIGHBOUR, REOPENED]
-    assert {member.steps for member in result.members.values()} == {20}
+    assert list(result.members) == [
+        RECALIBRATED,
+        FINE_TUNED,
+        RETRAINED,
+        SHRUNK,
+        NEIGHBOUR,
+        REOPENED,
+    ]
+    assert {member.steps for member in result.members.values()} == {5, 20}
+    assert result.members[RECALIBRATED].steps == 5
     assert all(member.macs <= first.macs * 1.1 for member in result.members.values())
     found = {
         name: Architecture.from_document(member.architecture)
@@ -118,7 +127,14 @@ def test_records_of_other_shapes_are_adapted_to_as_well(
         records_digest=digest,
     )
     member, result = adapted(first, job=job)
-    assert list(result.members) == [FINE_TUNED, RETRAINED, SHRUNK, NEIGHBOUR, REOPENED]
+    assert list(result.members) == [
+        RECALIBRATED,
+        FINE_TUNED,
+        RETRAINED,
+        SHRUNK,
+        NEIGHBOUR,
+        REOPENED,
+    ]
     assert all(other.macs <= member.macs * 1.1 for other in result.members.values())
     for name, other in result.members.items():
         directory = first.output.parent / "adapted" / other.directory
