@@ -40,6 +40,11 @@ BENCHMARKS: Mapping[str, Benchmark] = MappingProxyType(
                 module="benchmarks.nas_bench_201",
             ),
             Benchmark(
+                name="trial",
+                line="False promotions and power of the trial, on hits whose truth is known.",
+                module="benchmarks.trial",
+            ),
+            Benchmark(
                 name="ingest",
                 line="Records a second from a topic to an observation, beside a bare client.",
                 module="benchmarks.ingest",

@@ -19,6 +19,7 @@ from sqlalchemy import (
     Table,
     Text,
     TypeDecorator,
+    UniqueConstraint,
     text,
 )
 
@@ -215,6 +216,19 @@ decisions = Table(
     Column("previous_hash", DIGEST, nullable=False),
     Column("hash", DIGEST, nullable=False),
     Index("ix_decisions_stream", "stream"),
+)
+
+# Tests are numbered from 1 within a stream; each is of an episode, which has one of a kind at most.
+spendings = Table(
+    "spendings",
+    metadata,
+    Column("stream", STREAM, primary_key=True),
+    Column("test", Integer, primary_key=True, autoincrement=False),
+    Column("kind", String(16), nullable=False),
+    Column("episode_id", ULID, ForeignKey("episodes.id"), nullable=False),
+    Column("alpha", Float, nullable=False),
+    Column("at", Instant, nullable=False),
+    UniqueConstraint("episode_id", "kind"),
 )
 
 # No foreign key to releases: it would be looked up for every block, and releases are never deleted.

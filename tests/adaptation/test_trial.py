@@ -19,7 +19,7 @@ NAMES = (
     "random-neighbour",
     "reopened",
 )
-Hits = dict[str, NDArray[np.bool_]]
+Hits = dict[str, NDArray[Any]]
 
 
 def trial(*, minimum: int = 400, maximum: int = 6_000, alpha: float = 0.05) -> Trial:
@@ -56,7 +56,7 @@ def test_challenger_above_every_rival_is_better_at_the_minimum_and_not_before() 
 
 def test_challenger_below_one_rival_is_not_better() -> None:
     column = hits(np.random.default_rng(1), 3_000, reopened=0.7, fine_tuned=0.4, retrained=0.9)
-    made = ran(column)
+    made = ran(column, minimum=30)
     assert made.verdict() == "not-better"
     assert made.evidence()["e_value"]["fine-tuned"] > 20
     assert made.evidence()["e_value"]["retrained"] < 20
@@ -202,9 +202,10 @@ def test_evidence_counts_every_member_on_the_same_records() -> None:
 
 
 def test_evidence_is_valid_json_even_where_the_e_value_is_huge() -> None:
-    one, zero = np.ones(3_000, bool), np.zeros(3_000, bool)
-    column = {**dict.fromkeys(NAMES, zero), "reopened": one}
-    made = ran(column, minimum=3_000)
+    column = dict.fromkeys(NAMES, np.zeros(60_000, bool))
+    # One record in eight: what differs on every record has no scatter to be measured by.
+    column["reopened"] = np.random.default_rng(0).random(60_000) < 0.125
+    made = ran(column, minimum=60_000, maximum=60_000)
     assert min(made.log_e_values().values()) > 1_000
     json.dumps(made.evidence(), allow_nan=False)
 
@@ -229,11 +230,38 @@ def test_hits_of_other_members_or_lengths_are_refused_and_count_nothing() -> Non
     made = trial()
     before = made.state()
     column = hits(np.random.default_rng(0), 10)
-    with pytest.raises(ValueError, match="expected hits of"):
+    with pytest.raises(ValueError, match="expected scores of"):
         made.update({"reopened": column["reopened"]}, first_record=0)
     with pytest.raises(ValueError, match="same records"):
         made.update({**column, "deployed": column["deployed"][:9]}, first_record=0)
+    with pytest.raises(ValueError, match=r"\[0, 1\], got others of 'random-neighbour'"):
+        made.update({**column, "random-neighbour": np.full(10, 1.5)}, first_record=0)
     assert made.state() == before
+
+
+def test_scores_of_regressions_are_tried_like_hits() -> None:
+    # Errors of the challenger a third smaller than everybody's: 50 of 50 other seeds.
+    rng = np.random.default_rng(11)
+    column = {
+        name: 1 / (1 + (rng.normal(size=3_000) * (0.75 if name == "reopened" else 1)) ** 2)
+        for name in NAMES
+    }
+    made = ran(column)
+    assert made.verdict() == "better"
+    assert made.accuracy("reopened") == pytest.approx(column["reopened"][: made.records].mean())
+    column["reopened"], column["deployed"] = column["deployed"], column["reopened"]
+    assert ran(column).verdict() == "not-better"
+
+
+def test_bound_on_proposing_and_bound_on_giving_up_are_two() -> None:
+    column = hits(np.random.default_rng(12), 6_000, reopened=0.6, fine_tuned=0.7)
+    strict = ran(column, alpha=1e-6)
+    lenient = Trial.start(
+        NAMES, alpha=1e-6, minimum_records=400, maximum_records=6_000, not_better_alpha=0.05
+    )
+    lenient.update(column, first_record=7_000)
+    assert strict.verdict() == lenient.verdict() == "not-better"
+    assert lenient.records < strict.records
 
 
 def test_bounds_out_of_order_are_refused() -> None:

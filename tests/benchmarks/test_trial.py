@@ -1,0 +1,33 @@
+"""The benchmark of the trial: its figures are of what they are called after."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from benchmarks import trial
+from benchmarks.benchmark import Settings
+
+
+def test_power_of_a_single_look_is_the_textbook_s() -> None:
+    # Shift of 0.03 * sqrt(4000) / sqrt(0.2 - 0.0009) = 4.252; normal table at 4.252 - 1.645.
+    assert trial._fixed_sample_power(0.2) == pytest.approx(0.9954, abs=2e-4)
+
+
+def test_measure_tells_a_gain_from_none() -> None:
+    found = trial.measure(("gain-10", 0, 3))
+    none = trial.measure(("independent-10", 0, 3))
+    assert found["better"] == found["bets"] == found["oracle"] == 1
+    assert none["better"] == none["bets"] == 0
+
+
+@pytest.mark.slow
+def test_a_smoke_run_gives_a_document_that_json_holds_and_a_picture(tmp_path: Path) -> None:
+    outcome = trial.run(Settings(scale="smoke", seeds=(0,), data=tmp_path))
+    assert set(outcome.document["false_promotion"]) == set(trial.NULLS)
+    assert outcome.document["false_promotion_rate"] == max(
+        outcome.document["false_promotion"].values()
+    )
+    json.dumps(outcome.document, allow_nan=False)
+    outcome.draw(tmp_path / "picture.png")
+    assert (tmp_path / "picture.png").read_bytes().startswith(b"\x89PNG")
