@@ -1,4 +1,4 @@
-"""`Trial`: the challenger against what needs no new architecture, on live records."""
+"""`Trial`: what an episode has trained against what is deployed, on live records."""
 
 import math
 from collections.abc import Collection, Mapping
@@ -7,20 +7,26 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from adaptd.adaptation.evidence import EProcess
-from adaptd.adaptation.job import FINE_TUNED, REOPENED, RETRAINED, SHRUNK
+from adaptd.adaptation.claim import Claim
+from adaptd.adaptation.job import FINE_TUNED, RECALIBRATED, REOPENED, RETRAINED, SHRUNK
 
 # Of the state; 1 had no evidence against the deployed model, 2 none against the shrunk weights, 3
-# hits only.
-SCHEMA_VERSION = 4
+# hits only, 4 none for remedies that keep the architecture.
+SCHEMA_VERSION = 5
 
 # The champion as it is. No job trains it, so it is a member of the trial only.
 DEPLOYED = "deployed"
 
 Verdict = Literal["running", "better", "not-better", "inconclusive"]
 
+# What changes the architecture.
 CHALLENGER = REOPENED
-RIVALS = (FINE_TUNED, RETRAINED, SHRUNK, DEPLOYED)
+# What keeps it, the cheapest first.
+WEIGHTS_ONLY = (RECALIBRATED, FINE_TUNED, SHRUNK, RETRAINED)
+
+# Once the challenger is out, the others are not shadowed for as long as a small gain would take:
+# so many times the minimum of records.
+FALLBACK_MINIMA = 4
 
 # The log of the largest e-value that is written out: JSON has no infinity.
 LARGEST_LOG_VALUE = 690.0
@@ -33,13 +39,18 @@ class Trial:
     where there are numbers, one that falls with the error, such as that of
     `adaptd.search.task.REGRESSION`.
 
-    *better*: the challenger beats the best of its rivals: all remedies that only change weights,
-    and the deployed model, since a release must not be worse than what is there. Which of them is
-    best may change, so it has to pass against each, at alpha; the chance of passing against all is
-    no larger than against one that is at least as good. Said after `minimum_records`, never before.
-    *not-better*: one of the rivals beats the challenger, at not_better_alpha over the number of
-    rivals each.
-    *inconclusive*: neither, after `maximum_records`.
+    The *challenger*, if there is one, claims to be better than each of its rivals: all remedies
+    that only change weights, and the deployed model, since a new architecture has to be worth its
+    price. Each of those remedies claims to be better than the deployed model. The challenger's
+    claim may be wrong with a chance of alpha / 2, all the others' together likewise; without a
+    challenger they share all of alpha.
+
+    *better*: the challenger has shown its claim, after `minimum_records` and never before; or one
+    of its rivals has beaten it (at not_better_alpha over their number each), or it could show
+    nothing within `maximum_records`, and another remedy has shown its own: then the most accurate
+    of those that have is the `winner`. *not-better*: the challenger is beaten, and so are all
+    others, or none of them has shown anything within four times the minimum. *inconclusive*:
+    nothing either way.
 
     The verdict falls at a record, wherever a poll ended: later records, also of the same batch, do
     not count. Every other member is there to be seen beside them.
@@ -54,9 +65,12 @@ class Trial:
         maximum_records: int,
         not_better_alpha: float | None = None,
     ) -> None:
-        absent = {CHALLENGER, *RIVALS} - set(names)
-        if absent:
-            raise ValueError(f"a trial needs {sorted(absent)} too, got {list(names)}")
+        remedies = [name for name in WEIGHTS_ONLY if name in names]
+        if DEPLOYED not in names or not remedies:
+            raise ValueError(
+                f"a trial needs {DEPLOYED!r} and one of {list(WEIGHTS_ONLY)} at least, "
+                f"got {list(names)}"
+            )
         if not 1 <= minimum_records <= maximum_records:
             raise ValueError(
                 f"expected 1 <= minimum_records <= maximum_records, "
@@ -65,13 +79,32 @@ class Trial:
         self._minimum_records = minimum_records
         self._maximum_records = maximum_records
         self._alpha = alpha
-        self._totals = dict.fromkeys(names, 0.0)
-        self._for = {rival: EProcess(alpha, minimum_records=minimum_records) for rival in RIVALS}
         against = alpha if not_better_alpha is None else not_better_alpha
-        self._against = {rival: EProcess(against / len(RIVALS)) for rival in RIVALS}
+        has_challenger = CHALLENGER in names
+        share = alpha / 2 if has_challenger else alpha
+        self._claims = {
+            remedy: Claim(
+                remedy,
+                (DEPLOYED,),
+                alpha=share / len(remedies),
+                against_alpha=against,
+                minimum_records=minimum_records,
+            )
+            for remedy in remedies
+        }
+        if has_challenger:
+            self._claims[CHALLENGER] = Claim(
+                CHALLENGER,
+                (*remedies, DEPLOYED),
+                alpha=share,
+                against_alpha=against,
+                minimum_records=minimum_records,
+            )
+        self._totals = dict.fromkeys(names, 0.0)
         self._records = 0
         self._first_record: int | None = None
         self._verdict: Verdict = "running"
+        self._winner: str | None = None
 
     @classmethod
     def start(
@@ -86,9 +119,9 @@ class Trial:
         """A trial with nothing counted yet.
 
         names: the members, all of them frozen before the first record that will count.
-        alpha: bound on the chance of "better" where the challenger is not, in (0, 1).
-        not_better_alpha: the same of "not-better" where no rival is better; None: alpha.
-        Raises ValueError if the challenger or a rival is not a member, or for bounds out of order.
+        alpha: bound on the chance of "better" with a winner whose claim is wrong, in (0, 1).
+        not_better_alpha: the same of a claim that is given up though it is right; None: alpha.
+        Raises ValueError without the deployed model or a remedy, or for bounds out of order.
         """
         return cls(
             names,
@@ -107,6 +140,11 @@ class Trial:
     def names(self) -> tuple[str, ...]:
         """The members, in the order in which they were given."""
         return tuple(self._totals)
+
+    @property
+    def winner(self) -> str | None:
+        """Who is better, where the verdict says so."""
+        return self._winner
 
     def update(self, scores: Mapping[str, NDArray[Any]], *, first_record: int) -> None:
         """Counts the next records, up to the one at which the verdict falls.
@@ -130,19 +168,20 @@ class Trial:
             return
         if self._first_record is None:
             self._first_record = first_record
-        decided_at, verdict = self._decision(scores)
+        decided_at, verdict, winner = self._decision(scores)
         counted = min(offered, decided_at - self._records)
         for name, column in scores.items():
             # A running sum, since sums cut in two differ in their last bits.
             total = np.cumsum([self._totals[name], *column[:counted]], dtype=np.float64)
             self._totals[name] = float(total[-1])
-        challenger = scores[CHALLENGER][:counted]
-        for rival in RIVALS:
-            self._for[rival].update(challenger, scores[rival][:counted])
-            self._against[rival].update(scores[rival][:counted], challenger)
+        seen = {name: column[:counted] for name, column in scores.items()}
+        for claim in self._claims.values():
+            claim.update(seen)
         self._records += counted
         if self._records == decided_at:
             self._verdict = verdict
+            if verdict == "better":
+                self._winner = winner or self._most_accurate_shown()
 
     def verdict(self) -> Verdict:
         """What can be said; once it is not "running" it stays."""
@@ -158,27 +197,33 @@ class Trial:
         return total / self._records if self._records else None
 
     def log_e_values(self) -> dict[str, float]:
-        """The natural log of the evidence for the challenger against each rival, now."""
-        return {rival: process.log_value for rival, process in self._for.items()}
+        """The natural log of the evidence for the challenger against each rival, now. Without a
+        challenger: for the remedy that stands best."""
+        return {rival: process.log_value for rival, process in self._subject.evidence_for.items()}
 
     def evidence(self) -> dict[str, Any]:
         """What a proposal rests on, as JSON values: part of its document.
 
-        e_value: the largest reached against each rival (at most e ** 690); 1 / e_value bounds the
-        chance of as much by luck. records_as_one: so many consecutive records counted as one.
+        challenger: the winner, or who it would have been. e_value: the largest that it reached
+        against each rival (at most e ** 690); 1 / e_value bounds the chance of as much by luck.
+        alpha: of this claim alone: it takes 1 / alpha. trial_alpha: of all claims.
+        records_as_one: so many consecutive records counted as one.
         """
+        subject = self._subject
         return {
             "records": self._records,
             "first_record": self._first_record,
+            "challenger": subject.candidate,
             "accuracy": {name: self.accuracy(name) for name in self._totals},
             "e_value": {
                 rival: math.exp(min(process.maximum_log_value, LARGEST_LOG_VALUE))
-                for rival, process in self._for.items()
+                for rival, process in subject.evidence_for.items()
             },
             "records_as_one": {
-                rival: process.records_as_one for rival, process in self._for.items()
+                rival: process.records_as_one for rival, process in subject.evidence_for.items()
             },
-            "alpha": self._alpha,
+            "alpha": subject.alpha,
+            "trial_alpha": self._alpha,
             "verdict": self._verdict,
         }
 
@@ -193,9 +238,9 @@ class Trial:
             "first_record": self._first_record,
             # Pairs, since a store may sort an object's keys and the order of the members is shown.
             "totals": [[name, total] for name, total in self._totals.items()],
-            "for": {rival: process.state() for rival, process in self._for.items()},
-            "against": {rival: process.state() for rival, process in self._against.items()},
+            "claims": {name: claim.state() for name, claim in self._claims.items()},
             "verdict": self._verdict,
+            "winner": self._winner,
         }
 
     @classmethod
@@ -213,27 +258,52 @@ class Trial:
             maximum_records=state["maximum_records"],
         )
         trial._totals = {name: float(total) for name, total in state["totals"]}
-        trial._for = {rival: EProcess.restore(state["for"][rival]) for rival in RIVALS}
-        trial._against = {rival: EProcess.restore(state["against"][rival]) for rival in RIVALS}
+        for name, claim in trial._claims.items():
+            claim.restore(state["claims"][name])
         trial._records = int(state["records"])
         trial._first_record = state["first_record"]
         trial._verdict = state["verdict"]
+        trial._winner = state["winner"]
         return trial
 
-    def _decision(self, scores: Mapping[str, NDArray[Any]]) -> tuple[int, Verdict]:
-        """The first verdict once these are counted: after how many records in all, and which.
+    @property
+    def _subject(self) -> Claim:
+        """Whose evidence is told of."""
+        if self._winner is not None:
+            return self._claims[self._winner]
+        if CHALLENGER in self._claims:
+            return self._claims[CHALLENGER]
+        return max(self._claims.values(), key=lambda claim: self._totals[claim.candidate])
+
+    def _most_accurate_shown(self) -> str:
+        shown = [name for name, claim in self._claims.items() if claim.is_shown]
+        # The first of equals: the cheapest.
+        return max(shown, key=lambda name: self._totals[name])
+
+    def _decision(self, scores: Mapping[str, NDArray[Any]]) -> tuple[int, Verdict, str | None]:
+        """The first verdict once these are counted: after how many records in all, which, and for
+        whom; None for the most accurate of the remedies that have shown their claim.
 
         One that would need more records than there are is not true yet; it merely comes first.
         """
-        challenger = scores[CHALLENGER]
-        wins = [self._for[rival].passes_at(challenger, scores[rival]) for rival in RIVALS]
-        losses = [self._against[rival].passes_at(scores[rival], challenger) for rival in RIVALS]
+        outlooks = {name: claim.outlook(scores) for name, claim in self._claims.items()}
+        challenger = outlooks.pop(CHALLENGER, None)
+        shown = [outlook.shown_at for outlook in outlooks.values() if outlook.shown_at is not None]
+        beaten = [outlook.beaten_at for outlook in outlooks.values()]
         # In the order that settles a tie.
-        verdicts: list[tuple[int, Verdict]] = [
-            (at, "not-better") for at in losses if at is not None
-        ]
-        if None not in wins:
-            better_at = max(self._minimum_records, *(at for at in wins if at is not None))
-            verdicts.append((better_at, "better"))
-        verdicts.append((self._maximum_records, "inconclusive"))
+        verdicts: list[tuple[int, Verdict, str | None]] = []
+        out_at = 0 if challenger is None else challenger.beaten_at
+        if out_at is not None:
+            if shown:
+                verdicts.append((max(out_at, self._minimum_records, min(shown)), "better", None))
+            if None not in beaten:
+                all_beaten_at = max(at for at in beaten if at is not None)
+                verdicts.append((max(out_at, all_beaten_at), "not-better", None))
+            if challenger is not None:
+                last = min(self._maximum_records, FALLBACK_MINIMA * self._minimum_records)
+                verdicts.append((max(out_at, last), "not-better", None))
+        if challenger is not None and challenger.is_shown_first:
+            verdicts.append((challenger.shown_at or 0, "better", CHALLENGER))
+        is_any_shown = any(at <= self._maximum_records for at in shown)
+        verdicts.append((self._maximum_records, "better" if is_any_shown else "inconclusive", None))
         return min(verdicts, key=lambda verdict: verdict[0])
