@@ -122,9 +122,18 @@ class TrialConfig(Section):
     """The evidence a challenger needs, on records later than all training."""
 
     alpha: float = Field(
-        default=0.05, gt=0, lt=1, description="bound on the chance of proposing a worse challenger"
+        default=0.05,
+        gt=0,
+        lt=1,
+        description="bound on the chance that this stream ever proposes a challenger that is not "
+        "better: its n-th trial spends 1 / (n (n + 1)) of it, so a half, a sixth, a twelfth, …",
     )
-    minimum_records: int = Field(default=400, ge=1, description="seen before a proposal is made")
+    minimum_records: int = Field(
+        default=400,
+        ge=1,
+        description="seen before a proposal is made; it takes some, too, to tell how far "
+        "consecutive records resemble each other",
+    )
     maximum_records: int = Field(
         default=6_000,
         ge=1,

@@ -11,6 +11,7 @@ from adaptd.adaptation.job import Result
 from adaptd.adaptation.trial import DEPLOYED, Trial
 from adaptd.adaptation.trigger import Trigger
 from adaptd.architecture import Contract
+from adaptd.daemon.allowance import spend
 from adaptd.daemon.context import StreamContext
 from adaptd.daemon.episode_log import EpisodeLog
 from adaptd.daemon.lineup import Lineup
@@ -209,7 +210,9 @@ class Conductor:
         trial = self._context.config.trial
         self._trial = Trial.start(
             (DEPLOYED, *result.members),
-            alpha=trial.alpha,
+            alpha=spend(self._context, episode=episode.id, kind="trial"),
+            # It releases nothing, so it spends nothing.
+            not_better_alpha=trial.alpha,
             minimum_records=trial.minimum_records,
             maximum_records=trial.maximum_records,
         )

@@ -7,6 +7,7 @@ from adaptd.adaptation.trial import Trial
 from adaptd.adaptation.trigger import Trigger
 from adaptd.architecture import Architecture, diff
 from adaptd.registry.releases import Release
+from adaptd.registry.spendings import Spending
 
 SCHEMA_VERSION = 1
 
@@ -14,13 +15,15 @@ SCHEMA_VERSION = 1
 def dossier(
     *,
     trial: Trial,
+    spending: Spending,
+    stream_alpha: float,
     result: Result,
     champion: Release,
     trigger: Trigger,
     plan: dict[str, Any],
 ) -> dict[str, Any]:
     """Plain values only. Accuracies are fractions over the trial's records, the same for
-    everybody."""
+    everybody. stream_alpha: of which the trial's alpha is a share."""
     challenger = Architecture.from_document(result.members[REOPENED].architecture)
     drift = (
         {
@@ -34,6 +37,11 @@ def dossier(
     return {
         "schema_version": SCHEMA_VERSION,
         **trial.evidence(),
+        "alpha_budget": {
+            "stream": stream_alpha,
+            "test": spending.test,
+            "spent_before": spending.spent_before,
+        },
         "trigger": trigger.kind,
         "drift": drift,
         "training_records": [plan["first_record"], plan["end_record"] - 1],

@@ -12,7 +12,7 @@ from adaptd.daemon.dossier import dossier
 from adaptd.daemon.planning import members_directory
 from adaptd.daemon.release_desk import ReleaseDesk
 from adaptd.errors import ConflictError
-from adaptd.registry import concentrations, decisions, episodes, proposals
+from adaptd.registry import concentrations, decisions, episodes, proposals, spendings
 from adaptd.registry.episodes import Episode
 from adaptd.registry.proposals import Proposal
 from adaptd.registry.releases import Release
@@ -39,8 +39,12 @@ class ProposalDesk:
         record: where the stream is now. Raises ArtifactError if the challenger's files are gone.
         """
         result = Result.model_validate(episode.result)
+        with self._context.database.read() as connection:
+            spending = spendings.of_episode(connection, episode.id, kind="trial")
         evidence = dossier(
             trial=trial,
+            spending=spending,
+            stream_alpha=self._context.config.trial.alpha,
             result=result,
             champion=champion,
             trigger=Trigger.from_document(episode.trigger),

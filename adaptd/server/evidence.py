@@ -20,6 +20,8 @@ from adaptd.server.wording import (
 CHALLENGER = "reopened"
 DEPLOYED = "deployed"
 WEIGHTS_ONLY = ("fine-tuned", "retrained", "shrink-perturbed")
+# From so many records as one on it is worth a sentence.
+RESEMBLING = 1.5
 # What the challenger must beat, each of them.
 RIVALS = (*WEIGHTS_ONLY, DEPLOYED)
 RANDOM = "random-neighbour"
@@ -45,11 +47,24 @@ class Drift(BaseModel):
     since_record: int
 
 
+class AlphaBudget(BaseModel):
+    """Where the test stands among those of its stream. stream: the alpha that all of them share;
+    test: its number, from 1; spent_before: the sum over those before it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    stream: float = Field(gt=0, lt=1)
+    test: int = Field(ge=1)
+    spent_before: float = Field(ge=0)
+
+
 class Evidence(BaseModel):
     """The evidence document of a proposal. Keys it does not know are passed over.
 
     records: paired records that count, from first_record on; accuracy: member -> fraction of them;
-    e_value: rival -> e-value against it (None: beyond what a float holds).
+    e_value: rival -> e-value against it (None: beyond what a float holds); records_as_one: rival ->
+    so many consecutive records were counted as one. alpha: of this test; alpha_budget: None in what
+    was written before streams had one.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -60,6 +75,8 @@ class Evidence(BaseModel):
     accuracy: dict[str, FiniteFloat]
     e_value: dict[str, float | None]
     alpha: float = Field(gt=0, lt=1)
+    alpha_budget: AlphaBudget | None = None
+    records_as_one: dict[str, FiniteFloat] = {}
     champion_architecture: dict[str, Any] = {}
     challenger_architecture: dict[str, Any] = {}
     edits: tuple[str, ...] = ()
@@ -196,7 +213,26 @@ def _rival_row(evidence: Evidence, name: str) -> RivalRow:
             "If the challenger were not more often right, a value this large would be seen, "
             f"however long one looks, with a chance of at most {odds(value)}."
         )
+    as_one = evidence.records_as_one.get(name, 1.0)
+    if as_one >= RESEMBLING:
+        meaning += (
+            f" {as_one:.1f} consecutive records counted as one, since they may resemble each other."
+        )
     return RivalRow(member(name), e_value(value), is_passed, meaning)
+
+
+def budget(evidence: Evidence) -> str | None:
+    """What the test was allowed of the stream's alpha, in words; None where it is not told."""
+    shared = evidence.alpha_budget
+    if shared is None:
+        return None
+    left = shared.stream - shared.spent_before - evidence.alpha
+    return (
+        f"All tests of the stream share alpha = {shared.stream:g}, the chance that any of them "
+        f"errs. This is test {count(shared.test)}: {shared.spent_before:.3g} was spent before it, "
+        f"{evidence.alpha:.3g} is spent by it, "
+        + (f"{left:.3g} is left." if left > 0 else "nothing is left, since alpha was lowered.")
+    )
 
 
 def checks(evidence: Evidence, *, is_champion_current: bool | None) -> tuple[Check, ...]:

@@ -29,6 +29,7 @@ class ProposalView:
     summary: str
     trigger: str
     age: str
+    budget: str | None = None
     members: tuple[MemberRow, ...] = ()
     rivals: tuple[RivalRow, ...] = ()
     checks: tuple[Check, ...] = ()
@@ -70,6 +71,7 @@ def view(connection: Connection, proposal: Proposal, *, now: datetime) -> Propos
         summary=evidence_of.summary(evidence),
         trigger=TRIGGERS.get(evidence.trigger, evidence.trigger or "not named"),
         age=elapsed,
+        budget=evidence_of.budget(evidence),
         members=evidence_of.members(evidence),
         rivals=evidence_of.rivals(evidence),
         checks=evidence_of.checks(evidence, is_champion_current=is_champion_current),

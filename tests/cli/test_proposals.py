@@ -95,6 +95,8 @@ def test_show_prints_the_evidence_without_cutting_anything(call: Call, proposed:
         "dw k9 d4",
         "at record 4,224",
         "1.004",
+        "0.45 was spent before it",
+        "3.2 consecutive records counted as one",
     ):
         assert text in done.output
     assert "\x1b" not in done.output

@@ -130,6 +130,43 @@ def test_nobody_trains_on_what_the_trial_counts(loop: LoopMaker) -> None:
     assert proposal.evidence["first_record"] > last
 
 
+def spent(running: Running) -> list[tuple[int, float]]:
+    with running.context.database.read() as connection:
+        rows = connection.execute(text("SELECT test, alpha FROM spendings ORDER BY test"))
+        return [(test, alpha) for test, alpha in rows]
+
+
+def test_each_trial_spends_its_share_of_the_alpha_of_the_stream(loop: LoopMaker) -> None:
+    running = loop()
+    running.until(lambda: len(released(running)) == 2)
+    # The old concept comes back, for good, once the release has been seen to do well.
+    at = running.source.next
+    running.until(lambda: running.source.next > at + 500)
+    running.source.drift_at = 10**6
+    running.until(lambda: len(spent(running)) == 2)
+    assert spent(running) == [(1, pytest.approx(0.025)), (2, pytest.approx(0.05 / 6))]
+    with running.context.database.read() as connection:
+        evidence = proposals.listing(connection, STREAM)[-1].evidence
+    assert evidence["alpha"] == pytest.approx(0.025)
+    assert evidence["alpha_budget"] == {"stream": 0.05, "test": 1, "spent_before": 0}
+    assert min(evidence["e_value"].values()) >= 40
+
+
+def test_a_trial_that_a_kill_interrupts_spends_once(loop: LoopMaker) -> None:
+    running = loop()
+    running.until(lambda: state_of(running) == "trial")
+    again = running.again()
+    again.until(lambda: len(released(again)) == 2)
+    assert len(spent(again)) == 1
+
+
+def test_an_episode_without_a_trial_spends_nothing(loop: LoopMaker) -> None:
+    running = loop()
+    running.executor.refused = "too few"
+    running.until(lambda: outcome(running) == "refused")
+    assert spent(running) == []
+
+
 def test_without_drift_nothing_happens(loop: LoopMaker) -> None:
     running = loop(MemorySource(drift_at=10**6))
     running.until(lambda: running.source.next > 4_000)

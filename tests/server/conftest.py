@@ -181,6 +181,8 @@ def evidence_document() -> dict[str, Any]:
             "deployed": 2.5e80,
         },
         "alpha": 0.05,
+        "alpha_budget": {"stream": 0.6, "test": 3, "spent_before": 0.45},
+        "records_as_one": {"fine-tuned": 1.0, "retrained": 3.21},
         "verdict": "better",
         "champion_architecture": DEPLOYED.to_document(),
         "challenger_architecture": REOPENED.to_document(),

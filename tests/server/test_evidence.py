@@ -50,6 +50,31 @@ def test_an_e_value_is_explained_as_a_chance(evidence_document: Document) -> Non
     assert "at most 1 in 125,000" in rows[1].meaning
 
 
+def test_records_that_count_less_are_named(evidence_document: Document) -> None:
+    meanings = {row.title: row.meaning for row in evidence_of.rivals(parsed(evidence_document))}
+    assert "3.2 consecutive records counted as one" in meanings[member("retrained")]
+    assert "consecutive" not in meanings[member("fine-tuned")]
+    assert "consecutive" not in meanings[member("deployed")]
+
+
+def test_budget_is_told_in_words(evidence_document: Document) -> None:
+    text = evidence_of.budget(parsed(evidence_document))
+    assert text is not None
+    assert "share alpha = 0.6" in text
+    assert "test 3: 0.45 was spent before it, 0.05 is spent by it, 0.1 is left." in text
+    shared = evidence_document["alpha_budget"]
+    lowered = evidence_of.budget(parsed(evidence_document, alpha_budget={**shared, "stream": 0.01}))
+    assert lowered is not None
+    assert "nothing is left" in lowered
+
+
+def test_evidence_from_before_there_was_a_budget_is_still_read(evidence_document: Document) -> None:
+    del evidence_document["alpha_budget"], evidence_document["records_as_one"]
+    evidence = parsed(evidence_document)
+    assert evidence_of.budget(evidence) is None
+    assert all(row.is_passed for row in evidence_of.rivals(evidence))
+
+
 @pytest.mark.parametrize("rival", ["fine-tuned", "retrained", "shrink-perturbed", "deployed"])
 def test_every_rival_must_be_beaten(evidence_document: Document, rival: str) -> None:
     values = evidence_document["e_value"]

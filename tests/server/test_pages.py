@@ -108,6 +108,7 @@ def test_the_stream_page_shows_champion_plot_and_evidence(client: TestClient, dr
     assert "Right on 93.1 % of 1,000 records" in text
     assert "random one-edit neighbour" in text
     assert "at most 1 in 125,000" in text
+    assert "This is test 3: 0.45 was spent before it, 0.05 is spent by it, 0.1 is left." in text
     assert "alarmed at record 4,320 and dates the change to record 4,000" in text
     assert drifted.proposal.digest in text
     assert "(2 min ago)" in text
