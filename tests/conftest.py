@@ -10,12 +10,13 @@ from hypothesis import HealthCheck, settings
 from adaptd.clock import FakeClock
 from adaptd.store.database import Database
 from tests.brokers import kafka, kafka_broker, kafka_jars, secured
+from tests.disks import disk
 
 # Before torch is imported: the tests' processes share the machine's cores, and threads that wait
 # for each other's turn take several times as long as one.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-__all__ = ["kafka", "kafka_broker", "kafka_jars", "secured"]
+__all__ = ["disk", "kafka", "kafka_broker", "kafka_jars", "secured"]
 
 # A busy machine must not fail a property: only the property itself may.
 settings.register_profile(

@@ -17,6 +17,7 @@ COMMANDS: dict[str, str] = {
     "stream": "Send a recorded stream to a topic.",
     "backup": "Copy a daemon's state directory while it runs.",
     "restore": "Put a backup in the place of a state directory.",
+    "repair": "Drop damaged files from the window, where no backup has them.",
     "proposals": "List, show, approve and reject proposed releases; check the decisions.",
 }
 

@@ -9,6 +9,7 @@ from functools import partial
 
 import numpy as np
 import structlog
+from sqlalchemy import Connection
 
 from adaptd.adaptation.executor import LocalExecutor
 from adaptd.adaptation.trigger import TriggerQueue
@@ -61,12 +62,17 @@ class Daemon:
         """
         with ExitStack() as stack:
             stack.enter_context(DaemonLock(self._state.lock))
+            self._state.check_database()
             database = Database.open(self._state.database)
             stack.callback(database.close)
             with database.write() as connection:
                 number = configurations.accept(
                     connection, self._config.model_dump(mode="json"), now=self._clock.now()
                 )
+                owned = {
+                    stream.name: self._own(connection, stream.name)
+                    for stream in self._config.streams
+                }
             server = HealthServer(
                 self.health,
                 self.metrics,
@@ -76,7 +82,11 @@ class Daemon:
             stack.callback(server.close)
             log.info("daemon.started", configuration=number, metrics_port=server.port)
             relay = Relay(
-                [post for stream in self._config.streams for post in self._posts(stream)],
+                [
+                    post
+                    for stream in self._config.streams
+                    for post in self._posts(stream, epoch=owned[stream.name])
+                ],
                 database=database,
                 clock=self._clock,
                 on_trouble=self._show_relay,
@@ -85,7 +95,7 @@ class Daemon:
             slots = [
                 StreamSlot(
                     stream,
-                    open_loop=partial(self._open, database=database),
+                    open_loop=partial(self._open, database=database, epoch=owned[stream.name]),
                     backoff=Backoff(np.random.default_rng([self._config.seed, index])),
                     clock=self._clock,
                     health=self.health,
@@ -119,20 +129,23 @@ class Daemon:
         if not any(has_waited):
             stop.wait(ROUND_SECONDS)
 
-    def _open(self, config: StreamConfig, *, database: Database) -> StreamLoop:
+    def _own(self, connection: Connection, stream: str) -> int:
+        # Once in the life of a process: a stream that another one has taken over since must not be
+        # taken back by trying again.
+        owner = f"{socket.gethostname()}:{os.getpid()}"
+        return epochs.acquire(connection, stream=stream, owner=owner, now=self._clock.now())
+
+    def _open(self, config: StreamConfig, *, database: Database, epoch: int) -> StreamLoop:
+        ledger = Ledger(config.name, epoch)
+        ledger.verify(database)
         for directory in (self._state.releases(config.name), self._state.episodes(config.name)):
             files.sweep(directory)
-        owner = f"{socket.gethostname()}:{os.getpid()}"
-        with database.write() as connection:
-            epoch = epochs.acquire(
-                connection, stream=config.name, owner=owner, now=self._clock.now()
-            )
         context = StreamContext(
             config=config,
             seed=self._config.seed,
             state=self._state,
             database=database,
-            ledger=Ledger(config.name, epoch),
+            ledger=ledger,
             queue=self._queue,
             executor=LocalExecutor(self._clock),
             clock=self._clock,
@@ -154,7 +167,7 @@ class Daemon:
         else:
             self.health.obstruct("relay", trouble)
 
-    def _posts(self, stream: StreamConfig) -> tuple[Post, ...]:
+    def _posts(self, stream: StreamConfig, *, epoch: int) -> tuple[Post, ...]:
         publisher: Publisher = FilePublisher(self._state.events)
         office: DeadLetterOffice = FileOffice(
             self._state.dead_letters(stream.name),
@@ -178,4 +191,5 @@ class Daemon:
                     "labels": (stream.labels and stream.labels.topic) or "labels",
                 },
             )
-        return EventPost(stream.name, publisher), LetterPost(stream.name, office)
+        ledger = Ledger(stream.name, epoch)
+        return EventPost(ledger, publisher), LetterPost(ledger, office)

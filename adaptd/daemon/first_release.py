@@ -48,7 +48,7 @@ class FirstRelease:
     @property
     def wants_records(self) -> bool:
         """False once the first window is full: with no champion there is nothing to observe yet."""
-        return self._window.next_record < self._context.config.initial.records
+        return len(self._window) < self._context.config.initial.records
 
     def step(self) -> Release | None:
         """Goes on; the release once it is published.

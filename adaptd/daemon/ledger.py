@@ -15,7 +15,7 @@ class Ledger:
     """The rows that one stream's loop wants written."""
 
     def __init__(self, stream: str, epoch: int) -> None:
-        self._stream = stream
+        self.stream = stream
         self._epoch = epoch
         self._effects: list[Effect] = []
         self._progress: Effect | None = None
@@ -30,6 +30,14 @@ class Ledger:
         """Keeps what a person sees of the running phase; only the latest is ever written."""
         self._progress = effect
 
+    def verify(self, database: Database) -> None:
+        """Called before files are touched that another owner would have too.
+
+        Raises StaleEpochError where another process owns the stream now, StoreUnavailable.
+        """
+        with database.read() as connection:
+            epochs.verify(connection, stream=self.stream, epoch=self._epoch)
+
     def commit(self, database: Database, *closing: Effect) -> None:
         """Writes all effects, then the closing ones, in one transaction.
 
@@ -37,7 +45,7 @@ class Ledger:
         Raises StaleEpochError where another process owns the stream now.
         """
         with database.write() as connection:
-            epochs.verify(connection, stream=self._stream, epoch=self._epoch)
+            epochs.verify(connection, stream=self.stream, epoch=self._epoch)
             for effect in self._effects:
                 effect(connection)
             if self._progress is not None:
@@ -55,5 +63,5 @@ class Ledger:
         Raises what the effect raises, StoreUnavailable, StaleEpochError; nothing is written then.
         """
         with database.write() as connection:
-            epochs.verify(connection, stream=self._stream, epoch=self._epoch)
+            epochs.verify(connection, stream=self.stream, epoch=self._epoch)
             effect(connection)

@@ -11,10 +11,12 @@ from sqlalchemy import Connection
 
 from adaptd.daemon.context import StreamContext
 from adaptd.daemon.ledger import Effect
+from adaptd.errors import ArtifactError, StateDirectoryError
 from adaptd.registry import scores
 from adaptd.registry.scores import BlockScore
 from adaptd.store import checkpoints, segments
 from adaptd.store.checkpoints import Checkpoint
+from adaptd.store.directory import RESTORE
 from adaptd.store.segments import SegmentRow
 from adaptd.stream.batch import Batch
 from adaptd.stream.segment import read_segment, write_segment
@@ -41,6 +43,8 @@ class Memory:
         self._directory = context.state.segments(context.stream)
         self._unsaved: list[Batch] = []
         self._blocks = deque(blocks)
+        # Files of rows that the latest checkpoint has dropped.
+        self._leaving: list[Path] = []
         self.window = window
         self.positions = positions
 
@@ -50,20 +54,23 @@ class Memory:
     ) -> tuple["Memory", dict[str, Any] | None]:
         """The memory at the latest checkpoint, and that checkpoint's document; None at first start.
 
-        Sweeps files that nobody names. Raises ArtifactError for a segment that is not as stored.
+        Sweeps files that nobody names. Raises ArtifactError for a segment that is not as stored,
+        StateDirectoryError where rows contradict each other; nothing is swept then.
         """
         rows = segments.listing(connection, context.stream)
-        _sweep(context.state.segments(context.stream), {context.absolute(row.path) for row in rows})
         checkpoint = checkpoints.load(connection, context.stream)
-        window = Window.restored(
-            context.config.window_records,
-            shape,
-            (
-                (row.first_record, read_segment(context.absolute(row.path), row.digest))
-                for row in rows
-            ),
-            next_record=0 if checkpoint is None else checkpoint.next_record,
-        )
+        try:
+            window = Window.restored(
+                context.config.window_records,
+                shape,
+                ((row.first_record, _read(context.absolute(row.path), row.digest)) for row in rows),
+                next_record=0 if checkpoint is None else checkpoint.next_record,
+            )
+        except ValueError as error:
+            raise StateDirectoryError(
+                f"{context.state.database}: stream {context.stream}: {error}; {RESTORE}"
+            ) from error
+        _sweep(context.state.segments(context.stream), {context.absolute(row.path) for row in rows})
         memory = cls(
             context,
             window=window,
@@ -95,10 +102,12 @@ class Memory:
         """Commits the ledger, what is new of the window, the positions, the document and what else
         closes together.
 
-        Raises StoreUnavailable with nothing lost: the next save writes it all.
+        Raises StoreUnavailable with nothing lost: the next save writes it all. Raises
+        StaleEpochError where another process owns the stream now.
         """
         stream, ledger = self._context.stream, self._context.ledger
         if self._unsaved:
+            ledger.verify(self._context.database)
             batch = Batch.concatenate(self._unsaved)
             digest, path = write_segment(self._directory, batch)
             row = SegmentRow(
@@ -125,10 +134,23 @@ class Memory:
             checkpoints.save(connection, checkpoint, now=self._context.clock.now())
 
         ledger.commit(self._context.database, close, *closing)
-        # The rows went first: a kill here leaves files that the next start sweeps.
-        for gone in dropped:
+        # The rows went first: a kill here leaves files that the next start sweeps. And the files
+        # stay for one checkpoint more: a disk that loses the latest commit, though it has said that
+        # it was written, leaves the one before it whole.
+        for path in self._leaving:
             with suppress(OSError):
-                self._context.absolute(gone.path).unlink(missing_ok=True)
+                path.unlink(missing_ok=True)
+        self._leaving = [self._context.absolute(row.path) for row in dropped]
+
+
+def _read(path: Path, digest: str) -> Batch:
+    try:
+        return read_segment(path, digest)
+    except ArtifactError as error:
+        raise ArtifactError(
+            f"{error}. The window cannot be had without it: copy this file from a backup that has "
+            "it, or let `adaptd repair` drop it and all records before it from the window"
+        ) from error
 
 
 def _sweep(directory: Path, known: set[Path]) -> None:

@@ -1,9 +1,11 @@
 """What the relay carries: a stream's events, and its records that were set aside."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Protocol
 
 from adaptd.clock import Clock
+from adaptd.daemon.ledger import Ledger
 from adaptd.registry import dead_letters
 from adaptd.registry.dead_letter_office import DeadLetterOffice
 from adaptd.registry.publisher import Publisher
@@ -33,7 +35,8 @@ class Post(Protocol):
         """Sends what waits, in order, until should_stop, and returns how much that was.
 
         Raises TransientError if the receiver or the store cannot be reached; what was sent and
-        could not be marked will be sent again.
+        could not be marked will be sent again. Raises StaleEpochError where another owner has
+        taken the stream over: what waits is for that one to send.
         """
         ...
 
@@ -47,8 +50,10 @@ class EventPost:
 
     kind = "events"
 
-    def __init__(self, stream: str, publisher: Publisher) -> None:
-        self.stream = stream
+    def __init__(self, ledger: Ledger, publisher: Publisher) -> None:
+        """ledger: says whose stream it is, so that only its owner sends."""
+        self.stream = ledger.stream
+        self._ledger = ledger
         self._publisher = publisher
 
     def send(self, database: Database, clock: Clock, should_stop: Stop) -> int:
@@ -59,10 +64,13 @@ class EventPost:
         for event in events:
             if should_stop():
                 break
+            self._ledger.verify(database)
             self._publisher.publish(event)
             sent += 1
-            with database.write() as connection:
-                outbox.mark_sent(connection, [event.id], now=clock.now())
+            self._ledger.transact(
+                database,
+                partial(outbox.mark_sent, ids=[event.id], now=clock.now()),
+            )
         return sent
 
     def close(self) -> None:
@@ -74,8 +82,10 @@ class LetterPost:
 
     kind = "records that were set aside"
 
-    def __init__(self, stream: str, office: DeadLetterOffice) -> None:
-        self.stream = stream
+    def __init__(self, ledger: Ledger, office: DeadLetterOffice) -> None:
+        """ledger: as of `EventPost`."""
+        self.stream = ledger.stream
+        self._ledger = ledger
         self._office = office
 
     def send(self, database: Database, clock: Clock, should_stop: Stop) -> int:
@@ -89,12 +99,18 @@ class LetterPost:
                 waiting = dead_letters.pending(connection, self.stream)
             if not waiting:
                 break
+            self._ledger.verify(database)
             self._office.deliver([letter for _, letter in waiting])
             sent += len(waiting)
-            with database.write() as connection:
-                dead_letters.mark_sent(
-                    connection, self.stream, up_to=waiting[-1][0], now=clock.now()
-                )
+            self._ledger.transact(
+                database,
+                partial(
+                    dead_letters.mark_sent,
+                    stream=self.stream,
+                    up_to=waiting[-1][0],
+                    now=clock.now(),
+                ),
+            )
         return sent
 
     def close(self) -> None:

@@ -7,7 +7,7 @@ import structlog
 
 from adaptd.clock import Clock
 from adaptd.daemon.posts import Post
-from adaptd.errors import TransientError
+from adaptd.errors import StaleEpochError, TransientError
 from adaptd.store.database import Database
 
 log = structlog.get_logger()
@@ -94,6 +94,10 @@ class Relay:
                 error=str(error),
                 retry_seconds=REST_SECONDS,
             )
+        except StaleEpochError as error:
+            # The stream's own loop finds out too, and ends the daemon.
+            self._stop.set()
+            log.error("relay.stopped", stream=post.stream, kind=post.kind, error=str(error))
         # The outermost loop of this thread: if it ended here, nobody would see that it stays.
         except Exception as error:
             self._rest(post)

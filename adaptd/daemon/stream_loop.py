@@ -48,6 +48,10 @@ URGENT_REJECTS = 1_000
 # Enough records for an accuracy within 3 points, few enough that a drift shows within minutes.
 ACCURACY_RECORDS = 1_000
 
+# How often a stream looks whether it is still this process's own. One that was stopped for longer
+# looks first, before it touches a file.
+VERIFY_SECONDS = 1.0
+
 # How long a stream rests after the store could not take its checkpoint.
 STORE_RETRY_SECONDS = 1.0
 
@@ -105,7 +109,7 @@ class StreamLoop:
         self._is_store_available = True
         self._store_trouble = ""
         self._source_trouble: str | None = None
-        self._resume_at = self._poll_at = float("-inf")
+        self._resume_at = self._poll_at = self._verify_at = float("-inf")
         self._backoff = Backoff(np.random.default_rng(context.seed_for("backoff", 0)))
         context.metrics.prepare(context.stream, signals=SIGNALS, reasons=REASONS, outcomes=OUTCOMES)
         with context.database.read() as connection:
@@ -135,10 +139,20 @@ class StreamLoop:
         good: StaleEpochError where another owner has taken over, JobError if the first model can
         never be trained, SourceError if the source can never be read on.
         """
+        try:
+            self._step(timeout_seconds)
+        except StoreUnavailable as error:
+            # Of a release or of an episode's records: they are written when they come about.
+            self._pause(error)
+
+    def _step(self, timeout_seconds: float) -> None:
         now = self._context.clock.monotonic()
         self._is_idle = True
         if now < self._resume_at:
             return
+        if now >= self._verify_at:
+            self._context.ledger.verify(self._context.database)
+            self._verify_at = now + VERIFY_SECONDS
         self._is_whole = False
         if self._lineup.release is None:
             release = self._first_release.step()
@@ -184,15 +198,12 @@ class StreamLoop:
                     *(() if self._late is None else (self._late.save,)),
                 )
             except StoreUnavailable as error:
-                if self._is_store_available:
-                    log.error("store.unavailable", stream=self.stream, error=str(error))
-                self._context.metrics.store_unavailable.labels(self.stream).inc()
-                self._is_store_available = False
-                self._store_trouble = f"the store cannot be written: {error}"
-                self._resume_at = clock.monotonic() + STORE_RETRY_SECONDS
+                self._pause(error)
                 return
         if self._late is not None:
             self._late.settle()
+        if not self._is_store_available:
+            log.info("store.available", stream=self.stream)
         self._is_store_available = True
         self._set_aside_since = 0
         self._checkpoint_due = clock.monotonic() + self._context.config.checkpoint.seconds
@@ -210,6 +221,16 @@ class StreamLoop:
             self._source.close()
             if self._late is not None:
                 self._late.close()
+
+    def _pause(self, error: StoreUnavailable) -> None:
+        """No record is taken before a checkpoint has succeeded, which is tried after a rest."""
+        if self._is_store_available:
+            log.error("store.unavailable", stream=self.stream, error=str(error))
+        self._context.metrics.store_unavailable.labels(self.stream).inc()
+        self._is_store_available = False
+        self._store_trouble = f"the store cannot be written: {error}"
+        now = self._context.clock.monotonic()
+        self._resume_at, self._checkpoint_due = now + STORE_RETRY_SECONDS, now
 
     def _restore(self, connection: Connection, document: dict[str, Any] | None) -> None:
         self._source.seek(self._memory.positions)
@@ -301,7 +322,7 @@ class StreamLoop:
             self._context.metrics.records.labels(self.stream).inc(len(part.batch))
 
     def _check_first_window(self) -> None:
-        records, needed = self._memory.window.next_record, self._context.config.initial.records
+        records, needed = len(self._memory.window), self._context.config.initial.records
         if self._lineup.release is None and records < needed:
             raise SourceError(
                 f"stream {self.stream} ended after {records} records; "
@@ -312,7 +333,7 @@ class StreamLoop:
         # Exactly the first window, so that all later records are observed.
         if self._lineup.release is None and self._late is None:
             return min(
-                POLL_RECORDS, self._context.config.initial.records - self._memory.window.next_record
+                POLL_RECORDS, self._context.config.initial.records - len(self._memory.window)
             )
         return POLL_RECORDS
 

@@ -10,6 +10,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.exc import DatabaseError
 
 from adaptd.errors import NotFoundError, StateDirectoryError, StoreUnavailable
+from adaptd.store.directory import RESTORE
 from adaptd.store.schema import known_revisions, newest_revision, revision_of, upgrade
 
 # Longer than any write of ours takes, short enough that a page still answers.
@@ -47,13 +48,18 @@ class Database:
     def open(cls, path: Path, *, busy_timeout_seconds: float = BUSY_TIMEOUT_SECONDS) -> "Database":
         """Makes the file if it is not there, and brings its tables up, in one transaction.
 
-        Raises StateDirectoryError if the file is of a newer version or no database;
+        Reads all of it first, for damage: 100 MB take about a second.
+        Raises StateDirectoryError if the file is of a newer version, damaged or no database;
         StoreUnavailable if it cannot be written now.
         """
         database = cls(path, _engine(path, busy_timeout_seconds))
         try:
             with database._connected(["PRAGMA query_only = 0"], _TRANSIENT) as connection:
                 connection.exec_driver_sql("PRAGMA journal_mode = WAL")
+                # A damaged page would else be found only when it is needed, records later.
+                found = connection.exec_driver_sql("PRAGMA integrity_check(1)").scalar()
+            if found != "ok":
+                raise StateDirectoryError(f"{path}: damaged: {found}; {RESTORE}")
             with database.write() as connection:
                 revision = revision_of(connection)
                 if revision is not None and revision not in known_revisions():
@@ -131,15 +137,16 @@ class Database:
                 connection.execution_options(**{_BEGIN: begin}).begin(),
             ):
                 yield connection
+        except UnicodeDecodeError as error:
+            # Text of a damaged page, in what SQLite says of it or in what it gives out.
+            raise StateDirectoryError(f"{self._path}: damaged: {error}; {RESTORE}") from error
         except DatabaseError as error:
             # The low byte of an extended code is the primary one.
             code = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF
             if code in transient:
                 raise StoreUnavailable(f"{self._path}: {error.orig}") from error
             if code in DAMAGED:
-                raise StateDirectoryError(
-                    f"{self._path}: {error.orig}; `adaptd restore` puts a backup in its place"
-                ) from error
+                raise StateDirectoryError(f"{self._path}: {error.orig}; {RESTORE}") from error
             raise
 
 

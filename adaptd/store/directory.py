@@ -13,6 +13,9 @@ from adaptd.store.files import write_atomically
 
 SCHEMA_VERSION = 1
 
+# What to do where the database is damaged, for people.
+RESTORE = "`adaptd restore` puts a backup in its place"
+
 
 @dataclass(frozen=True)
 class StateDirectory:
@@ -38,6 +41,18 @@ class StateDirectory:
         except OSError as error:
             raise StateDirectoryError(f"{path}: cannot be a state directory: {error}") from error
         return state
+
+    def check_database(self) -> None:
+        """Raises StateDirectoryError where the database is missing or empty and files are there
+        that it has named: a daemon would begin from the first record, as if it knew nothing."""
+        if self.database.exists() and self.database.stat().st_size > 0:
+            return
+        for kind in ("releases", "segments"):
+            if any(self.path.glob(f"{kind}/*/*")):
+                raise StateDirectoryError(
+                    f"{self.database}: is missing or empty, and {self.path / kind} is not; "
+                    f"{RESTORE}; to begin anew, use another state_directory"
+                )
 
     @property
     def database(self) -> Path:

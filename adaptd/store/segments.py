@@ -47,6 +47,13 @@ def listing(connection: Connection, stream: str) -> list[SegmentRow]:
     return [SegmentRow(**row) for row in rows.mappings()]
 
 
+def streams(connection: Connection) -> list[str]:
+    """The streams that have segments."""
+    return list(
+        connection.scalars(select(segments.c.stream).distinct().order_by(segments.c.stream))
+    )
+
+
 def drop_before(connection: Connection, stream: str, record: int) -> list[SegmentRow]:
     """Removes the rows that lie wholly before the record and returns them.
 

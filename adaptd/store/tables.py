@@ -23,6 +23,9 @@ from sqlalchemy import (
     text,
 )
 
+from adaptd.errors import StateDirectoryError
+from adaptd.store.directory import RESTORE
+
 
 class Instant(TypeDecorator[datetime]):
     """An aware datetime, kept as ISO 8601 text in UTC to the microsecond: it sorts as time does."""
@@ -59,7 +62,13 @@ class Document(TypeDecorator[Any]):
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> Any:
         del dialect
-        return None if value is None else json.loads(value)
+        try:
+            return None if value is None else json.loads(value)
+        except ValueError as error:
+            # SQLite keeps no checksums: it gives out what stands there.
+            raise StateDirectoryError(
+                f"the database is damaged: a document in it is no JSON: {error}; {RESTORE}"
+            ) from error
 
 
 def _plain(value: object) -> Any:

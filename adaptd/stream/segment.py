@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from adaptd.errors import ArtifactError
-from adaptd.store.files import write_atomically
+from adaptd.store.files import disk_errors, write_atomically
 from adaptd.stream.batch import Batch, id_column
 
 SCHEMA_VERSION = 1
@@ -30,7 +30,8 @@ def write_segment(directory: Path, batch: Batch) -> tuple[str, Path]:
     data = sink.getvalue().to_pybytes()
     digest = hashlib.sha256(data).hexdigest()
     path = directory / f"{digest}.arrow"
-    directory.mkdir(parents=True, exist_ok=True)
+    with disk_errors(directory):
+        directory.mkdir(parents=True, exist_ok=True)
     write_atomically(path, data)
     return digest, path
 

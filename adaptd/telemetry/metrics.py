@@ -81,7 +81,7 @@ class Metrics:
             registry=self.registry,
         )
         self.store_unavailable = counter(
-            "adaptd_store_unavailable", "Checkpoints that the store could not take"
+            "adaptd_store_unavailable", "Writes of checkpoints and releases that failed"
         )
 
     def prepare(

@@ -1,6 +1,7 @@
 """One stream's loop in this process: a scripted executor, records in memory, models of one line."""
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -258,7 +259,14 @@ LoopMaker = Callable[..., Running]
 @pytest.fixture
 def loop(tmp_path: Path, clock: FakeClock) -> Iterator[LoopMaker]:
     """Makes a running loop; keywords take the place of sections of its configuration."""
-    state = StateDirectory.open(tmp_path / "state")
+    with loops(tmp_path / "state", clock) as make:
+        yield make
+
+
+@contextmanager
+def loops(directory: Path, clock: FakeClock) -> Iterator[LoopMaker]:
+    """As the fixture `loop`, with its state in a directory."""
+    state = StateDirectory.open(directory)
     # Quick to say that the store is taken: one test takes it.
     database = Database.open(state.database, busy_timeout_seconds=0.05)
 

@@ -7,10 +7,13 @@ import pytest
 from structlog.testing import capture_logs
 
 from adaptd.clock import FakeClock
-from adaptd.daemon.posts import EventPost
+from adaptd.daemon.ledger import Ledger
+from adaptd.daemon.posts import EventPost, LetterPost
 from adaptd.daemon.relay import REST_SECONDS, Relay
 from adaptd.errors import TransientError
-from adaptd.store import outbox
+from adaptd.registry import dead_letters
+from adaptd.registry.dead_letters import DeadLetter
+from adaptd.store import epochs, outbox
 from adaptd.store.database import Database
 from adaptd.store.outbox import Event
 
@@ -47,9 +50,16 @@ def post(database: Database, clock: FakeClock, numbers: Sequence[int], stream: s
             )
 
 
+def event_post(database: Database, stream: str, inbox: Inbox) -> EventPost:
+    """Of a stream that this process owns from here on."""
+    with database.write() as connection:
+        epoch = epochs.acquire(connection, stream=stream, owner="test", now=FakeClock().now())
+    return EventPost(Ledger(stream, epoch), inbox)
+
+
 def test_events_are_sent_once_and_in_order(database: Database, clock: FakeClock) -> None:
     inbox = Inbox()
-    relay = Relay([EventPost("s", inbox)], database=database, clock=clock)
+    relay = Relay([event_post(database, "s", inbox)], database=database, clock=clock)
     post(database, clock, [1, 2, 3])
     assert relay.send() == 3
     assert relay.send() == 0
@@ -60,7 +70,7 @@ def test_a_failed_event_is_sent_again_after_a_rest_and_before_later_ones(
     database: Database, clock: FakeClock
 ) -> None:
     inbox = Inbox(failures=1)
-    relay = Relay([EventPost("s", inbox)], database=database, clock=clock)
+    relay = Relay([event_post(database, "s", inbox)], database=database, clock=clock)
     post(database, clock, [1, 2])
     assert relay.send() == 0
     assert relay.send() == 0
@@ -76,7 +86,11 @@ def test_a_failing_stream_holds_up_no_other(
     database: Database, clock: FakeClock, error: Exception
 ) -> None:
     down, up = Inbox(failures=9, error=error), Inbox()
-    relay = Relay([EventPost("down", down), EventPost("up", up)], database=database, clock=clock)
+    relay = Relay(
+        [event_post(database, "down", down), event_post(database, "up", up)],
+        database=database,
+        clock=clock,
+    )
     # More than are taken at once.
     post(database, clock, range(120), stream="down")
     post(database, clock, [1, 2], stream="up")
@@ -93,7 +107,7 @@ def test_an_unexpected_error_is_logged_with_its_traceback_and_told_until_it_is_o
     told: list[str | None] = []
     inbox = Inbox(failures=2, error=KeyError("a defect"))
     relay = Relay(
-        [EventPost("s", inbox), EventPost("other", Inbox())],
+        [event_post(database, "s", inbox), event_post(database, "other", Inbox())],
         database=database,
         clock=clock,
         on_trouble=told.append,
@@ -120,7 +134,7 @@ def test_a_receiver_that_cannot_be_reached_is_no_trouble(
 ) -> None:
     told: list[str | None] = []
     relay = Relay(
-        [EventPost("s", Inbox(failures=1))],
+        [event_post(database, "s", Inbox(failures=1))],
         database=database,
         clock=clock,
         on_trouble=told.append,
@@ -135,7 +149,7 @@ def test_a_receiver_that_cannot_be_reached_is_no_trouble(
 def test_an_event_that_could_not_be_marked_is_sent_again(tmp_path: Path, clock: FakeClock) -> None:
     database = Database.open(tmp_path / "other.db", busy_timeout_seconds=0.05)
     inbox = Inbox()
-    relay = Relay([EventPost("s", inbox)], database=database, clock=clock)
+    relay = Relay([event_post(database, "s", inbox)], database=database, clock=clock)
     post(database, clock, [1])
     with database.write():
         assert relay.send() == 0
@@ -160,7 +174,7 @@ def test_the_thread_outlives_an_unexpected_error_and_close_ends_it(
     told = threading.Event()
     inbox = Inbox(failures=1, error=KeyError("a defect"))
     relay = Relay(
-        [EventPost("s", inbox)],
+        [event_post(database, "s", inbox)],
         database=database,
         clock=clock,
         on_trouble=lambda _trouble: told.set(),
@@ -175,3 +189,44 @@ def test_the_thread_outlives_an_unexpected_error_and_close_ends_it(
         time.sleep(0.01)
     relay.close()
     assert inbox.is_closed
+
+
+def test_nothing_is_sent_for_a_stream_that_another_owner_has_taken_over(
+    database: Database, clock: FakeClock
+) -> None:
+    inbox, office = Inbox(), Office()
+    events = event_post(database, "s", inbox)
+    with database.write() as connection:
+        epoch = epochs.acquire(connection, stream="s", owner="newer", now=clock.now())
+        dead_letters.add(
+            connection, [DeadLetter("s", "unreadable", 0, 1, "no JSON", b"{", clock.now())]
+        )
+    post(database, clock, [1])
+    letters = LetterPost(Ledger("s", epoch - 1), office)
+    with capture_logs() as logs:
+        for stale in (events, letters):
+            assert Relay([stale], database=database, clock=clock).send() == 0
+    assert [(entry["event"], entry["log_level"]) for entry in logs] == [
+        ("relay.stopped", "error")
+    ] * 2
+    assert (inbox.numbers, office.offsets) == ([], [])
+    newer = Relay(
+        [EventPost(Ledger("s", epoch), inbox), LetterPost(Ledger("s", epoch), office)],
+        database=database,
+        clock=clock,
+    )
+    assert newer.send() == 2
+    assert (inbox.numbers, office.offsets) == ([1], [1])
+
+
+class Office:
+    """Takes records that were set aside."""
+
+    def __init__(self) -> None:
+        self.offsets: list[int] = []
+
+    def deliver(self, letters: Sequence[DeadLetter]) -> None:
+        self.offsets += [letter.offset for letter in letters]
+
+    def close(self) -> None:
+        pass

@@ -6,6 +6,7 @@ from sqlalchemy import Connection, text
 
 from adaptd.adaptation.job import FINE_TUNED
 from adaptd.adaptation.trigger import Trigger
+from adaptd.clock import FakeClock
 from adaptd.daemon.ledger import Effect, Ledger
 from adaptd.daemon.stream_loop import POLL_RECORDS
 from adaptd.errors import (
@@ -43,7 +44,9 @@ from tests.daemon.conftest import (
     LoopMaker,
     MemorySource,
     Running,
+    loops,
 )
+from tests.disks import Disk
 
 
 def released(running: Running) -> list[Release]:
@@ -562,3 +565,30 @@ def test_the_database_is_whole_after_all(loop: LoopMaker) -> None:
     with running.context.database.read() as connection:
         assert connection.execute(text("PRAGMA integrity_check")).scalar() == "ok"
         decisions.verify_chain(connection)
+
+
+def stopped_writes(running: Running) -> float:
+    value = running.context.metrics.registry.get_sample_value(
+        "adaptd_store_unavailable_total", {"stream": STREAM}
+    )
+    return value or 0.0
+
+
+@pytest.mark.parametrize("at", ["collecting", "trial"])
+def test_a_disk_that_is_full_in_an_episode_pauses_it_and_it_goes_on(
+    disk: Disk, clock: FakeClock, at: str
+) -> None:
+    with loops(disk.path / "state", clock) as loop:
+        running = loop()
+        running.until(lambda: state_of(running) == at)
+        disk.fill()
+        running.until(lambda: running.loop.trouble is not None)
+        assert "the store cannot be written: " in str(running.loop.trouble)
+        assert stopped_writes(running) > 0
+        for _ in range(10):
+            running.step()
+        disk.empty()
+        running.until(lambda: len(released(running)) == 2)
+        assert running.loop.trouble is None
+        first_records = [block.first_record for block in blocks(running)]
+        assert first_records == list(range(200, 200 + 16 * len(first_records), 16))

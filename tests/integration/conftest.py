@@ -28,8 +28,9 @@ HANG_SECONDS = 180
 class RunningDaemon:
     """`adaptd run` on a state directory, started and ended by the test."""
 
-    def __init__(self, directory: Path, **changes: Any) -> None:
-        self.state = StateDirectory(directory / "state")
+    def __init__(self, directory: Path, *, state: Path | None = None, **changes: Any) -> None:
+        """state: where it keeps its state, if not beside its log."""
+        self.state = StateDirectory(state or directory / "state")
         self._config = directory / "config.yaml"
         self._log = directory / "log"
         self._config.write_text(yaml.safe_dump(document(self.state.path, **changes)))
