@@ -1,4 +1,4 @@
-"""`KafkaSource`: a topic of JSON records."""
+"""`KafkaSource`: a topic of records."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -54,12 +54,14 @@ _PERMANENT = (
 class KafkaSource:
     """All partitions of one topic, from positions that the caller keeps.
 
-    Values are JSON as `Schema.parse` takes it; a record without `time` has the broker's timestamp.
+    Values are as the schema parses them; a record without a time has the broker's timestamp.
     Partitions are assigned by hand, so no rebalance moves them; the group only names the commits,
     which are advisory. Within a poll records go by partition, then by offset.
     Nothing is connected before the first poll.
 
     topic_wait_seconds: how long a topic may be unknown before it counts as misspelt.
+    maximum_ahead_seconds: a record whose event time is further ahead of the clock is rejected
+    (time-ahead); None: none is.
     """
 
     def __init__(
@@ -71,6 +73,7 @@ class KafkaSource:
         group: str,
         clock: Clock,
         topic_wait_seconds: float = _TOPIC_WAIT_SECONDS,
+        maximum_ahead_seconds: float | None = None,
     ) -> None:
         self._schema = schema
         self._cluster = cluster
@@ -78,6 +81,7 @@ class KafkaSource:
         self._group = group
         self._clock = clock
         self._topic_wait_seconds = topic_wait_seconds
+        self._maximum_ahead_seconds = maximum_ahead_seconds
         self._consumer: Any = None
         self._commits = AdvisoryCommits(cluster, topic=topic, group=group, clock=clock)
         # Whether the consumer reads every partition from our positions. If not, the next poll
@@ -274,7 +278,9 @@ class KafkaSource:
             partitions += [number] * len(of_partition)
             # Beyond the last record there may be gaps (compaction, transactions), never before it.
             self._positions[number] = of_partition[-1].offset + 1
-        parsed = self._schema.parse_all([record.value for record in ordered])
+        parsed = self._schema.parse_all(
+            [record.value for record in ordered], latest=self._latest_time()
+        )
         positions = np.empty((len(ordered), 2), np.int64)
         positions[:, 0] = partitions
         positions[:, 1] = [record.offset for record in ordered]
@@ -299,6 +305,11 @@ class KafkaSource:
             for place, fault in parsed.faults.items()
         )
         return Poll(batch, rejects, dict(self._positions), is_exhausted=False)
+
+    def _latest_time(self) -> float | None:
+        if self._maximum_ahead_seconds is None:
+            return None
+        return self._clock.now().timestamp() + self._maximum_ahead_seconds
 
     def _broker_time(self, broker_ms: int | None) -> float:
         if broker_ms is None or broker_ms < 0:

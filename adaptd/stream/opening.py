@@ -1,5 +1,7 @@
 """From a stream's configuration to its source."""
 
+from dataclasses import replace
+
 from adaptd.clock import Clock
 from adaptd.config import (
     KafkaSourceConfig,
@@ -9,6 +11,7 @@ from adaptd.config import (
     StreamConfig,
 )
 from adaptd.errors import SourceError
+from adaptd.stream.formats.opening import open_formats
 from adaptd.stream.kafka import KafkaSource
 from adaptd.stream.kafka_connection import Cluster
 from adaptd.stream.pace import Paced
@@ -45,6 +48,7 @@ def open_source(config: StreamConfig, *, clock: Clock) -> Source:
                 topic=source.topic,
                 group=source.group,
                 clock=clock,
+                maximum_ahead_seconds=_maximum_ahead_seconds(config),
             )
 
 
@@ -54,9 +58,10 @@ def cluster_of(source: KafkaSourceConfig) -> Cluster:
 
 
 def schema_of(config: StreamConfig) -> Schema:
-    """What the stream's records look like; nothing is opened.
+    """What the stream's records look like; of files only an Avro schema is read.
 
-    Raises SourceError for a record description that is not the scenario's.
+    Raises SourceError for a record description that is not the scenario's, or an Avro schema that
+    does not suit it.
     """
     if isinstance(config.source, ScenarioSourceConfig):
         schema = SCENARIOS[config.source.scenario].schema
@@ -69,7 +74,12 @@ def schema_of(config: StreamConfig) -> Schema:
         return schema
     if config.record is None:
         raise SourceError(f"stream {config.name}: record (shape and classes) is needed")
-    return Schema.of(config.record)
+    messages, labels = open_formats(config.record)
+    return replace(Schema.of(config.record), format=messages, labels_format=labels)
+
+
+def _maximum_ahead_seconds(config: StreamConfig) -> float | None:
+    return None if config.record is None else config.record.maximum_ahead_seconds
 
 
 def _paced(source: Source, pace: PaceConfig, clock: Clock) -> Source:
