@@ -127,7 +127,9 @@ def _both(address: str, records: int, rounds: int, predictor: Predictor) -> dict
     partition = TopicPartition(_TOPIC, 0)
     consumer.assign([partition])
     source = KafkaSource(
-        _SCHEMA, KafkaTopic(Cluster((address,)), _TOPIC, group="ingest", clock=SystemClock())
+        _SCHEMA,
+        KafkaTopic(Cluster((address,)), _TOPIC, group="ingest", clock=SystemClock()),
+        clock=SystemClock(),
     )
 
     def bare() -> None:

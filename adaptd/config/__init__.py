@@ -2,7 +2,7 @@
 
 from adaptd.config.kafka import SaslConfig, SecretConfig, TlsConfig
 from adaptd.config.load import load, parse
-from adaptd.config.record import RecordConfig
+from adaptd.config.record import AvroConfig, RecordConfig
 from adaptd.config.source import (
     KafkaSourceConfig,
     PaceConfig,
@@ -44,6 +44,7 @@ __all__ = [
     "SecretConfig",
     "PaceConfig",
     "RecordConfig",
+    "AvroConfig",
     "ModelConfig",
     "InitialConfig",
     "AlarmConfig",

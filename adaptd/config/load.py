@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from pydantic_core import ErrorDetails
 
 from adaptd.config.fault import OTHER
 from adaptd.config.source import ReplaySourceConfig
-from adaptd.config.tree import Config
+from adaptd.config.tree import Config, StreamConfig
 from adaptd.errors import ConfigError
 
 # ADAPTD__SERVER__PORT=8081 sets server.port; a list takes its index: ADAPTD__STREAMS__0__NAME.
@@ -68,19 +68,31 @@ def _parse(document: Mapping[str, Any], origin: str, variables: Mapping[Location
         _line(
             {
                 "type": "missing_file",
-                "loc": ("streams", number, "source", "path"),
+                "loc": ("streams", number, *keys),
                 "msg": "expected an existing file",
-                "input": str(stream.source.path),
+                "input": str(path),
             },
             origin,
             variables,
         )
         for number, stream in enumerate(config.streams)
-        if isinstance(stream.source, ReplaySourceConfig) and not stream.source.path.is_file()
+        for keys, path in _files(stream)
+        if not path.is_file()
     ]
     if missing:
         raise ConfigError("\n".join(missing))
     return config
+
+
+def _files(stream: StreamConfig) -> Iterator[tuple[tuple[str, ...], Path]]:
+    """Files that a stream cannot be read without, and the keys below it that name them."""
+    if isinstance(stream.source, ReplaySourceConfig):
+        yield ("source", "path"), stream.source.path
+    if stream.record is not None and stream.record.avro is not None:
+        avro = stream.record.avro
+        yield ("record", "avro", "schema_file"), avro.schema_file
+        if avro.labels_schema_file is not None:
+            yield ("record", "avro", "labels_schema_file"), avro.labels_schema_file
 
 
 def _override(

@@ -52,8 +52,9 @@ class ScenarioSourceConfig(Section):
 
 
 class ReplaySourceConfig(Section):
-    """A recorded stream: a Parquet or CSV file with columns x0 … xn and target, or a file of JSON
-    lines; the latter two also compressed (.gz, .zst)."""
+    """A recorded stream: a Parquet or CSV file with columns x0 … xn and target, or named as the
+    features are with encoding fields; or a file of JSON lines; the latter two also compressed
+    (.gz, .zst)."""
 
     kind: Literal["replay"]
     path: Path
@@ -64,8 +65,8 @@ class ReplaySourceConfig(Section):
 
 
 class KafkaSourceConfig(Section):
-    """A topic of JSON records: {"id": …, "x": nested array of the record's shape, "target":
-    class}."""
+    """A topic of records: {"id": …, "x": nested array of the record's shape, "target": class} in
+    JSON, unless `record` says otherwise."""
 
     kind: Literal["kafka"]
     bootstrap_servers: tuple[str, ...] = Field(min_length=1)

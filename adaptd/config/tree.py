@@ -274,6 +274,15 @@ class StreamConfig(Section):
         source = info.data.get("source")
         if record is None and source is not None and source.kind != "scenario":
             raise ValueError(f"a {source.kind} source needs it (shape and classes)")
+        if record is None or source is None or source.kind == "kafka":
+            return record
+        if record.format != "json":
+            raise at_key(
+                "format",
+                record.format,
+                f"only a kafka source has messages of another format, this one is of kind "
+                f"{source.kind}; leave it out",
+            )
         return record
 
     @field_validator("publish", "rejects")

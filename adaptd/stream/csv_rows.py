@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adaptd.errors import SourceError
+from adaptd.stream.columns import Columns
 from adaptd.stream.recording import Lines
 from adaptd.stream.reject import UnfitRecordError
 from adaptd.stream.rows import Rows
@@ -15,7 +16,7 @@ from adaptd.stream.schema import Schema
 
 
 class CsvRows:
-    """Raises SourceError if the path is no text file whose first line names x0 … and target.
+    """Raises SourceError if the path is no text file whose first line names the columns.
 
     Empty lines are passed over. A row is UTF-8 text; bytes that are not are kept for its reject.
     """
@@ -23,16 +24,19 @@ class CsvRows:
     def __init__(self, path: Path, schema: Schema, *, is_followed: bool = False) -> None:
         self._path = path
         self._is_followed = is_followed
+        columns = Columns.of(schema)
         self._file = Lines(path, is_followed=is_followed)
         try:
             self._begin()
             self._header = self._first_line()
-            schema.check_columns(self._header, origin=str(path))
+            columns.check(self._header, origin=str(path))
         except SourceError:
             self._file.close()
             raise
-        self._places = [self._header.index(name) for name in schema.columns]
-        self._target = self._header.index("target")
+        self._schema = schema
+        self._places = [self._header.index(name) for name in columns.numbers]
+        self._target = self._header.index(columns.target)
+        self._id, self._time = map(self._place_of, (columns.id, columns.time))
 
     @property
     def total(self) -> None:
@@ -54,20 +58,35 @@ class CsvRows:
             rows.append(row)
             payloads.append(self._text.taken)
         values = np.zeros((len(rows), len(self._places)), np.float32)
-        targets: list[object] = []
+        times = np.full(len(rows), np.nan)
+        targets: list[object] = [None] * len(rows)
+        ids: list[str | None] = [None] * len(rows)
         faults: dict[int, UnfitRecordError] = {}
         for number, row in enumerate(rows):
             try:
-                targets.append(self._fill(values[number], row))
+                cells = self._cells(row)
+                targets[number] = self._fill(values[number], cells)
+                ids[number] = (cells[self._id] or None) if self._id is not None else None
+                if self._time is not None:
+                    times[number] = self._schema.times.read(_time(cells[self._time]))
             except UnfitRecordError as error:
-                targets.append(None)
                 faults[number] = error
-        return Rows(values, targets, faults, payloads.__getitem__)
+        return Rows(
+            values,
+            targets,
+            faults,
+            payloads.__getitem__,
+            ids=None if self._id is None else ids,
+            times=None if self._time is None else times,
+        )
 
     def close(self) -> None:
         self._file.close()
 
-    def _fill(self, out: NDArray[np.float32], row: list[str] | UnfitRecordError) -> str:
+    def _place_of(self, name: str | None) -> int | None:
+        return self._header.index(name) if name in self._header else None
+
+    def _cells(self, row: list[str] | UnfitRecordError) -> list[str]:
         if isinstance(row, UnfitRecordError):
             raise row
         if len(row) != len(self._header):
@@ -75,10 +94,19 @@ class CsvRows:
                 "wrong-shape",
                 f"expected {len(self._header)} cells as in the header, got {len(row)}",
             )
+        return row
+
+    def _fill(self, out: NDArray[np.float32], row: list[str]) -> str:
         cells = [row[place] for place in self._places]
         target = row[self._target].strip()
-        if not target or not all(cells):
+        if not target:
             raise UnfitRecordError("missing-field", "a cell is empty")
+        if not all(cells):
+            for number, may_lack in enumerate(self._schema.may_lack):
+                if not cells[number]:
+                    if not may_lack:
+                        raise UnfitRecordError("missing-field", "a cell is empty")
+                    cells[number] = "nan"
         if "_" in "".join(cells):
             # float() takes Python's 1_000, which no other program means by it.
             raise UnfitRecordError("wrong-type", "a number with an underscore")
@@ -113,6 +141,16 @@ class CsvRows:
                     return row
         except csv.Error as error:
             return UnfitRecordError("unreadable", f"not CSV: {error}")
+
+
+def _time(cell: str) -> object:
+    """The number in a cell, else its text; None for an empty one."""
+    if not cell:
+        return None
+    try:
+        return cell if "_" in cell else float(cell)
+    except ValueError:
+        return cell
 
 
 class _Text:

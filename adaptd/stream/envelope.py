@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from adaptd.stream.layout import Layout, needed, optional
 from adaptd.stream.reject import UnfitRecordError, shown
 from adaptd.stream.targets import NO_CLASS, Targets
-from adaptd.stream.times import time_of, times_of
+from adaptd.stream.times import Times
 
 # Types of ids.
 _TEXT = frozenset({str})
@@ -60,7 +60,9 @@ class Envelopes:
     def __init__(self, layout: Layout, targets: Targets) -> None:
         self._layout = layout
         self._targets = targets
+        self.times = Times(layout.time, layout.time_unit)
         self._needed_id = needed(layout.id)
+        self._needed_target = needed(layout.target)
         self._id = optional(layout.id)
         self._target = optional(layout.target)
         self._time = optional(layout.time)
@@ -83,7 +85,7 @@ class Envelopes:
         return Envelope(
             str(identity),
             self._place(target, self._layout.target),
-            time_of(self._time(record)),
+            self.times.read(self._time(record)),
             self._place(prediction, self._layout.prediction or ""),
         )
 
@@ -95,12 +97,11 @@ class Envelopes:
                 if not _IDS.issuperset(map(type, ids)):
                     return None
                 ids = list(map(str, ids))
+            target = self._needed_target if needs_target else self._target
             return EnvelopeColumns(
                 ids,
-                self._targets.places_of(
-                    list(map(self._target, records)), may_be_absent=not needs_target
-                ),
-                times_of(list(map(self._time, records))),
+                self._targets.places_of(list(map(target, records)), may_be_absent=not needs_target),
+                self.times.read_all(list(map(self._time, records))),
                 np.full(len(records), NO_CLASS, np.int64)
                 if self._prediction is None
                 else self._targets.places_of(

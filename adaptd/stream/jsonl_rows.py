@@ -10,13 +10,13 @@ from adaptd.stream.schema import Schema
 
 
 class JsonlRows:
-    """Lines as `Schema.parse` takes them; empty ones are passed over.
+    """Lines of JSON as the schema parses them; empty ones are passed over.
 
     Raises SourceError if the file cannot be read.
     """
 
     def __init__(self, path: Path, schema: Schema, *, is_followed: bool = False) -> None:
-        self._schema = schema
+        self._schema = schema.as_json
         self._lines = Lines(path, is_followed=is_followed)
 
     @property

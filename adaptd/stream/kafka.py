@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from adaptd.clock import Clock
 from adaptd.stream.batch import Batch, id_column
 from adaptd.stream.kafka_topic import KafkaTopic, Messages
 from adaptd.stream.reject import Reject, UnfitRecordError
@@ -16,12 +17,24 @@ class KafkaSource:
 
     A record without a time has the broker's. has_targets: whether the class stands in the record;
     if not, it comes by itself later, and the batch's target is -1.
+    maximum_ahead_seconds: a record whose event time is further ahead of the clock is rejected
+    (time-ahead); None: none is.
     """
 
-    def __init__(self, schema: Schema, topic: KafkaTopic, *, has_targets: bool = True) -> None:
+    def __init__(
+        self,
+        schema: Schema,
+        topic: KafkaTopic,
+        *,
+        clock: Clock,
+        has_targets: bool = True,
+        maximum_ahead_seconds: float | None = None,
+    ) -> None:
         self._schema = schema
         self._topic = topic
+        self._clock = clock
         self._has_targets = has_targets
+        self._maximum_ahead_seconds = maximum_ahead_seconds
 
     @property
     def schema(self) -> Schema:
@@ -33,7 +46,11 @@ class KafkaSource:
     def poll(self, *, maximum: int, timeout_seconds: float) -> Poll:
         """As in `Source`, and what `KafkaTopic.poll` raises."""
         messages = self._topic.poll(maximum=maximum, timeout_seconds=timeout_seconds)
-        parsed = self._schema.parse_all(messages.values, needs_target=self._has_targets)
+        parsed = self._schema.parse_all(
+            messages.values,
+            needs_target=self._has_targets,
+            latest=latest_time(self._clock, self._maximum_ahead_seconds),
+        )
         batch = Batch(
             x=parsed.x,
             target=parsed.target,
@@ -56,6 +73,13 @@ class KafkaSource:
 
     def close(self) -> None:
         self._topic.close()
+
+
+def latest_time(clock: Clock, maximum_ahead_seconds: float | None) -> float | None:
+    """The latest event time that may be, POSIX seconds; None where any may."""
+    if maximum_ahead_seconds is None:
+        return None
+    return clock.now().timestamp() + maximum_ahead_seconds
 
 
 def rejects_of(messages: Messages, faults: Mapping[int, UnfitRecordError]) -> tuple[Reject, ...]:

@@ -5,19 +5,40 @@ from dataclasses import dataclass
 from operator import itemgetter, methodcaller
 from typing import Any
 
+from adaptd.config.record import Encoding, NumberType, RecordConfig, TimeUnit
+
 Reading = Callable[[Any], Any]
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Names of the fields of id, event time, target and numbers; of the prediction, None where
-    records bring none. `a.b` is the field b of the field a."""
+    """Names of the fields of id, event time and target; of a prediction, None where records bring
+    none; of the numbers, unless each has a field of its own. `a.b` is the field b of the field a.
+
+    dtype: of numbers that are bytes. time_unit: of times that are numbers.
+    """
 
     id: str = "id"
     time: str = "time"
     target: str = "target"
     prediction: str | None = None
     x: str = "x"
+    encoding: Encoding = "array"
+    dtype: NumberType = "float32"
+    time_unit: TimeUnit = "seconds"
+
+    @classmethod
+    def of(cls, record: RecordConfig) -> "Layout":
+        return cls(
+            id=record.id,
+            time=record.time,
+            target=record.target,
+            prediction=record.prediction,
+            x=record.x,
+            encoding=record.encoding,
+            dtype=record.dtype,
+            time_unit=record.time_unit,
+        )
 
 
 # Of records that call everything by its usual name.
@@ -54,3 +75,11 @@ def optional(name: str) -> Reading:
         return value
 
     return read
+
+
+def put(record: dict[str, Any], name: str, value: object) -> None:
+    """Sets a field of a record, and makes those that it is within."""
+    *outer, last = name.split(".")
+    for key in outer:
+        record = record.setdefault(key, {})
+    record[last] = value

@@ -1,5 +1,7 @@
 """From a stream's configuration to its source."""
 
+from dataclasses import replace
+
 from adaptd.clock import Clock
 from adaptd.config import (
     KafkaSourceConfig,
@@ -10,6 +12,7 @@ from adaptd.config import (
 )
 from adaptd.errors import SourceError
 from adaptd.stream.delayed_labels import DelayedLabels
+from adaptd.stream.formats.opening import open_formats
 from adaptd.stream.kafka import KafkaSource
 from adaptd.stream.kafka_connection import Cluster
 from adaptd.stream.kafka_labels import KafkaLabels
@@ -46,7 +49,9 @@ def open_source(config: StreamConfig, *, clock: Clock) -> Source:
             return KafkaSource(
                 schema,
                 KafkaTopic(cluster_of(source), source.topic, group=source.group, clock=clock),
+                clock=clock,
                 has_targets=config.labels is None,
+                maximum_ahead_seconds=_maximum_ahead_seconds(config),
             )
 
 
@@ -62,7 +67,12 @@ def open_labels(config: StreamConfig, *, clock: Clock) -> LabelSource | None:
             clock=clock,
             key="labels.topic",
         )
-        return KafkaLabels(schema_of(config), topic)
+        return KafkaLabels(
+            schema_of(config),
+            topic,
+            clock=clock,
+            maximum_ahead_seconds=_maximum_ahead_seconds(config),
+        )
     # The stream once more, as fast as it is read: it is held to the pace of the records anyway.
     unpaced = config.source.model_copy(update={"pace": PaceConfig()})
     source = open_source(config.model_copy(update={"source": unpaced}), clock=clock)
@@ -75,9 +85,10 @@ def cluster_of(source: KafkaSourceConfig) -> Cluster:
 
 
 def schema_of(config: StreamConfig) -> Schema:
-    """What the stream's records look like; nothing is opened.
+    """What the stream's records look like; of files only an Avro schema is read.
 
-    Raises SourceError for a record description that is not the scenario's.
+    Raises SourceError for a record description that is not the scenario's, or an Avro schema that
+    does not suit it.
     """
     if isinstance(config.source, ScenarioSourceConfig):
         schema = SCENARIOS[config.source.scenario].schema
@@ -90,7 +101,12 @@ def schema_of(config: StreamConfig) -> Schema:
         return schema
     if config.record is None:
         raise SourceError(f"stream {config.name}: record (shape and classes) is needed")
-    return Schema.of(config.record)
+    messages, labels = open_formats(config.record)
+    return replace(Schema.of(config.record), format=messages, labels_format=labels)
+
+
+def _maximum_ahead_seconds(config: StreamConfig) -> float | None:
+    return None if config.record is None else config.record.maximum_ahead_seconds
 
 
 def _paced(source: Source, pace: PaceConfig, clock: Clock) -> Source:

@@ -8,8 +8,10 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from adaptd.errors import SourceError
+from adaptd.stream.columns import Columns
 from adaptd.stream.reject import UnfitRecordError
 from adaptd.stream.rows import Rows
 from adaptd.stream.schema import Schema
@@ -19,17 +21,29 @@ _STRIDE = 4_096
 
 
 class ParquetRows:
-    """Raises SourceError if the path is no Parquet file with columns of numbers x0 … and target."""
+    """Raises SourceError if the path is no Parquet file with these columns, of
+    numbers where numbers are expected."""
 
     def __init__(self, path: Path, schema: Schema) -> None:
         self._path = path
-        self._columns = schema.columns
+        columns = Columns.of(schema)
+        self._schema = schema
+        self._columns = columns.numbers
+        self._target = columns.target
         try:
             self._file = pq.ParquetFile(path, memory_map=True)
         except (OSError, pa.ArrowException) as error:
             raise SourceError(f"{path}: not a readable Parquet file: {error}") from error
         arrow = self._file.schema_arrow
-        schema.check_columns(arrow.names, origin=str(path))
+        columns.check(arrow.names, origin=str(path))
+        self._id, self._time = (
+            name if name in arrow.names else None for name in (columns.id, columns.time)
+        )
+        self._taken = [
+            *self._columns,
+            self._target,
+            *(name for name in (self._id, self._time) if name is not None),
+        ]
         for name in self._columns:
             kind = arrow.field(name).type
             if not (pa.types.is_integer(kind) or pa.types.is_floating(kind)):
@@ -54,7 +68,7 @@ class ParquetRows:
         self._groups = self._file.iter_batches(
             batch_size=_STRIDE,
             row_groups=list(range(group, metadata.num_row_groups)),
-            columns=[*self._columns, "target"],
+            columns=self._taken,
         )
         self._buffer = self._nothing()
         return start + self._take(row - start).num_rows
@@ -63,24 +77,49 @@ class ParquetRows:
         table = self._take(maximum)
         records = table.num_rows
         values = np.empty((records, len(self._columns)), np.float32)
-        is_absent = np.asarray(pc.is_null(table["target"]).to_numpy())
+        is_absent = np.asarray(pc.is_null(table[self._target]).to_numpy())
         # A number beyond float32 becomes infinite, and the check for finite ones names it.
         with np.errstate(over="ignore"):
             for place, name in enumerate(self._columns):
                 column = table[name]
+                # NaN in the place of null.
                 values[:, place] = column.to_numpy()
-                if column.null_count:
+                if column.null_count and not self._schema.may_lack[place]:
                     is_absent = is_absent | np.asarray(pc.is_null(column).to_numpy())
         faults = {
             int(row): UnfitRecordError("missing-field", "a column is null")
             for row in np.flatnonzero(is_absent)
         }
         return Rows(
+            ids=self._ids(table),
+            times=self._times(table, faults),
             values=values,
-            targets=table["target"].to_pylist(),
+            targets=table[self._target].to_pylist(),
             faults=faults,
             payload=lambda row: orjson.dumps(table.slice(row, 1).to_pylist()[0], default=str),
         )
+
+    def _ids(self, table: pa.Table) -> list[str | None] | None:
+        if self._id is None:
+            return None
+        return [None if own is None else str(own) for own in table[self._id].to_pylist()]
+
+    def _times(
+        self, table: pa.Table, faults: dict[int, UnfitRecordError]
+    ) -> NDArray[np.float64] | None:
+        if self._time is None:
+            return None
+        column = table[self._time]
+        if pa.types.is_timestamp(column.type):
+            # Python has no nanoseconds.
+            column = column.cast(pa.timestamp("us", column.type.tz), safe=False)
+        times = np.full(table.num_rows, np.nan)
+        for row, time in enumerate(column.to_pylist()):
+            try:
+                times[row] = self._schema.times.read(time)
+            except UnfitRecordError as error:
+                faults.setdefault(row, error)
+        return times
 
     def close(self) -> None:
         self._groups = iter(())
@@ -101,5 +140,5 @@ class ParquetRows:
         return table.slice(0, maximum)
 
     def _nothing(self) -> pa.Table:
-        fields = [self._file.schema_arrow.field(name) for name in (*self._columns, "target")]
+        fields = [self._file.schema_arrow.field(name) for name in self._taken]
         return pa.schema(fields).empty_table()

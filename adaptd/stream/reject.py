@@ -5,7 +5,13 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 Reason = Literal[
-    "unreadable", "missing-field", "wrong-type", "wrong-shape", "not-finite", "unknown-class"
+    "unreadable",
+    "missing-field",
+    "wrong-type",
+    "wrong-shape",
+    "not-finite",
+    "unknown-class",
+    "time-ahead",
 ]
 
 REASONS: tuple[Reason, ...] = get_args(Reason)

@@ -21,9 +21,9 @@ from adaptd.stream.source import Poll, only_position
 class ReplaySource:
     """One partition, 0, whose offsets are the row numbers.
 
-    Parquet and CSV: columns x0 … (channel-major, as many as the shape has numbers) and target;
-    other columns are left alone. JSON lines: records as on a topic. A row without an id has its
-    number as one; a row without a time stands as many seconds after the epoch as its number.
+    Parquet and CSV: the columns that `Columns.of` the schema names; others are left alone. JSON
+    lines: records as on a topic of JSON. A row without an id has its number as one; a row without a
+    time stands as many seconds after the epoch as its number.
     is_followed: the file, of CSV or JSON lines, may grow; then the stream never ends, and where
     there is no new line a poll waits (`sleep`).
     Raises SourceError if the path cannot be read or does not have these columns.
@@ -90,16 +90,15 @@ class ReplaySource:
         self._reader.close()
 
     def _sorted_out(self, rows: Rows) -> tuple[Batch, tuple[Reject, ...]]:
-        is_finite = np.asarray(np.isfinite(rows.values).all(axis=1))
+        x = rows.values.reshape(len(rows), *self._schema.shape)
+        unfit = {**self._schema.settle(x), **rows.faults}
         target = np.zeros(len(rows), np.int64)
         is_fit = np.ones(len(rows), np.bool_)
         rejects = []
         for row in range(len(rows)):
             try:
-                if row in rows.faults:
-                    raise rows.faults[row]
-                if not is_finite[row]:
-                    raise UnfitRecordError("not-finite", "a number that is not finite as float32")
+                if row in unfit:
+                    raise unfit[row]
                 target[row] = self._schema.place_of(rows.targets[row])
             except UnfitRecordError as error:
                 is_fit[row] = False
@@ -108,7 +107,7 @@ class ReplaySource:
                 )
         numbers = np.arange(self._next, self._next + len(rows))
         batch = Batch(
-            x=rows.values.reshape(len(rows), *self._schema.shape),
+            x=x,
             target=target,
             ids=id_column(
                 numbers

@@ -12,7 +12,8 @@ from adaptd.stream.reject import UnfitRecordError
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """n rows. values: float32 [n, size], channel-major. targets: [n] as recorded.
+    """n rows. values: float32 [n, size], channel-major, writable; NaN where a number
+    is missing that may be. targets: [n] as recorded.
 
     faults: row -> why it does not fit, as far as the format shows; its values then mean nothing.
     payload: gives a row as bytes, for the place where rejected records go. ids: [n] or None where

@@ -1,201 +1,266 @@
 """`Schema`: what a record must look like."""
 
 import math
-import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from adaptd.architecture import Contract
 from adaptd.config import RecordConfig
 from adaptd.errors import SourceError
 from adaptd.stream.envelope import EnvelopeColumns, Envelopes
+from adaptd.stream.formats.format import Format
 from adaptd.stream.formats.json import JsonFormat
-from adaptd.stream.layout import PLAIN, Layout
+from adaptd.stream.layout import PLAIN, Layout, put
+from adaptd.stream.missing import Missing
 from adaptd.stream.numbers.array import ArrayNumbers
+from adaptd.stream.numbers.fields import FieldNumbers
+from adaptd.stream.numbers.numbers import Numbers
+from adaptd.stream.numbers.raw import RawNumbers
 from adaptd.stream.parsed import Document, Parsed, ParsedLabels
 from adaptd.stream.reject import UnfitRecordError
 from adaptd.stream.targets import NO_CLASS, Targets
+from adaptd.stream.times import Times
 
-_COLUMN = re.compile(r"x(\d+)")
+_JSON = JsonFormat()
 
 
 @dataclass(frozen=True)
 class Schema:
     """shape: of one record, without the batch axis. classes: names in the model's order.
 
-    features: names of the channels, the first axis of the shape.
+    features: names of the channels, the first axis of the shape. layout, format: how a message
+    holds a record. labels_format: of messages that hold labels only. missing: None where no record
+    may lack a number.
     """
 
     shape: tuple[int, ...]
     classes: tuple[str, ...]
     features: tuple[str, ...]
     layout: Layout = PLAIN
+    format: Format = _JSON
+    labels_format: Format = _JSON
+    missing: Missing | None = None
 
     @classmethod
     def of(cls, record: RecordConfig) -> "Schema":
-        """The schema that a configuration describes; channels without names are x0, x1, …"""
+        """The schema that a configuration describes; channels without names are x0, x1, …
+
+        Messages are JSON, whatever format is configured: `opening.schema_of` opens that.
+        """
+        features = record.features or features_of(record.shape[0])
+        missing = Missing.of(record, features)
         return cls(
             record.shape,
             record.classes,
-            record.features or features_of(record.shape[0]),
-            Layout(
-                id=record.id,
-                time=record.time,
-                target=record.target,
-                prediction=record.prediction,
-                x=record.x,
-            ),
+            features,
+            layout=Layout.of(record),
+            missing=None if missing.is_refused else missing,
         )
+
+    @property
+    def as_json(self) -> "Schema":
+        """The same records as JSON, which files of lines hold."""
+        return replace(self, format=_JSON, labels_format=_JSON)
 
     @property
     def size(self) -> int:
         """Numbers in one record."""
         return math.prod(self.shape)
 
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """A recorded stream's column names, channel-major: x0, x1, …"""
-        return tuple(f"x{index}" for index in range(self.size))
-
     def contract(self) -> Contract:
         """What a model for these records takes and gives."""
         return Contract(features=self.features, shape=self.shape, classes=self.classes)
 
-    def check_columns(self, names: Iterable[str], *, origin: str) -> None:
-        """Raises SourceError unless there are exactly the columns x0 … for this shape, and target.
-
-        Columns of other names are nobody's business. `origin` names the file in the error.
-        """
-        listed = list(names)
-        found = set(listed)
-        wanted = set(self.columns)
-        absent = [name for name in (*self.columns, "target") if name not in found]
-        surplus = sorted(
-            (name for name in found - wanted if _COLUMN.fullmatch(name)),
-            key=lambda name: int(name[1:]),
-        )
-        expected = f"expected x0 to x{self.size - 1} (shape {list(self.shape)}) and target"
-        if absent:
-            raise SourceError(f"{origin}: no column {', '.join(absent[:5])}; {expected}")
-        doubled = sorted(name for name in {*wanted, "target"} if listed.count(name) > 1)
-        if doubled:
-            raise SourceError(f"{origin}: two columns are called {doubled[0]}; {expected}")
-        if surplus:
-            raise SourceError(
-                f"{origin}: column {', '.join(surplus[:5])} is one too many; {expected}. "
-                "Set record.shape to the shape that was recorded."
-            )
-
     def place_of(self, target: object) -> int:
         """The class's place in `classes`, as `Targets.place_of` has it."""
-        return self._targets.place_of(target)
+        return self._targets.place_of(target, field=self.layout.target)
+
+    @property
+    def times(self) -> Times:
+        """Reads event times."""
+        return self._envelopes.times
+
+    @property
+    def may_lack(self) -> tuple[bool, ...]:
+        """For each of the record's numbers, in C order, whether it may be missing."""
+        takes = (False,) * len(self.features) if self.missing is None else self.missing.takes
+        return tuple(np.repeat(takes, self.size // len(takes)).tolist())
 
     def parse(self, payload: bytes | None) -> Document:
-        """One JSON object {"id", "x", "target", "time"?}; other keys are left alone.
+        """One message: by default a JSON object {"id", "x", "target", "time"?}. Fields that the
+        layout does not name are left alone.
 
-        id: text or an integer. x: numbers nested as the shape is. time: POSIX seconds or ISO 8601
-        (UTC if it names no zone); null is as good as absent.
+        id: text or an integer. x: numbers as the layout's encoding has them. time: a number, ISO
+        8601 or a timestamp (UTC if it names no zone); null is as good as absent.
         Raises UnfitRecordError with one of the reasons in `reject.REASONS`.
         """
-        record = self._format.decode(payload)
-        envelope = self._envelopes.read(record, needs_target=True)
-        x = np.empty(self.shape, np.float32)
-        self._numbers.read(record, x)
+        parsed = self.parse_all([payload])
+        if parsed.faults:
+            raise parsed.faults[0]
+        time = float(parsed.times[0])
+        prediction = NO_CLASS if parsed.prediction is None else int(parsed.prediction[0])
         return Document(
-            id=envelope.id,
-            x=x,
-            target=envelope.target,
-            time=None if math.isnan(envelope.time) else envelope.time,
-            prediction=None if envelope.prediction == NO_CLASS else envelope.prediction,
+            id=parsed.ids[0],
+            x=parsed.x[0],
+            target=int(parsed.target[0]),
+            time=None if math.isnan(time) else time,
+            prediction=None if prediction == NO_CLASS else prediction,
         )
 
-    def parse_all(self, payloads: Sequence[bytes | None], *, needs_target: bool = True) -> Parsed:
-        """What `parse` makes of each, as columns, in less than half of the time.
+    def parse_all(
+        self,
+        payloads: Sequence[bytes | None],
+        *,
+        needs_target: bool = True,
+        latest: float | None = None,
+    ) -> Parsed:
+        """What `parse` makes of each message, as columns.
 
         needs_target: whether a record without a target does not fit; if not, its target is -1.
+        latest: POSIX seconds after which no event time may lie (time-ahead); None: any may.
         """
-        opened = self._opened(payloads, needs_target=needs_target)
-        envelopes, places = opened.envelopes, opened.places
-        x = self._numbers.read_all(opened.records)
-        if x is None:
-            # Some do not fit: one by one, to see which and why.
-            x = np.empty((len(places), *self.shape), np.float32)
-            fit = []
-            for row, place in enumerate(places):
-                try:
-                    self._numbers.read(opened.records[row], x[row])
-                except UnfitRecordError as error:
-                    opened.faults[place] = error
-                else:
-                    fit.append(row)
-            x = x[fit]
-            envelopes = envelopes[fit]
-            places = [places[row] for row in fit]
+        opened = self._opened(self.format, payloads, needs_target=needs_target, latest=latest)
+        x, unfit = self._read(opened.records)
+        if unfit:
+            opened = opened.without(unfit)
+            x = np.delete(x, list(unfit), axis=0)
         return Parsed(
             x=x,
-            target=envelopes.target,
-            ids=envelopes.id,
-            times=envelopes.time,
-            places=places,
+            target=opened.envelopes.target,
+            ids=opened.envelopes.id,
+            times=opened.envelopes.time,
+            places=opened.places,
             faults=dict(sorted(opened.faults.items())),
-            prediction=None if self.layout.prediction is None else envelopes.prediction,
+            prediction=None if self.layout.prediction is None else opened.envelopes.prediction,
         )
 
-    def parse_labels(self, payloads: Sequence[bytes | None]) -> ParsedLabels:
-        """Messages that hold id, target and perhaps time, each as in a record; other keys are left
-        alone."""
-        opened = self._opened(payloads, needs_target=True)
+    def parse_labels(
+        self, payloads: Sequence[bytes | None], *, latest: float | None = None
+    ) -> ParsedLabels:
+        """Messages that hold id, target and perhaps time, each as in a record; other fields are
+        left alone. latest: as in `parse_all`."""
+        opened = self._opened(self.labels_format, payloads, needs_target=True, latest=latest)
         return ParsedLabels(
             ids=opened.envelopes.id,
             target=opened.envelopes.target,
             times=opened.envelopes.time,
             places=opened.places,
-            faults=opened.faults,
+            faults=dict(sorted(opened.faults.items())),
         )
 
-    def _opened(self, payloads: Sequence[bytes | None], *, needs_target: bool) -> "_Opened":
-        records = self._format.decode_all(payloads)
-        if records is not None:
-            envelopes = self._envelopes.read_all(records, needs_target=needs_target)
-            if envelopes is not None:
-                return _Opened(records, envelopes, list(range(len(payloads))), {})
-        # Some do not fit, or are of another kind: one by one, to see which and why.
-        opened = []
-        faults: dict[int, UnfitRecordError] = {}
-        for place, payload in enumerate(payloads):
-            try:
-                record = self._format.decode(payload)
-                opened.append(
-                    (record, self._envelopes.read(record, needs_target=needs_target), place)
-                )
-            except UnfitRecordError as error:
-                faults[place] = error
-        return _Opened(
-            [record for record, _, _ in opened],
-            EnvelopeColumns.of([envelope for _, envelope, _ in opened]),
-            [place for _, _, place in opened],
-            faults,
+    def encode(self, document: Document) -> bytes:
+        """A message that is parsed as this record.
+
+        Raises SourceError where the layout's numbers or the format cannot hold it.
+        """
+        layout = self.layout
+        record: dict[str, Any] = {}
+        put(record, layout.id, document.id)
+        try:
+            self._numbers.write(record, document.x, is_text=self.format.is_text)
+        except OverflowError as error:
+            raise SourceError(f"record {document.id}: {error}") from error
+        put(record, layout.target, self.classes[document.target])
+        if document.time is not None:
+            number = self.times.written(document.time)
+            put(record, layout.time, self.format.time(layout.time, document.time, number))
+        if layout.prediction is not None and document.prediction is not None:
+            put(record, layout.prediction, self.classes[document.prediction])
+        return self.format.encode(record)
+
+    def _opened(
+        self,
+        form: Format,
+        payloads: Sequence[bytes | None],
+        *,
+        needs_target: bool,
+        latest: float | None,
+    ) -> "_Opened":
+        decoded = form.decode_all(payloads)
+        envelopes = self._envelopes.read_all(decoded.records, needs_target=needs_target)
+        if envelopes is not None:
+            opened = _Opened(decoded.records, envelopes, decoded.places, decoded.faults)
+        else:
+            # Some do not fit, or are of an unusual kind: one by one, to see which and why.
+            read = []
+            rows = []
+            faults = dict(decoded.faults)
+            for row, record in enumerate(decoded.records):
+                try:
+                    read.append(self._envelopes.read(record, needs_target=needs_target))
+                    rows.append(row)
+                except UnfitRecordError as error:
+                    faults[decoded.places[row]] = error
+            opened = _Opened(
+                [decoded.records[row] for row in rows],
+                EnvelopeColumns.of(read),
+                [decoded.places[row] for row in rows],
+                faults,
+            )
+        if latest is None:
+            return opened
+        ahead = opened.envelopes.time - latest
+        return opened.without(
+            {int(row): self.times.ahead(float(ahead[row])) for row in np.flatnonzero(ahead > 0)}
         )
+
+    def _read(
+        self, records: Sequence[Any]
+    ) -> tuple[NDArray[np.float32], dict[int, UnfitRecordError]]:
+        """float32 [n, *shape], and row -> why it does not fit; its numbers then mean nothing."""
+        unfit: dict[int, UnfitRecordError] = {}
+        x = self._numbers.read_all(records) if records else None
+        if x is None:
+            x = np.zeros((len(records), *self.shape), np.float32)
+            for row, record in enumerate(records):
+                try:
+                    self._numbers.read(record, x[row])
+                except UnfitRecordError as error:
+                    unfit[row] = error
+        unfit.update({row: error for row, error in self.settle(x).items() if row not in unfit})
+        return x, unfit
+
+    def settle(self, x: NDArray[np.float32]) -> dict[int, UnfitRecordError]:
+        """Puts in what stands in for missing numbers, NaN in x, float32 [n, *shape]. Returns row ->
+        why its numbers do not fit, of those that are not finite even so."""
+        if np.isfinite(x).all():
+            return {}
+        if self.missing is not None:
+            self.missing.fill(x)
+        is_finite = np.isfinite(x.reshape(len(x), len(self.features), -1))
+        is_unfit = np.logical_not(np.all(is_finite, axis=2))
+        return {
+            int(row): UnfitRecordError(
+                "not-finite",
+                f"{self.features[int(np.argmax(is_unfit[row]))]} holds a number that is not "
+                "finite as float32",
+            )
+            for row in np.flatnonzero(np.any(is_unfit, axis=1))
+        }
 
     @cached_property
     def _targets(self) -> Targets:
         return Targets(self.classes)
 
     @cached_property
-    def _format(self) -> JsonFormat:
-        return JsonFormat()
-
-    @cached_property
     def _envelopes(self) -> Envelopes:
         return Envelopes(self.layout, self._targets)
 
     @cached_property
-    def _numbers(self) -> ArrayNumbers:
-        return ArrayNumbers(self.layout.x, self.shape)
+    def _numbers(self) -> Numbers:
+        layout = self.layout
+        match layout.encoding:
+            case "array":
+                return ArrayNumbers(layout.x, self.shape, may_lack=self.missing is not None)
+            case "fields":
+                return FieldNumbers(self.features, may_lack=self.may_lack)
+            case "bytes":
+                return RawNumbers(layout.x, self.shape, layout.dtype)
 
 
 @dataclass(frozen=True, eq=False)
@@ -205,7 +270,19 @@ class _Opened:
     records: list[Any]
     envelopes: EnvelopeColumns
     places: list[int]
-    faults: dict[int, UnfitRecordError]
+    faults: dict[int, UnfitRecordError] = field(default_factory=dict)
+
+    def without(self, unfit: Mapping[int, UnfitRecordError]) -> "_Opened":
+        """Without some rows, whose faults join the others."""
+        if not unfit:
+            return self
+        rows = [row for row in range(len(self.records)) if row not in unfit]
+        return _Opened(
+            [self.records[row] for row in rows],
+            self.envelopes[rows],
+            [self.places[row] for row in rows],
+            {**self.faults, **{self.places[row]: error for row, error in unfit.items()}},
+        )
 
 
 def features_of(channels: int) -> tuple[str, ...]:

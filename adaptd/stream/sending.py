@@ -1,14 +1,14 @@
-"""Sends the records of a source to a topic, as `Schema.parse` takes them."""
+"""Sends the records of a source to a topic, as its schema parses them."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import orjson
 from kafka.errors import KafkaError
 
 from adaptd.clock import Clock
 from adaptd.errors import SourceUnavailable
 from adaptd.stream.batch import Batch
+from adaptd.stream.parsed import Document
 from adaptd.stream.schema import Schema
 from adaptd.stream.source import Source
 
@@ -50,7 +50,7 @@ def send(
         rejected += len(poll.rejects)
         waiting: list[Any] = []
         try:
-            for place, value in enumerate(_documents(poll.batch, source.schema)):
+            for place, value in enumerate(_messages(poll.batch, source.schema)):
                 if pace is not None:
                     pace.wait_for(float(poll.batch.timestamps[place]))
                 if should_stop():
@@ -68,16 +68,15 @@ def send(
     return sent, rejected
 
 
-def _documents(batch: Batch, schema: Schema) -> Iterator[bytes]:
+def _messages(batch: Batch, schema: Schema) -> Iterator[bytes]:
     for place in range(len(batch)):
-        yield orjson.dumps(
-            {
-                "id": batch.ids[place],
-                "x": batch.x[place],
-                "target": schema.classes[batch.target[place]],
-                "time": float(batch.timestamps[place]),
-            },
-            option=orjson.OPT_SERIALIZE_NUMPY,
+        yield schema.encode(
+            Document(
+                id=batch.ids[place],
+                x=batch.x[place],
+                target=int(batch.target[place]),
+                time=float(batch.timestamps[place]),
+            )
         )
 
 

@@ -75,8 +75,9 @@ class Targets:
     @cached_property
     def _usual(self) -> dict[str | int | None, int]:
         """The spellings that nearly all targets have; a boolean equals an integer, and is none."""
-        usual: dict[str | int | None, int] = {None: NO_CLASS, **self._places}
+        usual: dict[str | int | None, int] = {None: NO_CLASS}
         for place, name in enumerate(self._classes):
+            usual[name] = place
             if not self._has_numbers_for_names:
                 usual[place] = place
             elif _is_integer(name) and str(int(name)) == name:

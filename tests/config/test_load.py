@@ -133,6 +133,15 @@ def test_environment_takes_the_place_of_the_file(tmp_path: Path) -> None:
                 "['a', 'b']",
             ],
         ),
+        (
+            MINIMAL + RECORD.replace("shape", "format: arrow, shape"),
+            ["streams.0.record.format", "only a kafka source", "of kind scenario", "got 'arrow'"],
+        ),
+        (
+            MINIMAL.replace("{kind: scenario}", "{kind: kafka, bootstrap_servers: [a], topic: t}")
+            + RECORD.replace("shape", "format: avro, avro: {schema_file: gone.avsc}, shape"),
+            ["streams.0.record.avro.schema_file: expected an existing file", "gone.avsc"],
+        ),
         (RECORDED + RECORD, ["streams.0.source.path: expected an existing file", "gone.parquet"]),
         ("- 1\n", ["top level"]),
         ("a: [1\n", ["not valid YAML"]),

@@ -1,9 +1,13 @@
+import io
+import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
 
+import fastavro
 import numpy as np
 import orjson
 import pytest
@@ -11,10 +15,12 @@ from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from structlog.testing import capture_logs
 
 from adaptd.clock import FakeClock, SystemClock
+from adaptd.config import RecordConfig, StreamConfig
 from adaptd.errors import SourceError, SourceUnavailable
 from adaptd.stream.kafka import KafkaSource
 from adaptd.stream.kafka_connection import Cluster
 from adaptd.stream.kafka_topic import KafkaTopic
+from adaptd.stream.opening import open_source
 from adaptd.stream.schema import Schema
 from adaptd.stream.source import Poll
 from tests.brokers import (
@@ -53,6 +59,7 @@ def opened(
             clock=clock or SystemClock(),
             topic_wait_seconds=topic_wait_seconds,
         ),
+        clock=clock or SystemClock(),
     )
     try:
         yield source
@@ -326,3 +333,93 @@ def test_a_partition_that_the_client_has_lost_is_found_again(
     assert sorted(name for poll in polls for name in poll.batch.ids) == [f"r{n}" for n in range(8)]
     told = [entry for entry in logs if entry["event"] == "source.partitions_stuck"]
     assert [entry["partitions"] for entry in told] == [[1]]
+
+
+def test_avro_with_a_prefix_and_a_table_of_named_fields_come_out_of_a_topic(
+    kafka_broker: str, topic: str, tmp_path: Path
+) -> None:
+    fields = [
+        {"name": "key", "type": "string"},
+        {"name": "at", "type": {"type": "long", "logicalType": "timestamp-millis"}},
+        {"name": "state", "type": {"type": "enum", "name": "S", "symbols": ["calm", "rough"]}},
+        {"name": "temperature", "type": ["null", "double"]},
+        {"name": "pressure", "type": "float"},
+    ]
+    avro = {"type": "record", "name": "Reading", "fields": fields}
+    path = tmp_path / "reading.avsc"
+    path.write_text(json.dumps(avro))
+    writer = fastavro.parse_schema(avro)
+
+    def message(number: int, **changes: object) -> bytes:
+        at = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=number)
+        row = {"key": f"r{number}", "at": at, "state": "rough", "pressure": number}
+        out = io.BytesIO()
+        out.write(bytes([0, 0, 0, 0, 42]))
+        fastavro.schemaless_writer(out, writer, {**row, "temperature": None, **changes})
+        return out.getvalue()
+
+    stream = StreamConfig.model_validate(
+        {
+            "name": "plant",
+            "source": {"kind": "kafka", "bootstrap_servers": [kafka_broker], "topic": topic},
+            "record": {
+                "shape": [2],
+                "classes": ["calm", "rough"],
+                "encoding": "fields",
+                "features": ["temperature", "pressure"],
+                "id": "key",
+                "time": "at",
+                "target": "state",
+                "stand_ins": {"temperature": 21.5},
+                "format": "avro",
+                "avro": {"schema_file": str(path), "schema_id": 42},
+            },
+        }
+    )
+    # Of another id, without the prefix, with more behind it, and from the day after tomorrow.
+    good = message(1)
+    bad = [bytes([0, 0, 0, 0, 43]) + good[5:], good[5:], good + b"?", message(2 * 86_400)]
+    make_topic(kafka_broker, topic)
+    values = [good, *bad, message(2, temperature=-3)]
+    produce(kafka_broker, topic, [(0, value) for value in values])
+    source = open_source(stream, clock=FakeClock(datetime(2026, 1, 1, tzinfo=UTC)))
+    assert isinstance(source, KafkaSource)
+    try:
+        polls = collected(source, 6)
+    finally:
+        source.close()
+    assert ids(polls) == ["r1", "r2"]
+    x = [row for poll in polls for row in poll.batch.x.tolist()]
+    assert x == [[21.5, 1], [-3, 2]]
+    assert polls[-1].batch.timestamps[-1] == datetime(2026, 1, 1, 0, 0, 2, tzinfo=UTC).timestamp()
+    rejects = [reject for poll in polls for reject in poll.rejects]
+    assert [(reject.offset, reject.reason) for reject in rejects] == [
+        (1, "unreadable"),
+        (2, "unreadable"),
+        (3, "unreadable"),
+        (4, "time-ahead"),
+    ]
+    assert rejects[0].payload == bad[0]
+
+
+def test_a_table_of_named_json_fields_comes_out_of_a_topic(kafka_broker: str, topic: str) -> None:
+    features = ("temperature", "payload.pressure")
+    table = RecordConfig(
+        shape=(2,), classes=("calm", "rough"), encoding="fields", features=features
+    )
+    make_topic(kafka_broker, topic)
+    rows = [
+        {"id": "a", "target": "rough", "temperature": 1.5, "payload": {"pressure": 2}},
+        {"id": "b", "target": "rough", "temperature": 1.5, "payload": {}},
+        {"id": "c", "target": "rough", "temperature": "1.5", "payload": {"pressure": 2}},
+        {"id": "d", "target": "calm", "temperature": -1, "payload": {"pressure": 0}},
+    ]
+    produce(kafka_broker, topic, [(0, orjson.dumps(row)) for row in rows])
+    with opened(Schema.of(table), kafka_broker, topic) as source:
+        polls = collected(source, 4)
+    assert ids(polls) == ["a", "d"]
+    assert [row for poll in polls for row in poll.batch.x.tolist()] == [[1.5, 2], [-1, 0]]
+    assert [reject.reason for poll in polls for reject in poll.rejects] == [
+        "missing-field",
+        "wrong-type",
+    ]

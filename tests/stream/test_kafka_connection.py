@@ -20,7 +20,11 @@ from tests.brokers import PASSWORD, USER, Listeners
 
 
 def source(schema: Schema, address: str) -> KafkaSource:
-    return KafkaSource(schema, KafkaTopic(Cluster((address,)), "t", group="g", clock=FakeClock()))
+    return KafkaSource(
+        schema,
+        KafkaTopic(Cluster((address,)), "t", group="g", clock=FakeClock()),
+        clock=FakeClock(),
+    )
 
 
 @pytest.fixture

@@ -30,6 +30,7 @@ def made(
             topic_wait_seconds=wait,
             key="labels.topic",
         ),
+        clock=SystemClock(),
     )
 
 

@@ -11,6 +11,7 @@ from adaptd.stream.kafka import KafkaSource
 from adaptd.stream.kafka_labels import KafkaLabels
 from adaptd.stream.opening import open_labels, open_source, schema_of
 from adaptd.stream.pace import Paced
+from adaptd.stream.parsed import Document
 from adaptd.stream.replay import ReplaySource
 from adaptd.stream.scenario import SCENARIOS
 from adaptd.stream.scenario_source import ScenarioSource
@@ -94,3 +95,25 @@ def test_a_record_description_that_contradicts_the_scenario_is_refused() -> None
 def test_a_file_that_is_not_there_is_named() -> None:
     with pytest.raises(SourceError, match=r"gone\.csv"):
         open_source(config({"kind": "replay", "path": "gone.csv"}, RECORD), clock=FakeClock())
+
+
+def test_an_avro_schema_is_looked_at_before_anything_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "reading.avsc"
+    path.write_text('{"type": "record", "name": "r", "fields": [{"name": "id", "type": "string"}]}')
+    kafka = {"kind": "kafka", "bootstrap_servers": ["127.0.0.1:9"], "topic": "t"}
+    record = {**RECORD, "format": "avro", "avro": {"schema_file": str(path)}}
+    with pytest.raises(SourceError, match=r"reading\.avsc: the Avro schema has no field target"):
+        open_source(config(kafka, record), clock=FakeClock())
+
+
+def test_a_topic_of_another_format_is_sent_recordings_of_json(tmp_path: Path) -> None:
+    kafka = {"kind": "kafka", "bootstrap_servers": ["127.0.0.1:9"], "topic": "t"}
+    schema = schema_of(config(kafka, {**RECORD, "format": "arrow"}))
+    path = tmp_path / "pumps.jsonl"
+    path.write_text('{"id": "a", "x": [[1, 2]], "target": "rough"}\n')
+    source = ReplaySource(path, schema)
+    batch = source.poll(maximum=5, timeout_seconds=0).batch
+    source.close()
+    document = Document(batch.ids[0], batch.x[0], int(batch.target[0]), None)
+    assert schema.parse(schema.encode(document)).x.tolist() == [[1, 2]]
+    assert schema.encode(document)[:4] == b"\xff" * 4

@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from adaptd.config import RecordConfig
-from adaptd.errors import SourceError
+from adaptd.stream.parsed import Document
 from adaptd.stream.reject import REASONS, UnfitRecordError
 from adaptd.stream.schema import Schema, features_of
 
@@ -177,20 +177,6 @@ def test_the_contract_says_what_the_schema_says() -> None:
     assert contract.features == ("left", "right")
 
 
-def test_columns_of_a_recording_are_checked_by_name() -> None:
-    right = ["x0", "x1", "x2", "x3", "x4", "x5", "target"]
-    SCHEMA.check_columns([*right, "segment", "xylophone"], origin="a.csv")
-    for wrong, seen in (
-        (right[1:], "x0"),
-        (right[:-1], "target"),
-        ([*right, "x6"], "x6"),
-        ([*right, "x2"], "x2"),
-    ):
-        with pytest.raises(SourceError, match=seen) as caught:
-            SCHEMA.check_columns(wrong, origin="a.csv")
-        assert "a.csv" in str(caught.value)
-
-
 _RECORDS = st.one_of(
     st.binary(max_size=20),
     st.none(),
@@ -311,3 +297,40 @@ def test_a_prediction_that_records_bring_along_is_a_place() -> None:
     assert str(odd.faults[3]).startswith("unknown-class: said must be one of calm, rough")
     assert odd.prediction is not None
     assert odd.prediction.tolist() == [1, 0, -1]
+
+
+def test_times_further_ahead_than_the_latest_are_refused() -> None:
+    payloads = [orjson.dumps(document(time=time)) for time in (5, 10.5, None, 10, 99)]
+    parsed = SCHEMA.parse_all([*payloads, b"{"], latest=10)
+    assert parsed.places == [0, 2, 3]
+    assert len(parsed.x) == 3
+    assert {place: fault.reason for place, fault in parsed.faults.items()} == {
+        1: "time-ahead",
+        4: "time-ahead",
+        5: "unreadable",
+    }
+    assert "89 s further ahead" in parsed.faults[4].detail
+    assert SCHEMA.parse_all(payloads).places == [0, 1, 2, 3, 4]
+    labels = SCHEMA.parse_labels(payloads, latest=10)
+    assert (labels.places, list(labels.faults)) == ([0, 2, 3], [1, 4])
+
+
+@given(
+    x=_X,
+    place=st.integers(0, 1),
+    name=st.text(st.characters(exclude_categories=["Cs"])),
+    time=st.none() | st.integers(0, 2**31),
+    prediction=st.none() | st.integers(0, 1),
+)
+def test_what_is_encoded_is_parsed_again(
+    x: list[list[float]], place: int, name: str, time: float | None, prediction: int | None
+) -> None:
+    record = RecordConfig(
+        shape=(2, 3), classes=("calm", "rough"), x="a.b", prediction="said", time_unit="nanoseconds"
+    )
+    schema = Schema.of(record)
+    given = Document(name, np.array(x, np.float32), place, time, prediction)
+    parsed = schema.parse(schema.encode(given))
+    np.testing.assert_array_equal(parsed.x, given.x)
+    assert (parsed.id, parsed.target, parsed.prediction) == (name, place, prediction)
+    assert parsed.time == time

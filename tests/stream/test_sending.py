@@ -126,7 +126,9 @@ def test_a_recording_goes_through_a_real_topic(
     assert called.exit_code == 0, called.output
     assert "1,200 records sent" in called.stdout
     source = KafkaSource(
-        schema, KafkaTopic(Cluster((kafka_broker,)), topic, group="test", clock=SystemClock())
+        schema,
+        KafkaTopic(Cluster((kafka_broker,)), topic, group="test", clock=SystemClock()),
+        clock=SystemClock(),
     )
     ids: set[str] = set()
     while len(ids) < 1_200:

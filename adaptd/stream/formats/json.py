@@ -2,42 +2,58 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
+from adaptd.stream.formats.format import Decoded, decode_each
 from adaptd.stream.reject import UnfitRecordError
 
 
+@dataclass(frozen=True)
 class JsonFormat:
-    """RFC 8259: NaN and Infinity are none of its numbers."""
+    """RFC 8259, in UTF-8. NaN and Infinity, which it has not but many producers write, are read
+    too, so that whether a number may be missing is decided in one place."""
 
-    def decode(self, payload: bytes | None) -> Any:
-        """Raises UnfitRecordError: unreadable, not-finite."""
-        if payload is None:
-            raise UnfitRecordError("unreadable", "the record has no value")
+    is_text = True
+
+    def decode_all(self, payloads: Sequence[bytes | None]) -> Decoded:
         try:
-            return orjson.loads(payload)
-        except orjson.JSONDecodeError as error:
-            if _names_non_finite(payload):
-                raise UnfitRecordError(
-                    "not-finite", "NaN or Infinity, which JSON has not"
-                ) from error
+            # Most of the time all of them are JSON.
+            records = list(map(orjson.loads, payloads))  # type: ignore[arg-type]
+        except (TypeError, orjson.JSONDecodeError):
+            return decode_each(_decode, payloads)
+        return Decoded(records, list(range(len(records))))
+
+    def time(self, field: str, seconds: float, number: float) -> object:  # noqa: ARG002
+        return number
+
+    def encode(self, record: dict[str, Any]) -> bytes:
+        return orjson.dumps(record, option=orjson.OPT_SERIALIZE_NUMPY)
+
+
+def _decode(payload: bytes) -> Any:
+    try:
+        return orjson.loads(payload)
+    except orjson.JSONDecodeError as error:
+        try:
+            return _with_non_finite(payload)
+        except (ValueError, TypeError, RecursionError):
             raise UnfitRecordError("unreadable", f"not JSON: {error}") from error
 
-    def decode_all(self, payloads: Sequence[bytes | None]) -> list[Any] | None:
-        """None unless all of them can be read."""
-        try:
-            return list(map(orjson.loads, payloads))  # type: ignore[arg-type]
-        except (TypeError, orjson.JSONDecodeError):
-            return None
 
-
-def _names_non_finite(payload: bytes) -> bool:
-    """Whether it would be JSON but for NaN or Infinity, which many producers write."""
+def _with_non_finite(payload: bytes) -> Any:
+    """Raises ValueError, TypeError or RecursionError unless it is JSON but for NaN or Infinity."""
     names: list[str] = []
-    try:
-        json.loads(payload, parse_constant=names.append)
-    except (ValueError, RecursionError):
-        return False
-    return bool(names)
+
+    def constant(name: str) -> float:
+        names.append(name)
+        return float(name)
+
+    record = json.loads(payload.decode(), parse_constant=constant)
+    if not names:
+        raise ValueError("no NaN or Infinity")
+    # What else Python takes and others refuse: halves of surrogate pairs, which no file holds.
+    orjson.dumps(record)
+    return record

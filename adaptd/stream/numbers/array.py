@@ -7,49 +7,51 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from adaptd.stream.layout import optional
+from adaptd.stream.layout import needed, optional, put
 from adaptd.stream.reject import UnfitRecordError, shown
 
 # Types of numbers; a boolean is none of them.
 _NUMBERS = frozenset({int, float})
+_OR_MISSING = _NUMBERS | {type(None)}
 
 
 class ArrayNumbers:
-    """Reads them. name: of the field. shape: of one record."""
+    """name: of the field. shape: of one record. may_lack: whether null is a number that is
+    missing."""
 
-    def __init__(self, name: str, shape: tuple[int, ...]) -> None:
+    def __init__(self, name: str, shape: tuple[int, ...], *, may_lack: bool) -> None:
         self._name = name
         self._shape = shape
         self._values = optional(name)
+        self._needed_values = needed(name)
+        self._allowed = _OR_MISSING if may_lack else _NUMBERS
 
     def read(self, record: Any, out: NDArray[np.float32]) -> None:
-        """Into out, float32 [*shape]. Raises UnfitRecordError: missing-field, wrong-type,
-        wrong-shape, not-finite."""
         values = self._values(record)
         if values is None:
             raise UnfitRecordError("missing-field", f"no {self._name}")
         self._fill(out, values)
 
     def read_all(self, records: Sequence[Any]) -> NDArray[np.float32] | None:
-        """float32 [n, *shape]; None unless all of them are nested numbers of that shape, finite."""
-        values = list(map(self._values, records))
         try:
+            values = list(map(self._needed_values, records))
             rows: list[Any] = values
             for _ in self._shape[1:]:
                 rows = list(chain.from_iterable(rows))
             # Also of a dictionary's keys or a text's letters, which are no numbers.
-            if not _NUMBERS.issuperset(map(type, chain.from_iterable(rows))):
+            if not self._allowed.issuperset(map(type, chain.from_iterable(rows))):
                 return None
             x = np.array(values, np.float64)
-        except (TypeError, ValueError, OverflowError):
+        except (KeyError, TypeError, ValueError, OverflowError):
             return None
-        if not values:
-            return np.empty((0, *self._shape), np.float32)
         if x.shape != (len(values), *self._shape):
             return None
         with np.errstate(over="ignore"):
-            narrow = x.astype(np.float32)
-        return narrow if np.isfinite(narrow).all() else None
+            return x.astype(np.float32)
+
+    def write(self, record: dict[str, Any], x: NDArray[np.float32], *, is_text: bool) -> None:
+        # As text the shortest that is read as the same float32.
+        put(record, self._name, np.ascontiguousarray(x) if is_text else x.tolist())
 
     def _fill(self, out: NDArray[np.float32], values: Any) -> None:
         if not isinstance(values, list):
@@ -67,7 +69,7 @@ class ArrayNumbers:
             for part, inner in zip(out, values, strict=True):
                 self._fill(part, inner)
             return
-        odd = set(map(type, values)) - _NUMBERS
+        odd = set(map(type, values)) - self._allowed
         if odd:
             raise UnfitRecordError(
                 "wrong-shape" if list in odd else "wrong-type",
@@ -82,10 +84,6 @@ class ArrayNumbers:
             raise UnfitRecordError(
                 "not-finite", f"{self._name} holds a number beyond float64"
             ) from error
-        if not np.isfinite(out).all():
-            raise UnfitRecordError(
-                "not-finite", f"{self._name} holds a number that is not finite as float32"
-            )
 
     @property
     def _expected(self) -> str:

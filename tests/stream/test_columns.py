@@ -1,0 +1,43 @@
+import pytest
+
+from adaptd.config import RecordConfig
+from adaptd.errors import SourceError
+from adaptd.stream.columns import Columns
+from adaptd.stream.schema import Schema
+
+TABLE = RecordConfig(
+    shape=(2,),
+    classes=("calm", "rough"),
+    encoding="fields",
+    features=("temperature", "pressure"),
+    target="label",
+)
+
+
+def test_columns_are_numbered_where_features_have_no_fields(schema: Schema) -> None:
+    columns = Columns.of(schema)
+    right = ["x0", "x1", "x2", "x3", "x4", "x5", "target"]
+    columns.check([*right, "segment", "xylophone", "id", "id"], origin="a.csv")
+    for wrong, seen in (
+        (right[1:], "x0"),
+        (right[:-1], "target"),
+        ([*right, "x6"], "x6"),
+        ([*right, "x2"], "x2"),
+    ):
+        with pytest.raises(SourceError, match=seen) as caught:
+            columns.check(wrong, origin="a.csv")
+        assert "a.csv" in str(caught.value)
+
+
+def test_columns_have_the_names_of_the_features_where_those_are_fields() -> None:
+    columns = Columns.of(Schema.of(TABLE))
+    right = ["label", "pressure", "temperature"]
+    columns.check([*right, "x9", "segment"], origin="a.csv")
+    for wrong, seen in (
+        (right[1:], "no column label"),
+        (right[:-1], "no column temperature"),
+        ([*right, "pressure"], "two columns are called pressure"),
+        ([*right, "id", "id"], "two columns are called id"),
+    ):
+        with pytest.raises(SourceError, match=seen):
+            columns.check(wrong, origin="a.csv")
