@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from adaptd.adaptation.evidence import BETS, SHARES, EProcess
 from adaptd.adaptation.spending import share_of
-from adaptd.adaptation.trial import CHALLENGER, RIVALS, Trial
+from adaptd.adaptation.trial import CHALLENGER, DEPLOYED, WEIGHTS_ONLY, Trial
 from adaptd.config import TrialConfig
 from benchmarks.benchmark import Outcome, Scale, Settings
 from benchmarks.jobs import run_jobs
@@ -153,13 +153,13 @@ def _verdict(challenger: Hits, rival: Hits) -> str:
     """Of a whole trial in which only the deployed model is a match: the least favourable case,
     since the evidence against the other rivals does not hold a false promotion back."""
     trial = Trial.start(
-        (*RIVALS, CHALLENGER),
+        (DEPLOYED, *WEIGHTS_ONLY, CHALLENGER),
         alpha=ALPHA,
         minimum_records=TrialConfig().minimum_records,
         maximum_records=len(challenger),
     )
     beaten = np.zeros(len(challenger), bool)
-    scores = {**dict.fromkeys(RIVALS, beaten), "deployed": rival, CHALLENGER: challenger}
+    scores = {**dict.fromkeys(WEIGHTS_ONLY, beaten), DEPLOYED: rival, CHALLENGER: challenger}
     trial.update(scores, first_record=0)
     return trial.verdict()
 

@@ -113,12 +113,16 @@ def _episode(episode: Episode) -> list[Event]:
 
 def _proposed(proposal: Proposal) -> Event:
     accuracy = proposal.evidence["accuracy"]
+    winner = proposal.evidence.get("challenger", "reopened")
+    others = ", ".join(
+        f"{percent(accuracy[name])} {name}"
+        for name in ("reopened", "recalibrated", "fine-tuned", "retrained", "shrink-perturbed")
+        if name in accuracy and name != winner
+    )
     return Event(
         f"proposal {proposal.id}",
-        f"the challenger passed its trial and is proposed: {percent(accuracy['reopened'])} against "
-        f"{percent(accuracy['fine-tuned'])} fine-tuned, {percent(accuracy['retrained'])} retrained "
-        f"and {percent(accuracy.get('shrink-perturbed'))} shrunk and perturbed, on "
-        f"{count(proposal.evidence['records'])} live records",
+        f"{winner} passed its trial and is proposed: {percent(accuracy[winner])} right, "
+        f"beside {others}, on {count(proposal.evidence['records'])} live records",
         proposal.created_at,
     )
 

@@ -9,7 +9,7 @@ from rich.table import Table
 from adaptd.cli.console import open_table
 from adaptd.registry.decisions import Decision
 from adaptd.registry.proposals import Proposal
-from adaptd.server.evidence import CHALLENGER, Evidence, best_rival, read
+from adaptd.server.evidence import Evidence, best_rival, read
 from adaptd.server.proposal_view import ProposalView
 from adaptd.server.wording import ABSENT, count, duration, instant, percent, phase, points, ratio
 
@@ -51,7 +51,7 @@ def print_list(console: Console, proposals: Sequence[Proposal]) -> None:
             proposal.id,
             proposal.stream,
             proposal.state,
-            percent(None if evidence is None else evidence.accuracy.get(CHALLENGER)),
+            percent(None if evidence is None else evidence.accuracy.get(evidence.challenger)),
             _gain(evidence),
             instant(proposal.created_at),
         )
@@ -152,6 +152,6 @@ def _edges(console: Console, view: ProposalView) -> Table:
 
 def _gain(evidence: Evidence | None) -> str:
     rival = None if evidence is None else best_rival(evidence)
-    if evidence is None or rival is None or CHALLENGER not in evidence.accuracy:
+    if evidence is None or rival is None or evidence.challenger not in evidence.accuracy:
         return ABSENT
-    return points(evidence.accuracy[CHALLENGER] - evidence.accuracy[rival])
+    return points(evidence.accuracy[evidence.challenger] - evidence.accuracy[rival])

@@ -1,5 +1,6 @@
 """The evidence document of a proposal: all that an operator needs to trust it or not."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from adaptd.adaptation.job import REOPENED, Result
@@ -24,7 +25,8 @@ def dossier(
 ) -> dict[str, Any]:
     """Plain values only. Accuracies are fractions over the trial's records, the same for
     everybody. stream_alpha: of which the trial's alpha is a share."""
-    challenger = Architecture.from_document(result.members[REOPENED].architecture)
+    member = result.members[winner_of(trial)]
+    challenger = Architecture.from_document(member.architecture)
     drift = (
         {
             "signal": trigger.detail,
@@ -51,9 +53,22 @@ def dossier(
         "edits": [str(edit) for edit in diff(champion.architecture, challenger)],
         "macs": {
             "champion": champion.macs,
-            "challenger": result.members[REOPENED].macs,
+            "challenger": member.macs,
             "cap": plan["macs_cap"],
         },
         "supernet_memory_ratio": result.supernet_memory_ratio,
         "phase_seconds": dict(result.phase_seconds),
     }
+
+
+def winner_of(trial: Trial) -> str:
+    """Who is proposed. Raises ValueError for a trial that nobody has won."""
+    if trial.winner is None:
+        raise ValueError(f"a trial whose verdict is {trial.verdict()!r} proposes nobody")
+    return trial.winner
+
+
+def proposed(evidence: Mapping[str, Any]) -> str:
+    """Which member of the trial a proposal's evidence is for; the reopened network in those that
+    were written when nothing else could be proposed."""
+    return str(evidence.get("challenger", REOPENED))

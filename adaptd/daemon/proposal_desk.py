@@ -3,12 +3,12 @@
 import structlog
 from sqlalchemy import Connection
 
-from adaptd.adaptation.job import REOPENED, Result
+from adaptd.adaptation.job import Result
 from adaptd.adaptation.trial import Trial
 from adaptd.adaptation.trigger import Trigger
 from adaptd.architecture import Architecture
 from adaptd.daemon.context import StreamContext
-from adaptd.daemon.dossier import dossier
+from adaptd.daemon.dossier import dossier, proposed, winner_of
 from adaptd.daemon.planning import members_directory
 from adaptd.daemon.release_desk import ReleaseDesk
 from adaptd.errors import ConflictError
@@ -34,9 +34,9 @@ class ProposalDesk:
         self._looked_at = float("-inf")
 
     def propose(self, episode: Episode, *, trial: Trial, champion: Release, record: int) -> None:
-        """Seals the challenger and adds its proposal; the automatic policy decides at once.
+        """Seals the trial's winner and adds its proposal; the automatic policy decides at once.
 
-        record: where the stream is now. Raises ArtifactError if the challenger's files are gone.
+        record: where the stream is now. Raises ArtifactError if the winner's files are gone.
         """
         result = Result.model_validate(episode.result)
         with self._context.database.read() as connection:
@@ -50,10 +50,10 @@ class ProposalDesk:
             trigger=Trigger.from_document(episode.trigger),
             plan=episode.plan,
         )
-        now = self._context.clock.now()
+        now, winner = self._context.clock.now(), winner_of(trial)
         digest = self._releases.seal(
-            members_directory(self._context, episode.id) / REOPENED,
-            architecture=Architecture.from_document(result.members[REOPENED].architecture),
+            members_directory(self._context, episode.id) / winner,
+            architecture=Architecture.from_document(result.members[winner].architecture),
             parent=champion.digest,
             episode=episode.id,
             evidence=evidence,
@@ -86,7 +86,13 @@ class ProposalDesk:
         self._context.ledger.add(write)
         if not is_automatic:
             self._context.metrics.proposals_awaiting.labels(self._context.stream).set(1)
-        log.info("proposal.created", stream=self._context.stream, episode=episode.id, digest=digest)
+        log.info(
+            "proposal.created",
+            stream=self._context.stream,
+            episode=episode.id,
+            remedy=winner,
+            digest=digest,
+        )
 
     def restore(self, connection: Connection, episode: Episode) -> None:
         """Shows again that the episode's proposal awaits a decision, if it does."""
@@ -126,9 +132,10 @@ class ProposalDesk:
         it was tried against; ArtifactError if the files are not what was approved.
         """
         result = Result.model_validate(episode.result)
-        member = result.members[REOPENED]
+        winner = proposed(proposal.evidence)
+        member = result.members[winner]
         installed = self._releases.install(
-            members_directory(self._context, episode.id) / REOPENED, digest=proposal.digest
+            members_directory(self._context, episode.id) / winner, digest=proposal.digest
         )
         now = self._context.clock.now()
         published: list[Release] = []

@@ -17,13 +17,14 @@ from adaptd.server.wording import (
     scaled,
 )
 
-CHALLENGER = "reopened"
+# What changes the architecture.
+REOPENED = "reopened"
 DEPLOYED = "deployed"
-WEIGHTS_ONLY = ("fine-tuned", "retrained", "shrink-perturbed")
+# What keeps it, the cheapest first. The first of them came later than the others.
+LATE_COMER = "recalibrated"
+WEIGHTS_ONLY = (LATE_COMER, "fine-tuned", "shrink-perturbed", "retrained")
 # From so many records as one on it is worth a sentence.
 RESEMBLING = 1.5
-# What the challenger must beat, each of them.
-RIVALS = (*WEIGHTS_ONLY, DEPLOYED)
 RANDOM = "random-neighbour"
 
 
@@ -63,8 +64,9 @@ class Evidence(BaseModel):
 
     records: paired records that count, from first_record on; accuracy: member -> fraction of them;
     e_value: rival -> e-value against it (None: beyond what a float holds); records_as_one: rival ->
-    so many consecutive records were counted as one. alpha: of this test; alpha_budget: None in what
-    was written before streams had one.
+    so many consecutive records were counted as one. challenger: which member is proposed. alpha: of
+    its claim; trial_alpha: of the whole test, and alpha_budget: None in what was written before
+    there was such.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -74,7 +76,9 @@ class Evidence(BaseModel):
     first_record: int
     accuracy: dict[str, FiniteFloat]
     e_value: dict[str, float | None]
+    challenger: str = REOPENED
     alpha: float = Field(gt=0, lt=1)
+    trial_alpha: float | None = Field(default=None, gt=0, lt=1)
     alpha_budget: AlphaBudget | None = None
     records_as_one: dict[str, FiniteFloat] = {}
     champion_architecture: dict[str, Any] = {}
@@ -95,6 +99,22 @@ class Evidence(BaseModel):
     def needed(self) -> float:
         """The e-value that has to be reached."""
         return 1 / self.alpha
+
+    @property
+    def is_reopened(self) -> bool:
+        """Whether a new architecture is proposed, and not new weights alone."""
+        return self.challenger == REOPENED
+
+    @property
+    def rivals(self) -> tuple[str, ...]:
+        """Whom the challenger must beat, each of them."""
+        if not self.is_reopened:
+            return (DEPLOYED,)
+        return tuple(
+            name
+            for name in (*WEIGHTS_ONLY, DEPLOYED)
+            if name != LATE_COMER or name in self.accuracy
+        )
 
 
 @dataclass(frozen=True)
@@ -146,15 +166,18 @@ def read(document: Any) -> Evidence | None:
 
 
 def summary(evidence: Evidence) -> str:
-    """One sentence: the challenger beside the best weights-only remedy and the deployed model."""
-    challenger = evidence.accuracy.get(CHALLENGER)
+    """One sentence: the challenger beside the best of the other kind and the deployed model."""
+    challenger = evidence.accuracy.get(evidence.challenger)
     text = (
         f"Right on {percent(challenger)} of {count(evidence.records)} records "
         f"({count(evidence.first_record)} to {count(evidence.last_record)})"
     )
-    remedy = _most_accurate(evidence, WEIGHTS_ONLY)
     others = []
-    if remedy is not None:
+    if not evidence.is_reopened:
+        text = f"New weights, {member(evidence.challenger)}, the same architecture. {text}"
+        if REOPENED in evidence.accuracy:
+            others.append(f"a new architecture reached {percent(evidence.accuracy[REOPENED])}")
+    elif (remedy := _most_accurate(evidence, WEIGHTS_ONLY)) is not None:
         others.append(
             f"the best weights-only remedy ({member(remedy)}) reached "
             f"{percent(evidence.accuracy[remedy])}"
@@ -166,7 +189,7 @@ def summary(evidence: Evidence) -> str:
 
 def best_rival(evidence: Evidence) -> str | None:
     """The most accurate of the rivals; None if none was measured."""
-    return _most_accurate(evidence, RIVALS)
+    return _most_accurate(evidence, evidence.rivals)
 
 
 def _most_accurate(evidence: Evidence, names: tuple[str, ...]) -> str | None:
@@ -176,7 +199,7 @@ def _most_accurate(evidence: Evidence, names: tuple[str, ...]) -> str | None:
 
 def members(evidence: Evidence) -> tuple[MemberRow, ...]:
     """Every member of the trial, most accurate first."""
-    challenger = evidence.accuracy.get(CHALLENGER)
+    challenger = evidence.accuracy.get(evidence.challenger)
     rival = best_rival(evidence)
     return tuple(
         MemberRow(
@@ -184,20 +207,21 @@ def members(evidence: Evidence) -> tuple[MemberRow, ...]:
             title=member(name),
             accuracy=accuracy,
             difference=ABSENT
-            if challenger is None or name == CHALLENGER
+            if challenger is None or name == evidence.challenger
             else points(challenger - accuracy),
-            is_challenger=name == CHALLENGER,
+            is_challenger=name == evidence.challenger,
             is_best_rival=name == rival,
         )
         for name, accuracy in sorted(
-            evidence.accuracy.items(), key=lambda item: (-item[1], item[0] != CHALLENGER)
+            evidence.accuracy.items(),
+            key=lambda item: (-item[1], item[0] != evidence.challenger),
         )
     )
 
 
 def rivals(evidence: Evidence) -> tuple[RivalRow, ...]:
     """The e-value against each rival, and what it means."""
-    return tuple(_rival_row(evidence, name) for name in RIVALS)
+    return tuple(_rival_row(evidence, name) for name in evidence.rivals)
 
 
 def _rival_row(evidence: Evidence, name: str) -> RivalRow:
@@ -226,11 +250,12 @@ def budget(evidence: Evidence) -> str | None:
     shared = evidence.alpha_budget
     if shared is None:
         return None
-    left = shared.stream - shared.spent_before - evidence.alpha
+    spent = evidence.alpha if evidence.trial_alpha is None else evidence.trial_alpha
+    left = shared.stream - shared.spent_before - spent
     return (
         f"All tests of the stream share alpha = {shared.stream:g}, the chance that any of them "
         f"errs. This is test {count(shared.test)}: {shared.spent_before:.3g} was spent before it, "
-        f"{evidence.alpha:.3g} is spent by it, "
+        f"{spent:.3g} is spent by it, "
         + (f"{left:.3g} is left." if left > 0 else "nothing is left, since alpha was lowered.")
     )
 
@@ -241,11 +266,16 @@ def checks(evidence: Evidence, *, is_champion_current: bool | None) -> tuple[Che
     is_champion_current: whether the model that it was compared with still is champion; None where
     that is no longer asked.
     """
+    whom = (
+        "each weights-only remedy and against the deployed model"
+        if evidence.is_reopened
+        else "the deployed model"
+    )
     result = [
         Check(
             all(row.is_passed for row in rivals(evidence)),
-            "The e-value against each weights-only remedy and against the deployed model must "
-            f"reach {evidence.needed:.4g}, one over alpha = {evidence.alpha:g}.",
+            f"The e-value against {whom} must reach {evidence.needed:.4g}, one over "
+            f"alpha = {evidence.alpha:g}.",
         ),
         _frozen_before(evidence),
     ]
@@ -259,7 +289,8 @@ def checks(evidence: Evidence, *, is_champion_current: bool | None) -> tuple[Che
                 f"{scaled(macs.champion)}; the cap is {scaled(macs.cap)}.",
             )
         )
-    result.append(_against_random(evidence))
+    if evidence.is_reopened:
+        result.append(_against_random(evidence))
     if is_champion_current is not None:
         result.append(
             Check(
@@ -285,7 +316,7 @@ def _frozen_before(evidence: Evidence) -> Check:
 
 
 def _against_random(evidence: Evidence) -> Check:
-    random, challenger = (evidence.accuracy.get(name) for name in (RANDOM, CHALLENGER))
+    random, challenger = (evidence.accuracy.get(name) for name in (RANDOM, REOPENED))
     if random is None or challenger is None:
         return Check(False, "No random neighbour was measured beside it.")
     if challenger > random:

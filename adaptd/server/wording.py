@@ -17,6 +17,7 @@ SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 MEMBERS = {
     "reopened": "challenger: supernet reopened and folded",
     "deployed": "deployed model, unchanged",
+    "recalibrated": "deployed weights, normalisation and last layer trained on",
     "fine-tuned": "deployed weights, fine-tuned",
     "retrained": "deployed architecture, retrained",
     "shrink-perturbed": "deployed weights, shrunk and perturbed, trained on",
@@ -26,6 +27,7 @@ MEMBERS = {
 PHASES = {
     "initial": "training release 1",
     "collecting": "collecting records",
+    "recalibrated": "recalibrating",
     "rivals": "training the rivals",
     "search": "searching the reopened supernet",
     "fold": "folding the supernet",

@@ -42,11 +42,14 @@ def test_the_keys_are_the_promised_ones(report: Report) -> None:
         "released_at",
         "accuracy_before_drift",
         "accuracy_after_drift",
+        "accuracy_recalibrated",
         "accuracy_fine_tuned",
         "accuracy_retrained",
         "accuracy_shrink_perturbed",
         "accuracy_random_neighbour",
+        "accuracy_reopened",
         "accuracy_released",
+        "released",
         "detection_delay_records",
         "champion_architecture",
         "challenger_architecture",
@@ -64,7 +67,10 @@ def test_each_number_is_the_one_that_was_measured(report: Report) -> None:
     assert report["accuracy_retrained"] == 0.35
     assert report["accuracy_shrink_perturbed"] == 0.33
     assert report["accuracy_random_neighbour"] == 0.62
-    assert report["accuracy_released"] == 0.68
+    assert report["accuracy_reopened"] == report["accuracy_released"] == 0.68
+    assert report["released"] == "reopened"
+    # The state is of a version that had none.
+    assert report["accuracy_recalibrated"] is None
     assert (report["drift_at"], report["alarm_at"]) == (4_000, 4_224)
     assert report["detection_delay_records"] == 224
     assert report["released_at"] == 8_000
@@ -92,8 +98,9 @@ def test_the_table_says_it_in_words_with_the_differences(report: Report, success
     text = StringIO()
     show(Console(file=text, width=200), report, success)
     rows = {line.split("  ")[0].strip(): line for line in text.getvalue().splitlines()}
-    assert "+33.0" in rows["new release against the best of the three"]
-    assert "+6.0" in rows["new release against the random edit"]
+    assert "+33.0" in rows["reopened against the best of the four"]
+    assert "+6.0" in rows["reopened against the random edit"]
+    assert "68.0" in rows["reopened, searched, folded: the new release"]
     assert "224 records after the drift" in rows["drift alarm"]
     assert "b: dw k5 d1 becomes dw k9 d4" in rows["architecture"]
     assert "1,024 live records" in text.getvalue()

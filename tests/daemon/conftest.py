@@ -16,6 +16,7 @@ from adaptd.adaptation.job import (
     FINE_TUNED,
     INITIAL,
     NEIGHBOUR,
+    RECALIBRATED,
     REOPENED,
     RETRAINED,
     SHRUNK,
@@ -47,7 +48,15 @@ SCHEMA = Schema(shape=(2, 1), classes=("minus", "plus"), features=("left", "righ
 DRIFT_AT = 700
 
 # Which of the two channels a member's answer follows; after the drift the right one is right.
-FOLLOWS = {INITIAL: 0, FINE_TUNED: 0, RETRAINED: 0, SHRUNK: 0, NEIGHBOUR: 0, REOPENED: 1}
+FOLLOWS = {
+    INITIAL: 0,
+    RECALIBRATED: 0,
+    FINE_TUNED: 0,
+    RETRAINED: 0,
+    SHRUNK: 0,
+    NEIGHBOUR: 0,
+    REOPENED: 1,
+}
 
 BEFORE = Architecture("acme.models:sign", {}, {"edge": "left"})
 AFTER = BEFORE.with_operations({"edge": "right"})

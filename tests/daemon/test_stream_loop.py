@@ -150,9 +150,11 @@ def test_each_trial_spends_its_share_of_the_alpha_of_the_stream(loop: LoopMaker)
     assert spent(running) == [(1, pytest.approx(0.025)), (2, pytest.approx(0.05 / 6))]
     with running.context.database.read() as connection:
         evidence = proposals.listing(connection, STREAM)[-1].evidence
-    assert evidence["alpha"] == pytest.approx(0.025)
+    # Half of it is the challenger's, the rest is shared by what keeps the architecture.
+    assert evidence["trial_alpha"] == pytest.approx(0.025)
+    assert evidence["alpha"] == pytest.approx(0.0125)
     assert evidence["alpha_budget"] == {"stream": 0.05, "test": 1, "spent_before": 0}
-    assert min(evidence["e_value"].values()) >= 40
+    assert min(evidence["e_value"].values()) >= 80
 
 
 def test_a_trial_that_a_kill_interrupts_spends_once(loop: LoopMaker) -> None:

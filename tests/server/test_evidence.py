@@ -47,7 +47,42 @@ def test_members_come_most_accurate_first_with_the_lead_over_each(
 def test_an_e_value_is_explained_as_a_chance(evidence_document: Document) -> None:
     rows = evidence_of.rivals(parsed(evidence_document))
     assert all(row.is_passed for row in rows)
-    assert "at most 1 in 125,000" in rows[1].meaning
+    meanings = {row.title: row.meaning for row in rows}
+    assert "at most 1 in 125,000" in meanings[member("retrained")]
+
+
+def test_new_weights_have_to_beat_what_is_deployed_and_nobody_else(
+    evidence_document: Document,
+) -> None:
+    document = {
+        **evidence_document,
+        "challenger": "retrained",
+        "e_value": {"deployed": 400.0},
+        "alpha": 0.0025,
+        "trial_alpha": 0.02,
+    }
+    evidence = parsed(document)
+    assert [row.title for row in evidence_of.rivals(evidence)] == [member("deployed")]
+    assert evidence_of.best_rival(evidence) == "deployed"
+    first, *others = evidence_of.checks(evidence, is_champion_current=None)
+    assert first.holds
+    assert "against the deployed model must reach 400" in first.text
+    assert not any("random" in check.text for check in others)
+    text = evidence_of.summary(evidence)
+    assert text.startswith("New weights, deployed architecture, retrained, the same architecture.")
+    assert "a new architecture reached" in text
+    (marked,) = [row for row in evidence_of.members(evidence) if row.is_challenger]
+    assert marked.name == "retrained"
+
+
+def test_a_recalibrated_model_is_a_rival_where_there_was_one(evidence_document: Document) -> None:
+    document = {
+        **evidence_document,
+        "accuracy": {**evidence_document["accuracy"], "recalibrated": 0.4},
+        "e_value": {**evidence_document["e_value"], "recalibrated": 1e6},
+    }
+    titles = [row.title for row in evidence_of.rivals(parsed(document))]
+    assert titles[0] == member("recalibrated") != "recalibrated"
 
 
 def test_records_that_count_less_are_named(evidence_document: Document) -> None:
