@@ -50,7 +50,7 @@ class EProcess:
         if minimum_records < 1:
             raise ValueError(f"minimum_records must be at least 1, got {minimum_records}")
         self.alpha = alpha
-        self._minimum_records = minimum_records
+        self.minimum_records = minimum_records
         self._log_capitals = np.log(SHARES)
         self._resemblance = Resemblance()
         self._log_value = 0.0
@@ -124,7 +124,7 @@ class EProcess:
         return {
             "schema_version": SCHEMA_VERSION,
             "alpha": self.alpha,
-            "minimum_records": self._minimum_records,
+            "minimum_records": self.minimum_records,
             "bets": list(BETS),
             "log_capitals": self._log_capitals.tolist(),
             "resemblance": self._resemblance.state(),
@@ -165,7 +165,7 @@ class EProcess:
 
     def _uncounted(self) -> int:
         """How many of the next records come before the first at which it may pass."""
-        return max(0, self._minimum_records - self.records - 1)
+        return max(0, self.minimum_records - self.records - 1)
 
     def _first_passing(self, log_values: NDArray[np.float64]) -> int | None:
         if self._passed_at is not None:
