@@ -1,8 +1,8 @@
 """`Schema`: what a record must look like."""
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from adaptd.architecture import Contract
 from adaptd.config import RecordConfig
 from adaptd.errors import SourceError
-from adaptd.stream.envelope import EnvelopeColumns, Envelopes
+from adaptd.stream.envelope import Envelopes
 from adaptd.stream.formats.format import Format
 from adaptd.stream.formats.json import JsonFormat
 from adaptd.stream.layout import PLAIN, Layout, put
@@ -21,6 +21,7 @@ from adaptd.stream.numbers.array import ArrayNumbers
 from adaptd.stream.numbers.fields import FieldNumbers
 from adaptd.stream.numbers.numbers import Numbers
 from adaptd.stream.numbers.raw import RawNumbers
+from adaptd.stream.opened import Opened
 from adaptd.stream.parsed import Document, Parsed, ParsedLabels
 from adaptd.stream.reject import UnfitRecordError
 from adaptd.stream.targets import NO_CLASS, Targets
@@ -124,7 +125,9 @@ class Schema:
         needs_target: whether a record without a target does not fit; if not, its target is -1.
         latest: POSIX seconds after which no event time may lie (time-ahead); None: any may.
         """
-        opened = self._opened(self.format, payloads, needs_target=needs_target, latest=latest)
+        decoded = self.format.decode_all(payloads)
+        opened = Opened.of(decoded, self._envelopes, needs_target=needs_target)
+        opened = opened.until(latest, self._envelopes)
         x, unfit = self._read(opened.records)
         if unfit:
             opened = opened.without(unfit)
@@ -144,7 +147,9 @@ class Schema:
     ) -> ParsedLabels:
         """Messages that hold id, target and perhaps time, each as in a record; other fields are
         left alone. latest: as in `parse_all`."""
-        opened = self._opened(self.labels_format, payloads, needs_target=True, latest=latest)
+        decoded = self.labels_format.decode_all(payloads)
+        opened = Opened.of(decoded, self._envelopes, needs_target=True)
+        opened = opened.until(latest, self._envelopes)
         return ParsedLabels(
             ids=opened.envelopes.id,
             target=opened.envelopes.target,
@@ -173,41 +178,23 @@ class Schema:
             put(record, layout.prediction, self.classes[document.prediction])
         return self.format.encode(record)
 
-    def _opened(
-        self,
-        form: Format,
-        payloads: Sequence[bytes | None],
-        *,
-        needs_target: bool,
-        latest: float | None,
-    ) -> "_Opened":
-        decoded = form.decode_all(payloads)
-        envelopes = self._envelopes.read_all(decoded.records, needs_target=needs_target)
-        if envelopes is not None:
-            opened = _Opened(decoded.records, envelopes, decoded.places, decoded.faults)
-        else:
-            # Some do not fit, or are of an unusual kind: one by one, to see which and why.
-            read = []
-            rows = []
-            faults = dict(decoded.faults)
-            for row, record in enumerate(decoded.records):
-                try:
-                    read.append(self._envelopes.read(record, needs_target=needs_target))
-                    rows.append(row)
-                except UnfitRecordError as error:
-                    faults[decoded.places[row]] = error
-            opened = _Opened(
-                [decoded.records[row] for row in rows],
-                EnvelopeColumns.of(read),
-                [decoded.places[row] for row in rows],
-                faults,
+    def settle(self, x: NDArray[np.float32]) -> dict[int, UnfitRecordError]:
+        """Puts in what stands in for missing numbers, NaN in x, float32 [n, *shape]. Returns row ->
+        why its numbers do not fit, of those that are not finite even so."""
+        if np.isfinite(x).all():
+            return {}
+        if self.missing is not None:
+            self.missing.fill(x)
+        is_finite = np.isfinite(x.reshape(len(x), self.shape[0], -1))
+        is_unfit = np.logical_not(np.all(is_finite, axis=2))
+        return {
+            int(row): UnfitRecordError(
+                "not-finite",
+                f"{self.features[int(np.argmax(is_unfit[row]))]} holds a number that is not "
+                "finite as float32",
             )
-        if latest is None:
-            return opened
-        ahead = opened.envelopes.time - latest
-        return opened.without(
-            {int(row): self.times.ahead(float(ahead[row])) for row in np.flatnonzero(ahead > 0)}
-        )
+            for row in np.flatnonzero(np.any(is_unfit, axis=1))
+        }
 
     def _read(
         self, records: Sequence[Any]
@@ -224,24 +211,6 @@ class Schema:
                     unfit[row] = error
         unfit.update({row: error for row, error in self.settle(x).items() if row not in unfit})
         return x, unfit
-
-    def settle(self, x: NDArray[np.float32]) -> dict[int, UnfitRecordError]:
-        """Puts in what stands in for missing numbers, NaN in x, float32 [n, *shape]. Returns row ->
-        why its numbers do not fit, of those that are not finite even so."""
-        if np.isfinite(x).all():
-            return {}
-        if self.missing is not None:
-            self.missing.fill(x)
-        is_finite = np.isfinite(x.reshape(len(x), len(self.features), -1))
-        is_unfit = np.logical_not(np.all(is_finite, axis=2))
-        return {
-            int(row): UnfitRecordError(
-                "not-finite",
-                f"{self.features[int(np.argmax(is_unfit[row]))]} holds a number that is not "
-                "finite as float32",
-            )
-            for row in np.flatnonzero(np.any(is_unfit, axis=1))
-        }
 
     @cached_property
     def _targets(self) -> Targets:
@@ -261,28 +230,6 @@ class Schema:
                 return FieldNumbers(self.features, may_lack=self.may_lack)
             case "bytes":
                 return RawNumbers(layout.x, self.shape, layout.dtype)
-
-
-@dataclass(frozen=True, eq=False)
-class _Opened:
-    """n records that could be read, without what their numbers are. faults: of the others."""
-
-    records: list[Any]
-    envelopes: EnvelopeColumns
-    places: list[int]
-    faults: dict[int, UnfitRecordError] = field(default_factory=dict)
-
-    def without(self, unfit: Mapping[int, UnfitRecordError]) -> "_Opened":
-        """Without some rows, whose faults join the others."""
-        if not unfit:
-            return self
-        rows = [row for row in range(len(self.records)) if row not in unfit]
-        return _Opened(
-            [self.records[row] for row in rows],
-            self.envelopes[rows],
-            [self.places[row] for row in rows],
-            {**self.faults, **{self.places[row]: error for row, error in unfit.items()}},
-        )
 
 
 def features_of(channels: int) -> tuple[str, ...]:

@@ -334,3 +334,50 @@ def test_what_is_encoded_is_parsed_again(
     np.testing.assert_array_equal(parsed.x, given.x)
     assert (parsed.id, parsed.target, parsed.prediction) == (name, place, prediction)
     assert parsed.time == time
+
+
+_MESSAGES = st.fixed_dictionaries(
+    {},
+    optional={
+        "id": st.sampled_from(["a", "b", 7, None, True]),
+        "target": st.sampled_from(["calm", "rough", 1, None, "stormy"]),
+        "time": st.sampled_from([1, 2.5, "2026-01-01", None, "soon", 10**12]),
+        "said": st.sampled_from(["calm", 0, None, 3.5]),
+        "heat": st.sampled_from([1, 2.5, -3, None, 1e39, "1", True, [1]]),
+        "deep": st.sampled_from([{"load": 2}, {"load": None}, {}, None, 5, {"load": 0.5}]),
+    },
+)
+
+
+@given(st.lists(_MESSAGES, max_size=5), st.sampled_from(["reject", "zero"]), st.booleans())
+def test_many_messages_of_a_table_are_what_each_of_them_is(
+    messages: list[dict[str, object]], missing: str, needs_target: bool
+) -> None:
+    schema = Schema.of(
+        RecordConfig.model_validate(
+            {
+                "shape": [2],
+                "classes": ["calm", "rough"],
+                "encoding": "fields",
+                "features": ["heat", "deep.load"],
+                "prediction": "said",
+                "missing": missing,
+            }
+        )
+    )
+    payloads = [orjson.dumps(message) for message in messages]
+    together = schema.parse_all(payloads, needs_target=needs_target, latest=1e10)
+    assert sorted([*together.places, *together.faults]) == list(range(len(payloads)))
+    assert together.prediction is not None
+    for place, payload in enumerate(payloads):
+        alone = schema.parse_all([payload], needs_target=needs_target, latest=1e10)
+        assert alone.prediction is not None
+        if place in together.faults:
+            assert str(alone.faults[0]) == str(together.faults[place])
+            continue
+        row = together.places.index(place)
+        np.testing.assert_array_equal(together.x[row], alone.x[0])
+        np.testing.assert_array_equal(together.times[row], alone.times[0])
+        assert together.ids[row] == alone.ids[0]
+        assert together.target[row] == alone.target[0]
+        assert together.prediction[row] == alone.prediction[0]

@@ -1,5 +1,6 @@
 """A recording reaches a topic as records that come out of it as they were."""
 
+import json
 import uuid
 from pathlib import Path
 
@@ -11,9 +12,11 @@ from typer.testing import CliRunner
 
 from adaptd.cli.main import app
 from adaptd.clock import FakeClock, SystemClock
+from adaptd.config import StreamConfig
 from adaptd.stream.kafka import KafkaSource
 from adaptd.stream.kafka_connection import Cluster
 from adaptd.stream.kafka_topic import KafkaTopic
+from adaptd.stream.opening import schema_of
 from adaptd.stream.replay import ReplaySource
 from adaptd.stream.schema import Schema
 from adaptd.stream.sending import send
@@ -105,6 +108,44 @@ def test_it_stops_between_two_records(tmp_path: Path, schema: Schema, clock: Fak
         should_stop=lambda: len(letterbox.sent) >= 3,
     )
     assert counts == (3, 0)
+
+
+def test_a_table_goes_out_in_the_format_of_its_topic(tmp_path: Path, clock: FakeClock) -> None:
+    fields = [
+        {"name": "key", "type": "string"},
+        {"name": "at", "type": {"type": "long", "logicalType": "timestamp-millis"}},
+        {"name": "label", "type": "string"},
+        {"name": "heat", "type": "double"},
+        {"name": "load", "type": ["null", "float"]},
+    ]
+    avro = tmp_path / "plant.avsc"
+    avro.write_text(json.dumps({"type": "record", "name": "Plant", "fields": fields}))
+    table = tmp_path / "plant.csv"
+    table.write_text("at,key,load,heat,label\n5.5,a,2,1.25,rough\n6.25,b,,3,calm\n")
+    record = {
+        "shape": [2],
+        "classes": ["calm", "rough"],
+        "encoding": "fields",
+        "features": ["heat", "load"],
+        "id": "key",
+        "time": "at",
+        "target": "label",
+        "missing": "zero",
+        "format": "avro",
+        "avro": {"schema_file": str(avro)},
+    }
+    source = {"kind": "kafka", "bootstrap_servers": ["127.0.0.1:9"], "topic": "pumps"}
+    stream = {"name": "plant", "source": source, "record": record}
+    plant = schema_of(StreamConfig.model_validate(stream))
+    letterbox = Letterbox(clock)
+    counts = send(ReplaySource(table, plant), letterbox, "pumps", clock=clock, sleep=clock.advance)
+    assert counts == (2, 0)
+    values = [value for _, _, value in letterbox.sent]
+    assert all(value[:5] == bytes(5) for value in values)
+    parsed = plant.parse_all(values)
+    assert (parsed.ids, parsed.target.tolist()) == (["a", "b"], [1, 0])
+    assert parsed.times.tolist() == [5.5, 6.25]
+    assert parsed.x.tolist() == [[1.25, 2], [3, 0]]
 
 
 @pytest.mark.slow
