@@ -14,6 +14,10 @@ NEIGHBOUR = "random-neighbour"
 REOPENED = "reopened"
 INITIAL = "initial"
 
+# What keeps the architecture, and what searches for another.
+Rung = Literal["weights", "reopen"]
+RUNGS: tuple[Rung, ...] = ("weights", "reopen")
+
 
 class _Document(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -22,7 +26,8 @@ class _Document(BaseModel):
 class Job(_Document):
     """One piece of learning under a budget.
 
-    kind: `initial` trains the first model; `adapt` trains every remedy of an episode.
+    kind: `initial` trains the first model; `adapt` trains the remedies of an episode, those of
+    `rungs`.
     architecture: the champion's; for `initial` one without edges, which gets `operation` on each.
     records: Arrow file of labelled records, all of which may be trained on; its hex digest
     guards it.
@@ -35,6 +40,7 @@ class Job(_Document):
     """
 
     kind: Literal["initial", "adapt"]
+    rungs: tuple[Rung, ...] = RUNGS
     stream: str
     seed: int
     architecture: dict[str, Any]

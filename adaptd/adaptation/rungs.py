@@ -106,12 +106,10 @@ def initial(job: Job, samples: Samples, report: Report) -> Result:
 
 
 def adapt(job: Job, samples: Samples, report: Report) -> Result:
-    """Recalibrate, fine-tune, retrain, shrink and perturb, a random one-edit neighbour, the bounded
-    reopening.
+    """The remedies of the job's rungs. With too few records none: the result then says why.
 
-    The first has a quarter of the steps; the next four are trained as one network where they can be
-    stacked, on the same batches.
-    A reopening with too few records is refused: the result then says why and has no members.
+    weights: recalibrate, in a quarter of the steps; fine-tune, retrain, shrink and perturb.
+    reopen: a random one-edit neighbour, and the bounded reopening.
     """
     contract = Contract.from_document(job.contract)
     shortage = record_shortage(len(samples.target), len(contract.classes), job.minimum_records)
@@ -123,39 +121,28 @@ def adapt(job: Job, samples: Samples, report: Report) -> Result:
     bench = _Bench(job, report)
     champion, architecture = load_network(job.champion)
     champion.to(samples.x.device)
-
     caps = (Cap(EdgeCosts.of(architecture, contract.shape), job.macs_cap),)
-    neighbour = random_neighbour(
-        architecture, reopening_of(architecture, contract.shape), caps=caps, seed=job.seed
-    )
 
     def draws() -> torch.Generator:
         return torch.Generator().manual_seed(job.seed)
 
-    started = time.monotonic()
-    recalibrated, steps = copy.deepcopy(champion), math.ceil(job.steps * RECALIBRATION_SHARE)
-    recalibrate(
-        recalibrated,
-        samples,
-        steps=steps,
-        seed=job.seed,
-        progress=lambda step, loss: bench.show(RECALIBRATED, step, steps, loss),
-    )
-    seconds = bench.phase_seconds[RECALIBRATED] = time.monotonic() - started
-    bench.add(RECALIBRATED, architecture, recalibrated, steps=steps, seconds=seconds)
-
-    shrunk = shrink_and_perturb(champion, architecture, factor=KEPT_SHARE, generator=draws())
-    morphed = morph(champion, architecture, neighbour, noise=NEW_TAP_NOISE, generator=draws())
-    bench.keep(
-        RIVALS,
-        {
-            FINE_TUNED: (architecture, copy.deepcopy(champion)),
-            RETRAINED: (architecture, bench.fresh(architecture, samples)),
-            SHRUNK: (architecture, shrunk),
-            NEIGHBOUR: (neighbour, morphed),
-        },
-        samples,
-    )
+    # All that are trained alike, so that they are trained at once.
+    rivals: dict[str, tuple[Architecture, torch.nn.Module]] = {}
+    if "weights" in job.rungs:
+        bench.recalibrate(champion, architecture, samples)
+        shrunk = shrink_and_perturb(champion, architecture, factor=KEPT_SHARE, generator=draws())
+        rivals[FINE_TUNED] = architecture, copy.deepcopy(champion)
+        rivals[RETRAINED] = architecture, bench.fresh(architecture, samples)
+        rivals[SHRUNK] = architecture, shrunk
+    if "reopen" in job.rungs:
+        neighbour = random_neighbour(
+            architecture, reopening_of(architecture, contract.shape), caps=caps, seed=job.seed
+        )
+        morphed = morph(champion, architecture, neighbour, noise=NEW_TAP_NOISE, generator=draws())
+        rivals[NEIGHBOUR] = neighbour, morphed
+    bench.keep(RIVALS, rivals, samples)
+    if "reopen" not in job.rungs:
+        return bench.result()
 
     started = time.monotonic()
     reopened = reopen(
@@ -215,6 +202,22 @@ class _Bench:
         """Reports now and then, and always the last step."""
         if step % STEPS_PER_REPORT == 0 or step == steps:
             self._report(Progress(phase=phase, step=step, steps=steps, loss=loss))
+
+    def recalibrate(
+        self, champion: torch.nn.Module, architecture: Architecture, samples: Samples
+    ) -> None:
+        """Trains normalisation and head of a copy, and adds it."""
+        started = time.monotonic()
+        network, steps = copy.deepcopy(champion), math.ceil(self._job.steps * RECALIBRATION_SHARE)
+        recalibrate(
+            network,
+            samples,
+            steps=steps,
+            seed=self._job.seed,
+            progress=lambda step, loss: self.show(RECALIBRATED, step, steps, loss),
+        )
+        seconds = self.phase_seconds[RECALIBRATED] = time.monotonic() - started
+        self.add(RECALIBRATED, architecture, network, steps=steps, seconds=seconds)
 
     def keep(
         self,

@@ -92,6 +92,13 @@ class EpisodeConfig(Section):
     )
     steps: int = Field(default=800, ge=20, description="optimiser steps of 64 records, per remedy")
     wall_seconds: float = Field(default=1_800, gt=0, description="the worker is killed after it")
+    good_enough_points: float | None = Field(
+        default=2.0,
+        ge=0,
+        le=100,
+        description="after a drift, new weights that come so near to the accuracy before it (in "
+        "percentage points) are enough: no architecture is searched. None: always search, at once",
+    )
     macs_ratio: float = Field(
         default=1.1,
         ge=1,

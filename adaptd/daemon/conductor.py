@@ -7,22 +7,31 @@ from typing import Any
 import structlog
 from sqlalchemy import Connection
 
-from adaptd.adaptation.job import Result
-from adaptd.adaptation.trial import DEPLOYED, Trial
+from adaptd.adaptation.job import RUNGS, Result
+from adaptd.adaptation.trial import DEPLOYED, WEIGHTS_ONLY, Trial
 from adaptd.adaptation.trigger import Trigger
 from adaptd.architecture import Contract
 from adaptd.daemon.allowance import spend
 from adaptd.daemon.context import StreamContext
 from adaptd.daemon.episode_log import EpisodeLog
 from adaptd.daemon.lineup import Lineup
-from adaptd.daemon.planning import job_of, members_directory, plan, span, sweep_members
+from adaptd.daemon.planning import (
+    job_of,
+    joined,
+    members_directory,
+    placed,
+    plan,
+    rungs_of,
+    span,
+    sweep_members,
+)
 from adaptd.daemon.proposal_desk import ProposalDesk
 from adaptd.daemon.release_desk import ReleaseDesk
 from adaptd.daemon.schedule import periodic
 from adaptd.errors import ArtifactError, ConflictError, JobError, WorkerFailed
 from adaptd.observer.label_join import Joined
 from adaptd.observer.score import score
-from adaptd.registry import concentrations, releases, schedules
+from adaptd.registry import concentrations, releases, schedules, scores, spendings
 from adaptd.registry.episodes import Episode
 from adaptd.registry.releases import Release
 from adaptd.stream.window import Window
@@ -31,6 +40,10 @@ log = structlog.get_logger()
 
 # A worker that died (of memory, of a signal) is tried once more before the episode fails.
 ATTEMPTS = 2
+
+# The champion's latest before a drift, by which is judged how far a remedy brings it back: enough
+# for an accuracy within 3 points.
+REFERENCE_RECORDS = 1_000
 
 
 class Conductor:
@@ -149,6 +162,17 @@ class Conductor:
         with self._context.database.read() as connection:
             first_release = releases.history(connection, self._context.stream)[-1]
             prior = concentrations.load(connection, champion.digest)
+            reference = (
+                scores.accuracy_before(
+                    connection,
+                    self._context.stream,
+                    trigger.since_record,
+                    release_digest=champion.digest,
+                    records=REFERENCE_RECORDS,
+                )
+                if trigger.kind == "drift"
+                else None
+            )
         planned = plan(
             self._context,
             episode=episode.id,
@@ -159,6 +183,7 @@ class Conductor:
             # Absolute for the stream: a cap relative to each champion would compound over episodes.
             macs_cap=int(first_release.macs * self._context.config.episode.macs_ratio),
             concentrations=prior,
+            reference_accuracy=reference,
         )
         self._log.advance("searching", plan=planned)
 
@@ -202,15 +227,19 @@ class Conductor:
         if report.result.refused is not None:
             self._close("refused", report.result.refused)
         else:
-            self._begin_trial(episode, report.result)
+            result = placed(report.result, episode.plan)
+            if episode.result:
+                result = joined(Result.model_validate(episode.result), result)
+            self._begin_trial(episode, result)
 
     def _begin_trial(self, episode: Episode, result: Result) -> None:
-        self._keep_concentrations(self._champion().digest, result)
+        if result.concentrations:
+            self._keep_concentrations(self._champion().digest, result)
         self._seat(episode, result)
         trial = self._context.config.trial
         self._trial = Trial.start(
             (DEPLOYED, *result.members),
-            alpha=spend(self._context, episode=episode.id, kind="trial"),
+            alpha=self._alpha(episode),
             # It releases nothing, so it spends nothing.
             not_better_alpha=trial.alpha,
             minimum_records=trial.minimum_records,
@@ -218,12 +247,24 @@ class Conductor:
         )
         self._log.advance("trial", result=result.model_dump(mode="json"))
 
+    def _alpha(self, episode: Episode) -> float:
+        """Of the trial that begins: all that the episode may spend, or a half of it where a second
+        trial may follow, or has to make do with what the first one left."""
+        if rungs_of(episode.plan) == RUNGS:
+            return spend(self._context, episode=episode.id, kind="trial")
+        if not episode.result:
+            return spend(self._context, episode=episode.id, kind="trial") / 2
+        with self._context.database.read() as connection:
+            return spendings.of_episode(connection, episode.id, kind="trial").alpha / 2
+
     def _judge(self, episode: Episode, *, is_exhausted: bool) -> None:
         trial = self._trial
         if trial is None:
             raise RuntimeError(f"episode {episode.id} is in trial without one")
         verdict = trial.verdict()
-        if verdict == "running":
+        if not is_exhausted and self._is_to_climb(episode, trial):
+            self._climb(episode, trial)
+        elif verdict == "running":
             self._log.show("trial", trial.records, self._context.config.trial.minimum_records)
             if is_exhausted:
                 self._close(
@@ -240,6 +281,40 @@ class Conductor:
             self._close("no-better", _sentence("not better", trial.evidence()))
         else:
             self._close("inconclusive", _sentence("no evidence either way", trial.evidence()))
+
+    def _is_to_climb(self, episode: Episode, trial: Trial) -> bool:
+        """Whether new weights alone were tried, and a new architecture may be worth its price."""
+        if rungs_of(episode.plan) != ("weights",):
+            return False
+        verdict = trial.verdict()
+        if verdict == "running" and trial.records < self._context.config.trial.minimum_records:
+            return False
+        if verdict in ("not-better", "inconclusive"):
+            return True
+        candidates = WEIGHTS_ONLY if trial.winner is None else (trial.winner,)
+        reached = max(trial.accuracy(name) or 0.0 for name in candidates)
+        margin = (self._context.config.episode.good_enough_points or 0.0) / 100
+        return reached < float(episode.plan["reference_accuracy"]) - margin
+
+    def _climb(self, episode: Episode, trial: Trial) -> None:
+        evidence = trial.evidence()
+        self._trial = None
+        self._failures = 0
+        self._lineup.drop_members()
+        self._log.advance(
+            "searching",
+            plan={**episode.plan, "rungs": ["reopen"], "weights_trial": evidence},
+        )
+        log.info(
+            "episode.climbs",
+            stream=self._context.stream,
+            episode=episode.id,
+            reference_accuracy=episode.plan["reference_accuracy"],
+            **{
+                f"accuracy_{name.replace('-', '_')}": evidence["accuracy"][name]
+                for name in WEIGHTS_ONLY
+            },
+        )
 
     def _decide(self, episode: Episode) -> Release | None:
         proposal = self._proposals.look(episode)

@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from adaptd.adaptation.job import Job
+from adaptd.adaptation.job import RUNGS, Job, Member, Result, Rung
 from adaptd.adaptation.trigger import Trigger
 from adaptd.architecture import Contract
 from adaptd.daemon.context import StreamContext
@@ -35,8 +35,16 @@ def plan(
     champion: Release,
     macs_cap: int,
     concentrations: dict[str, dict[str, float]],
+    reference_accuracy: float | None,
 ) -> dict[str, Any]:
-    """Writes the records `first` to `end` - 1 to the episode's folder; the plan names them."""
+    """Writes the records `first` to `end` - 1 to the episode's folder; the plan names them.
+
+    reference_accuracy: the champion's before the drift. Where it is known, new weights are tried
+    first, and a search follows only if they do not come near it; if not, both at once.
+    """
+    climbs = (
+        reference_accuracy is not None and context.config.episode.good_enough_points is not None
+    )
     directory = context.state.episodes(context.stream) / episode
     digest, path = write_segment(directory, window.between(first, end))
     return {
@@ -50,7 +58,14 @@ def plan(
         "steps": context.config.episode.steps,
         "macs_cap": macs_cap,
         "concentrations": concentrations,
+        "reference_accuracy": reference_accuracy,
+        "rungs": ["weights"] if climbs else list(RUNGS),
     }
+
+
+def rungs_of(plan: dict[str, Any]) -> tuple[Rung, ...]:
+    """What is tried now; both in plans that were made when there was no choice."""
+    return tuple(plan.get("rungs", RUNGS))
 
 
 def job_of(
@@ -64,6 +79,7 @@ def job_of(
     """The worker's job for a plan; the same plan gives the same job whenever it is asked."""
     return Job(
         kind="adapt",
+        rungs=rungs_of(plan),
         stream=context.stream,
         seed=plan["seed"],
         architecture=champion.architecture.to_document(),
@@ -72,13 +88,38 @@ def job_of(
         records_digest=plan["records_digest"],
         champion=context.absolute(champion.path),
         champion_digest=champion.digest,
-        output=members_directory(context, episode),
+        output=members_directory(context, episode) / _folder(plan),
         steps=plan["steps"],
         macs_cap=plan["macs_cap"],
         minimum_records=context.config.episode.minimum_records,
         concentrations=plan["concentrations"],
         device=context.config.training.device,
     )
+
+
+def placed(result: Result, plan: dict[str, Any]) -> Result:
+    """The job's result with its members' folders as they lie below the episode's."""
+    return result.model_copy(
+        update={
+            "members": {
+                name: member.model_copy(update={"directory": f"{_folder(plan)}/{member.directory}"})
+                for name, member in result.members.items()
+            }
+        }
+    )
+
+
+def joined(before: Result, after: Result) -> Result:
+    """What two rungs of an episode came to, together."""
+    members: dict[str, Member] = {**before.members, **after.members}
+    seconds = dict(before.phase_seconds)
+    for phase, spent in after.phase_seconds.items():
+        seconds[phase] = round(seconds.get(phase, 0.0) + spent, 3)
+    return after.model_copy(update={"members": members, "phase_seconds": seconds})
+
+
+def _folder(plan: dict[str, Any]) -> str:
+    return "-".join(rungs_of(plan))
 
 
 def members_directory(context: StreamContext, episode: str) -> Path:

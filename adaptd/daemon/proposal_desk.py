@@ -52,7 +52,7 @@ class ProposalDesk:
         )
         now, winner = self._context.clock.now(), winner_of(trial)
         digest = self._releases.seal(
-            members_directory(self._context, episode.id) / winner,
+            members_directory(self._context, episode.id) / result.members[winner].directory,
             architecture=Architecture.from_document(result.members[winner].architecture),
             parent=champion.digest,
             episode=episode.id,
@@ -135,7 +135,8 @@ class ProposalDesk:
         winner = proposed(proposal.evidence)
         member = result.members[winner]
         installed = self._releases.install(
-            members_directory(self._context, episode.id) / winner, digest=proposal.digest
+            members_directory(self._context, episode.id) / result.members[winner].directory,
+            digest=proposal.digest,
         )
         now = self._context.clock.now()
         published: list[Release] = []
@@ -158,7 +159,8 @@ class ProposalDesk:
                 connection,
                 stream=self._context.stream,
                 release_digest=proposal.digest,
-                counts=result.concentrations,
+                # New weights alone have moved none.
+                counts=result.concentrations or episode.plan["concentrations"],
                 now=now,
             )
             episodes.close(connection, episode.id, outcome="released", reason=None, now=now)

@@ -10,7 +10,8 @@ from sqlalchemy import Connection, Select, insert, select, update
 from adaptd.errors import ConflictError, NotFoundError
 from adaptd.store.tables import episodes
 
-# In the order they are gone through; an episode may be closed in any of them.
+# In the order they are gone through; an episode may be closed in any of them. From a trial it may
+# go back to searching once: new weights alone were not enough.
 STATES = ("collecting", "searching", "trial", "proposed", "closed")
 
 OUTCOMES = ("released", "rejected", "expired", "no-better", "inconclusive", "refused", "failed")
@@ -71,7 +72,8 @@ def advance(
     result: Mapping[str, Any] | None = None,
     now: datetime,
 ) -> Episode:
-    """Moves the episode to the next state, or stays in its own to record a plan or a result.
+    """Moves the episode to the next state, or stays in its own to record a plan or a result, or
+    goes back from a trial to searching.
 
     plan, result: replace what was recorded; None leaves it.
     Raises ConflictError if the state is not the next one, ValueError if it is none (`close`
@@ -81,7 +83,7 @@ def advance(
         raise ValueError(f"expected one of {STATES[:-1]}, got {state!r}")
     episode = get(connection, id)
     step = STATES.index(state) - STATES.index(episode.state)
-    if step not in (0, 1):
+    if step not in (0, 1) and (episode.state, state) != ("trial", "searching"):
         raise ConflictError(f"episode {id} is {episode.state}, it cannot become {state}")
     changes: dict[str, Any] = {"state": state, "updated_at": now}
     if plan is not None:

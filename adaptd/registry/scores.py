@@ -79,6 +79,29 @@ def accuracy(connection: Connection, stream: str, *, records: int) -> float | No
     return hits / seen if seen else None
 
 
+def accuracy_before(
+    connection: Connection, stream: str, record: int, *, release_digest: str, records: int
+) -> float | None:
+    """Fraction of hits of a release over its latest blocks that end before the record, as many as
+    hold so many records, or all; None if there are none."""
+    rows = connection.execute(
+        select(scores.c.hits, scores.c.records)
+        .where(
+            scores.c.stream == stream,
+            scores.c.release_digest == release_digest,
+            scores.c.first_record + scores.c.records <= record,
+        )
+        .order_by(scores.c.first_record.desc())
+        .limit(records)
+    )
+    hits = seen = 0
+    for row in rows:
+        hits, seen = hits + row.hits, seen + row.records
+        if seen >= records:
+            break
+    return hits / seen if seen else None
+
+
 def _trim(connection: Connection, stream: str) -> None:
     is_of_stream = scores.c.stream == stream
     latest_dropped = connection.scalar(

@@ -129,7 +129,11 @@ class ScriptedExecutor:
     def _result(self, job: Job) -> Result:
         if job.kind == "adapt" and self.refused is not None:
             return Result(refused=self.refused)
-        names = [INITIAL] if job.kind == "initial" else [n for n in FOLLOWS if n != INITIAL]
+        names = [INITIAL] if job.kind == "initial" else []
+        if job.kind == "adapt" and "weights" in job.rungs:
+            names += [RECALIBRATED, FINE_TUNED, RETRAINED, SHRUNK]
+        if job.kind == "adapt" and "reopen" in job.rungs:
+            names += [NEIGHBOUR, REOPENED]
         members = {}
         for name in names:
             channel = self.follows[name]
@@ -142,6 +146,8 @@ class ScriptedExecutor:
                 seconds=1.0,
                 directory=name,
             )
+        if REOPENED not in members:
+            return Result(members=members)
         return Result(
             members=members,
             alphas={"cell": {"left": 0.2, "right": 0.8}},
