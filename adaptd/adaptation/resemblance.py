@@ -61,6 +61,8 @@ class Resemblance:
         differences: float64 [n], in [-1, 1], in stream order. Returns float64 [n], at least 1: so
         many records count as one; and the value to go on from.
         """
+        if not len(differences):
+            return np.ones(0), self
         # Running sums go on from what they were: sums cut in two differ in their last bits.
         totals = np.cumsum(np.concatenate(([self.total], differences)))
         squares = np.cumsum(np.concatenate(([self.squares], differences**2)))

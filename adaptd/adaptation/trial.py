@@ -137,6 +137,11 @@ class Trial:
         return self._records
 
     @property
+    def alpha(self) -> float:
+        """Bound on the chance of "better" where the challenger is not."""
+        return self._alpha
+
+    @property
     def names(self) -> tuple[str, ...]:
         """The members, in the order in which they were given."""
         return tuple(self._totals)

@@ -1,5 +1,6 @@
 """Leads one stream's episode from its trigger to its outcome."""
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -111,6 +112,7 @@ class Conductor:
         }
         self._trial.update(hits, first_record=first_record)
         metrics, stream = self._context.metrics, self._context.stream
+        metrics.trial_log_e_needed.labels(stream).set(-math.log(self._trial.alpha))
         for rival, log_value in self._trial.log_e_values().items():
             metrics.trial_log_e_value.labels(stream, rival).set(log_value)
 

@@ -45,6 +45,10 @@ class Metrics:
             "Natural log of the trial's e-value against a rival",
             "rival",
         )
+        self.trial_log_e_needed = gauge(
+            "adaptd_trial_log_e_needed",
+            "Natural log of the e-value that the running trial needs against each rival",
+        )
         self.proposals_awaiting = gauge("adaptd_proposals_awaiting", "Proposals without a decision")
         self.releases = counter("adaptd_releases", "Releases published by this process")
         self.release = Info(
@@ -142,6 +146,7 @@ class Metrics:
         """Counts the outcome and takes the episode's gauges back."""
         self.episodes.labels(stream, outcome).inc()
         self.trial_log_e_value.remove_by_labels({"stream": stream})
+        self.trial_log_e_needed.remove_by_labels({"stream": stream})
         for gauge in (
             self.episode_active,
             self.drift_active,

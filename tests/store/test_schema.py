@@ -6,9 +6,12 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import inspect
 
+from adaptd.clock import FakeClock
+from adaptd.registry import episodes
+from adaptd.registry.spendings import next_test
 from adaptd.store import schema
 from adaptd.store.database import Database
-from adaptd.store.tables import metadata
+from adaptd.store.tables import metadata, spendings
 
 
 def test_the_migrations_make_exactly_the_tables_of_the_code(database: Database) -> None:
@@ -54,6 +57,21 @@ def test_an_upgrade_that_is_cut_off_leaves_the_tables_as_they_were(database: Dat
     with database.read() as connection:
         assert inspect(connection).get_table_names() == before
         assert schema.revision_of(connection) == schema.newest_revision()
+
+
+def test_a_state_from_before_alpha_was_shared_out_keeps_its_episodes_and_has_spent_nothing(
+    database: Database,
+) -> None:
+    with database.write() as connection:
+        spendings.drop(connection)
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0002'")
+        now = FakeClock().now()
+        episodes.open_(connection, id="E1", stream="pump", trigger={"kind": "drift"}, now=now)
+        schema.upgrade(connection)
+    with database.read() as connection:
+        assert schema.revision_of(connection) == schema.newest_revision()
+        assert episodes.get(connection, "E1").stream == "pump"
+        assert next_test(connection, "pump") == 1
 
 
 def test_the_newest_revision_is_known() -> None:

@@ -19,11 +19,15 @@ def test_closing_an_episode_counts_it_and_takes_its_gauges_back() -> None:
     metrics.episode_active.labels("s").set(1)
     metrics.drift_active.labels("s").set(1)
     metrics.episode_step.labels("s").set(40)
+    metrics.trial_log_e_needed.labels("s").set(3.7)
+    metrics.trial_log_e_needed.labels("other").set(4.8)
     metrics.close_episode("s", "no-better")
     shown = text(metrics)
     assert 'adaptd_episodes_total{outcome="no-better",stream="s"} 1.0' in shown
     for gauge in ("episode_active", "drift_active", "episode_step"):
         assert f'adaptd_{gauge}{{stream="s"}} 0.0' in shown
+    assert 'adaptd_trial_log_e_needed{stream="s"}' not in shown
+    assert 'adaptd_trial_log_e_needed{stream="other"} 4.8' in shown
 
 
 def test_lag_is_shown_for_each_partition() -> None:
