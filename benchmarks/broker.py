@@ -19,8 +19,7 @@ JARS_VARIABLE = "ADAPTD_KAFKA_JARS"
 START_SECONDS = 120.0
 
 _CLUSTER_ID = "YWRhcHRkLXRlc3RzLTAwMQ"
-# Java expands the star itself.
-_HEAP = "-Xmx400m"
+_HEAP, _SMALL_HEAP = "-Xmx400m", "-Xmx256m"
 
 
 class Broker:
@@ -34,8 +33,18 @@ class Broker:
 
     def start(self) -> None:
         """Returns when the broker answers a client. Raises RuntimeError, with what it said last."""
+        self.launch()
+        self.await_answer()
+
+    def launch(self) -> None:
+        """Starts the process: a node of a cluster answers once others are there."""
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(self._command, stdout=log, stderr=log)
+
+    def await_answer(self) -> None:
+        """The rest of `start`."""
+        if self._process is None:
+            raise RuntimeError(f"the broker at {self.address} was not launched")
         host, _, port = self.address.partition(":")
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline and self._process.poll() is None:
@@ -92,7 +101,73 @@ def apache(
     and address, beside the plain one. settings: further lines of its properties.
     """
     client, controller = free_ports(2)
+    return _node(
+        jars,
+        directory,
+        number=1,
+        client=client,
+        controllers=[controller],
+        listeners=listeners,
+        settings=[*_replicas(1), *settings],
+        format_options=format_options,
+        heap=_HEAP,
+    )
+
+
+def apache_cluster(jars: Path, directory: Path, *, nodes: int) -> list[Broker]:
+    """Nodes of one Apache Kafka, each as of `apache`; they are to be launched together.
+
+    A topic has a replica on every node, and a record is acknowledged once all but one have it.
+    """
+    ports = free_ports(2 * nodes)
+    brokers = []
+    for place, client in enumerate(ports[:nodes]):
+        own = directory / f"node-{place + 1}"
+        own.mkdir()
+        brokers.append(
+            _node(
+                jars,
+                own,
+                number=place + 1,
+                client=client,
+                controllers=ports[nodes:],
+                settings=[
+                    *_replicas(nodes),
+                    f"default.replication.factor={nodes}",
+                    f"min.insync.replicas={max(1, nodes - 1)}",
+                    # A node that is killed is taken for gone after these, in ms.
+                    "broker.session.timeout.ms=3000",
+                    "broker.heartbeat.interval.ms=500",
+                ],
+                heap=_SMALL_HEAP,
+            )
+        )
+    return brokers
+
+
+def _replicas(count: int) -> list[str]:
+    return [
+        f"offsets.topic.replication.factor={count}",
+        f"transaction.state.log.replication.factor={count}",
+        f"transaction.state.log.min.isr={max(1, count - 1)}",
+    ]
+
+
+def _node(
+    jars: Path,
+    directory: Path,
+    *,
+    number: int,
+    client: int,
+    controllers: Sequence[int],
+    listeners: Sequence[tuple[str, str]] = (),
+    settings: Sequence[str] = (),
+    format_options: Sequence[str] = (),
+    heap: str,
+) -> Broker:
+    """number: from 1. client: port of its plain listener. controllers: ports of all nodes."""
     address = f"127.0.0.1:{client}"
+    voters = ",".join(f"{place}@127.0.0.1:{port}" for place, port in enumerate(controllers, 1))
     opened = ",".join(f"{name}://{own}" for name, own in (("PLAINTEXT", address), *listeners))
     names = ",".join(f"{name}:{name}" for name in ("PLAINTEXT", *(name for name, _ in listeners)))
     properties = directory / "server.properties"
@@ -100,25 +175,23 @@ def apache(
         "\n".join(
             (
                 "process.roles=broker,controller",
-                "node.id=1",
-                f"controller.quorum.voters=1@127.0.0.1:{controller}",
-                f"listeners=CONTROLLER://127.0.0.1:{controller},{opened}",
+                f"node.id={number}",
+                f"controller.quorum.voters={voters}",
+                f"listeners=CONTROLLER://127.0.0.1:{controllers[number - 1]},{opened}",
                 f"advertised.listeners={opened}",
                 "controller.listener.names=CONTROLLER",
                 "inter.broker.listener.name=PLAINTEXT",
                 f"listener.security.protocol.map=CONTROLLER:PLAINTEXT,{names}",
                 f"log.dirs={directory / 'data'}",
-                "offsets.topic.replication.factor=1",
                 "offsets.topic.num.partitions=1",
-                "transaction.state.log.replication.factor=1",
-                "transaction.state.log.min.isr=1",
                 "group.initial.rebalance.delay.ms=0",
                 *settings,
                 "",
             )
         )
     )
-    java = ["java", _HEAP, "-Dorg.slf4j.simpleLogger.logFile=System.out", "-cp", f"{jars}/*"]
+    # Java expands the star itself.
+    java = ["java", heap, "-Dorg.slf4j.simpleLogger.logFile=System.out", "-cp", f"{jars}/*"]
     storage = ["kafka.tools.StorageTool", "format", "-t", _CLUSTER_ID, "-c", str(properties)]
     subprocess.run(
         [*java, *storage, *format_options], check=True, capture_output=True, timeout=START_SECONDS

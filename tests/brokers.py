@@ -104,11 +104,13 @@ def secured(kafka: Kafka) -> Listeners:
     return kafka.secured
 
 
-def make_topic(address: str, topic: str, *, partitions: int = 1) -> None:
+def make_topic(address: str, topic: str, *, partitions: int = 1, replicas: int = 1) -> None:
     """Creates the topic. When it returns, the leader of every partition has answered a fetch."""
     client = admin(address)
     try:
-        client.create_topics([NewTopic(topic, num_partitions=partitions, replication_factor=1)])
+        client.create_topics(
+            [NewTopic(topic, num_partitions=partitions, replication_factor=replicas)]
+        )
     finally:
         client.close()
     await_partitions(address, topic, partitions)

@@ -80,9 +80,16 @@ class KafkaOutlet:
             ) from error
 
     def close(self) -> None:
-        """Lets go of the producer. Blocks for a second at most."""
+        """Lets go of the producer. Blocks for two seconds at most."""
         producer, self._producer = self._producer, None
-        if producer is not None:
+        if producer is None:
+            return
+        try:
+            producer.close(timeout=1)
+        except KafkaError:
+            # A client that cannot flush stays open: it would send what it has left once it can,
+            # after what comes next, from a thread that nobody ends.
+            producer._sender.force_close()
             with suppress(KafkaError):
                 producer.close(timeout=1)
 

@@ -34,6 +34,8 @@ class AdvisoryCommits:
         self._clock = clock
         self._consumer: Any = None
         self._due_at = clock.monotonic()
+        # The answer to the latest one, once it is there.
+        self._answer: Any = None
         self._committed: dict[int, int] = {}
 
     def commit(self, positions: Mapping[int, int]) -> None:
@@ -42,16 +44,21 @@ class AdvisoryCommits:
         Waits for no answer. The first time it connects, which may take a second.
         """
         now = self._clock.monotonic()
-        if now < self._due_at or positions == self._committed:
+        if now < self._due_at:
             return
         self._due_at = now + _INTERVAL_SECONDS
+        if self._answer is not None and self._answer.failed():
+            # Tried again, also where no record has come since.
+            self._failed(self._answer.exception)
+        if positions == self._committed:
+            return
+        self._committed = dict(positions)
         try:
             if self._consumer is None:
                 self._consumer = self._cluster.consumer(group=self._group)
-            self._consumer.commit_async(self._offsets(positions), callback=self._answered)
+            self._answer = self._consumer.commit_async(self._offsets(positions))
         except (KafkaError, SourceError, SourceUnavailable) as error:
-            _log.debug("commit.failed", group=self._group, error=str(error))
-        self._committed = dict(positions)
+            self._failed(error)
 
     def close(self, positions: Mapping[int, int]) -> None:
         """A last commit that waits a second at most, then lets go of the connection."""
@@ -70,6 +77,7 @@ class AdvisoryCommits:
             for partition, offset in positions.items()
         }
 
-    def _answered(self, _offsets: object, answer: object) -> None:
-        if isinstance(answer, KafkaError):
-            _log.debug("commit.failed", group=self._group, error=str(answer))
+    def _failed(self, error: Exception) -> None:
+        self._answer = None
+        self._committed = {}
+        _log.debug("commit.failed", group=self._group, error=str(error))
