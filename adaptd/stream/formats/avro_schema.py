@@ -29,6 +29,11 @@ _NUMBERS = _WHOLE | {"float", "double"}
 _TIMESTAMPS = frozenset(
     f"{scope}timestamp-{unit}" for scope in ("", "local-") for unit in ("millis", "micros")
 )
+# All others are names, which remain only where a type is part of itself.
+_BUILT_IN = _NUMBERS | {
+    *("null", "boolean", "bytes", "string"),
+    *("record", "error", "enum", "fixed", "array", "map"),
+}
 
 
 @dataclass(frozen=True)
@@ -62,9 +67,15 @@ class AvroSchema:
             raise SourceError(f"{path}: no Avro schema: {type(error).__name__}: {error}") from error
         if not isinstance(parsed, dict) or parsed.get("type") != "record":
             raise SourceError(f"{path}: expected the Avro schema of a record, got another type")
-        if _has_free_items(expanded):
-            # A few bytes could say that there are 2**60 of them.
-            raise SourceError(f"{path}: has an array whose items take no bytes; it cannot be read")
+        for kind in _all_within(expanded):
+            if kind["type"] == "array" and _is_free(kind["items"]):
+                # A few bytes could say that there are 2**60 of them.
+                raise SourceError(f"{path}: an array's items take no bytes: such are not read")
+            if kind["type"] not in _BUILT_IN:
+                # A message could be so deep that reading it overruns the stack.
+                raise SourceError(
+                    f"{path}: {kind['type']} is part of itself: such records are not read"
+                )
         return schema
 
     def check(self, fields: Iterable[tuple[str, Role, bool]], *, origin: str) -> None:
@@ -155,26 +166,20 @@ def _named(kind: Mapping[str, Any]) -> str:
     return str(kind["type"]) if logical is None else f"{kind['type']} ({logical})"
 
 
-def _has_free_items(kind: Any) -> bool:
-    """Whether there is an array in a type whose items take no bytes."""
-    return any(
-        (inner["type"] == "array" and _is_free(inner["items"]))
-        or any(
-            _has_free_items(part)
-            for part in (
-                *(field["type"] for field in inner.get("fields", ())),
-                *(inner[key] for key in ("items", "values") if key in inner),
-            )
-        )
-        for inner in _alternatives(kind)
-    )
+def _all_within(kind: Any) -> Iterator[dict[str, Any]]:
+    """A type and all that it consists of."""
+    for alone in _alternatives(kind):
+        yield alone
+        parts = [field["type"] for field in alone.get("fields", ())]
+        for part in (*parts, *(alone[key] for key in ("items", "values") if key in alone)):
+            yield from _all_within(part)
 
 
 def _is_free(kind: Any) -> bool:
     """Whether a value of a type takes no bytes. Which one of a union it is takes some."""
-    if isinstance(kind, list):
-        return False
-    (alone,) = _alternatives(kind)
+    alone = kind if isinstance(kind, dict) else {"type": kind}
+    if isinstance(alone["type"], dict):
+        return _is_free(alone["type"])
     match alone["type"]:
         case "null":
             return True

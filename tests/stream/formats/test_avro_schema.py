@@ -5,7 +5,14 @@ import pytest
 
 from adaptd.errors import SourceError
 from adaptd.stream.formats.avro_schema import AvroSchema
-from tests.stream.formats.avro_records import NESTED, TABLE, TABLE_RECORD, opened, record_of
+from tests.stream.formats.avro_records import (
+    NESTED,
+    TABLE,
+    TABLE_RECORD,
+    message,
+    opened,
+    record_of,
+)
 
 
 @pytest.mark.parametrize(
@@ -52,6 +59,11 @@ from tests.stream.formats.avro_records import NESTED, TABLE, TABLE_RECORD, opene
             {},
             "items take no bytes",
         ),
+        (
+            record_of(("id", "string"), ("next", ["null", "Reading"])),
+            {},
+            "Reading is part of itself",
+        ),
     ],
 )
 def test_a_schema_that_does_not_suit_the_record_is_named(
@@ -64,6 +76,22 @@ def test_a_schema_that_does_not_suit_the_record_is_named(
 
 def test_fields_that_may_be_missing_may_be_so_everywhere(tmp_path: Path) -> None:
     opened(tmp_path, TABLE, **{**TABLE_RECORD, "features": ["not here", "at"], "time": "t"})
+
+
+def test_types_may_be_named_once_and_used_twice(tmp_path: Path) -> None:
+    point = {"type": "record", "name": "Point", "fields": [{"name": "v", "type": "double"}]}
+    fields = [
+        ("id", "string"),
+        ("target", "string"),
+        ("a", point),
+        ("b", ["null", "Point"]),
+        ("more", {"type": "array", "items": "plant.Point"}),
+        ("gaps", {"type": "array", "items": ["null", "int"]}),
+    ]
+    table = {"encoding": "fields", "features": ["a.v", "b.v"], "shape": [2]}
+    schema = opened(tmp_path, record_of(*fields), {"framing": "none"}, **table)
+    value = {"id": "i", "target": "calm", "a": {"v": 1}, "b": {"v": 2}, "more": [], "gaps": [None]}
+    assert schema.parse(message(record_of(*fields), value)).x.tolist() == [1, 2]
 
 
 def test_a_file_that_is_not_there_is_named() -> None:
