@@ -138,8 +138,8 @@ class Trial:
 
     @property
     def alpha(self) -> float:
-        """Bound on the chance of "better" where the challenger is not."""
-        return self._alpha
+        """Of the claim that `log_e_values` is about: it is shown at 1 / alpha against each."""
+        return self._subject.alpha
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -43,6 +43,7 @@ def dossier(
             "stream": stream_alpha,
             "test": spending.test,
             "spent_before": spending.spent_before,
+            "spent": spending.alpha,
         },
         "trigger": trigger.kind,
         "drift": drift,

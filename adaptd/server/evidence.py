@@ -50,13 +50,15 @@ class Drift(BaseModel):
 
 class AlphaBudget(BaseModel):
     """Where the test stands among those of its stream. stream: the alpha that all of them share;
-    test: its number, from 1; spent_before: the sum over those before it."""
+    test: its number, from 1; spent_before: the sum over those before it; spent: by this test, of
+    which a trial of two has a half; None where there was one only."""
 
     model_config = ConfigDict(frozen=True)
 
     stream: float = Field(gt=0, lt=1)
     test: int = Field(ge=1)
     spent_before: float = Field(ge=0)
+    spent: float | None = Field(default=None, gt=0, lt=1)
 
 
 class Evidence(BaseModel):
@@ -250,7 +252,7 @@ def budget(evidence: Evidence) -> str | None:
     shared = evidence.alpha_budget
     if shared is None:
         return None
-    spent = evidence.alpha if evidence.trial_alpha is None else evidence.trial_alpha
+    spent = shared.spent or evidence.trial_alpha or evidence.alpha
     left = shared.stream - shared.spent_before - spent
     return (
         f"All tests of the stream share alpha = {shared.stream:g}, the chance that any of them "

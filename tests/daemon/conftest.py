@@ -170,6 +170,8 @@ class MemorySource:
     schema: Schema = SCHEMA
     # From that record on, records say that somebody's model answers wrong; None: they say nothing.
     deployed_fails_at: int | None = None
+    # From that record on, one class in five is another one: nobody can be right there.
+    blurred_from: int | None = None
 
     def seek(self, positions: Mapping[int, int]) -> None:
         self.next = positions.get(0, 0)
@@ -179,6 +181,10 @@ class MemorySource:
             raise self.error
         count = min(maximum, self.poll_records, self.ends_at - self.next)
         batch = records(self.next, count, drift_at=self.drift_at)
+        if self.blurred_from is not None:
+            numbers = batch.positions[:, 1]
+            is_blurred = (numbers >= self.blurred_from) & (numbers % 5 == 0)
+            batch = replace(batch, target=np.where(is_blurred, 1 - batch.target, batch.target))
         self.next += count
         rejects, self.rejects = tuple(self.rejects), []
         prediction = None

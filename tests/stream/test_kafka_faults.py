@@ -11,6 +11,7 @@ from kafka.errors import KafkaError
 from adaptd.clock import Clock, FakeClock, SystemClock
 from adaptd.errors import SourceUnavailable
 from adaptd.stream.kafka import KafkaSource
+from adaptd.stream.kafka_topic import KafkaTopic
 from adaptd.stream.schema import Schema
 from tests.brokers import PATIENCE_SECONDS
 from tests.mock_cluster import (
@@ -56,8 +57,9 @@ def send(brokers: MockCluster, first: int, end: int) -> None:
 
 
 def source_of(brokers: MockCluster, schema: Schema, clock: Clock | None = None) -> KafkaSource:
+    used = clock or SystemClock()
     return KafkaSource(
-        schema, cluster=brokers.cluster, topic=TOPIC, group=GROUP, clock=clock or SystemClock()
+        schema, KafkaTopic(brokers.cluster, TOPIC, group=GROUP, clock=used), clock=used
     )
 
 
