@@ -3,15 +3,34 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from adaptd.adaptation.trial import CHALLENGER, DEPLOYED, RIVALS, Trial
 from benchmarks import trial
 from benchmarks.benchmark import Settings
+from benchmarks.trials.pairs import NULLS, independent
 
 
 def test_power_of_a_single_look_is_the_textbook_s() -> None:
     # Shift of 0.03 * sqrt(4000) / sqrt(0.2 - 0.0009) = 4.252; normal table at 4.252 - 1.645.
     assert trial._fixed_sample_power(0.2) == pytest.approx(0.9954, abs=2e-4)
+
+
+@pytest.mark.parametrize("gain", [0.08, -0.08, 0.0])
+def test_what_promotes_is_what_a_whole_trial_calls_better(gain: float) -> None:
+    for seed in range(3):
+        challenger, rival = independent(
+            np.random.default_rng(seed), 2_000, discordance=0.3, gain=gain
+        )
+        whole = Trial.start(
+            (*RIVALS, CHALLENGER), alpha=0.05, minimum_records=400, maximum_records=2_000
+        )
+        # Beaten now and then, so that nothing about the others is left to be told.
+        others = challenger & (np.arange(2_000) % 3 > 0)
+        scores = {**dict.fromkeys(RIVALS, others), DEPLOYED: rival, CHALLENGER: challenger}
+        whole.update(scores, first_record=0)
+        assert trial.promotes(challenger, rival) == (whole.verdict() == "better")
 
 
 def test_measure_tells_a_gain_from_none() -> None:
@@ -24,7 +43,7 @@ def test_measure_tells_a_gain_from_none() -> None:
 @pytest.mark.slow
 def test_a_smoke_run_gives_a_document_that_json_holds_and_a_picture(tmp_path: Path) -> None:
     outcome = trial.run(Settings(scale="smoke", seeds=(0,), data=tmp_path))
-    assert set(outcome.document["false_promotion"]) == set(trial.NULLS)
+    assert set(outcome.document["false_promotion"]) == set(NULLS)
     assert outcome.document["false_promotion_rate"] == max(
         outcome.document["false_promotion"].values()
     )
