@@ -196,7 +196,7 @@ def _draw(path: Path, document: Mapping[str, Any]) -> None:
         "below the line: where the bound is known not to hold",
         loc="left",
     )
-    left.legend(frameon=False, loc="center right")
+    left.legend(frameon=False, loc="lower right")
     power: Mapping[str, Mapping[str, float]] = document["power_by_discordance_percent"]
     for way in next(iter(power.values())):
         right.plot(
