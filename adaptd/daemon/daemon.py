@@ -56,8 +56,8 @@ class Daemon:
         """Blocks until `stop` is set, then ends within seconds with everything checkpointed.
 
         A stream that fails for good is out of service and shown so; the others go on.
-        Raises StateDirectoryError where another daemon holds the directory or its version is newer,
-        StaleEpochError where another owner took a stream, the last stream's PermanentError where
+        Raises StateDirectoryError where another daemon holds the directory, its version is newer, or
+        its database is damaged or gone, StaleEpochError where another owner took a stream, the last stream's PermanentError where
         none is left, OSError where a port is taken.
         """
         with ExitStack() as stack:
