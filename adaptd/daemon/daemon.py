@@ -56,9 +56,9 @@ class Daemon:
         """Blocks until `stop` is set, then ends within seconds with everything checkpointed.
 
         A stream that fails for good is out of service and shown so; the others go on.
-        Raises StateDirectoryError where another daemon holds the directory or its version is newer,
-        StaleEpochError where another owner took a stream, the last stream's PermanentError where
-        none is left, OSError where a port is taken.
+        Raises StateDirectoryError where another daemon holds the directory, its version is newer,
+        or its database is damaged or gone, StaleEpochError where another owner took a stream, the
+        last stream's PermanentError where none is left, OSError where a port is taken.
         """
         with ExitStack() as stack:
             stack.enter_context(DaemonLock(self._state.lock))

@@ -98,7 +98,13 @@ def mark_sent(connection: Connection, stream: str, *, up_to: int, now: datetime)
             dead_letters.c.sent_at.is_(None),
             dead_letters.c.number <= up_to,
         )
-        .values(sent_at=now, payload=func.substr(dead_letters.c.payload, 1, PAYLOAD_BYTES))
+        .values(
+            sent_at=now,
+            # Of no bytes SQLite's substr gives NULL.
+            payload=func.coalesce(
+                func.substr(dead_letters.c.payload, 1, PAYLOAD_BYTES), dead_letters.c.payload
+            ),
+        )
     )
     oldest_kept = connection.scalar(
         select(dead_letters.c.number)

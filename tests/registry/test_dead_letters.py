@@ -53,6 +53,15 @@ def test_a_long_payload_is_whole_until_it_is_delivered_and_then_cut(database: Da
     assert kept.payload == letter.payload[:4_096]
 
 
+def test_a_letter_of_no_bytes_is_delivered_and_kept_as_it_is(database: Database) -> None:
+    letter = DeadLetter("pump", "unreadable", 0, 0, "empty", b"", NOW)
+    with database.write() as connection:
+        dead_letters.add(connection, [letter])
+    assert delivered(database) == [letter]
+    with database.read() as connection:
+        assert dead_letters.listing(connection, "pump") == [letter]
+
+
 def test_each_waits_once_in_order_whatever_comes_meanwhile(database: Database) -> None:
     with database.write() as connection:
         dead_letters.add(connection, [_letter(offset) for offset in range(3)])
