@@ -167,7 +167,8 @@ def _oracle(rate: float, run: float) -> dict[str, float]:
         threshold = (low + high) / 2
         is_short = math.expm1(threshold) - threshold < run * lost
         low, high = (threshold, high) if is_short else (low, threshold)
-    return {"error": rate, "run": run, "delay": (low + math.exp(-low) - 1) / gained}
+    delay = (low + math.exp(-low) - 1) / gained
+    return {"error": rate, "run": run, "log_threshold": low, "delay": delay}
 
 
 def _signals() -> SignalMonitor:

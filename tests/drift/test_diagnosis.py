@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from adaptd.drift.profile import Profile
 Tones = Callable[..., list[SignalBlock]]
 PRIORS = np.array([0.3, 0.3, 0.2, 0.1, 0.05, 0.01, 0.01, 0.01, 0.01, 0.01])
 
-CHANGES = {
+CHANGES: dict[str, dict[str, Any]] = {
     "gain": {"change": lambda x, _: 1.4 * x},
     "offset": {"change": lambda x, _: x + 0.5},
     "noise": {"change": lambda x, rng: x + 0.4 * rng.standard_normal(x.shape)},

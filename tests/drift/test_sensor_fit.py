@@ -37,7 +37,9 @@ def test_a_gain_is_found_with_its_size(gain: float) -> None:
 
 @given(offset=st.floats(0.3, 5))
 def test_an_offset_moves_no_band(offset: float) -> None:
-    assert _best(ENERGIES, MEANS + offset) == ("offset", pytest.approx(offset))
+    kind, found = _best(ENERGIES, MEANS + offset)
+    assert kind == "offset"
+    assert found == pytest.approx(offset)
 
 
 @given(noise=st.floats(0.3, 2))
