@@ -45,6 +45,11 @@ BENCHMARKS: Mapping[str, Benchmark] = MappingProxyType(
                 module="benchmarks.trial",
             ),
             Benchmark(
+                name="detection",
+                line="How soon drifts are seen, how often wrongly, and what they are taken for.",
+                module="benchmarks.detection",
+            ),
+            Benchmark(
                 name="ingest",
                 line="Records a second from a topic to an observation, beside a bare client.",
                 module="benchmarks.ingest",

@@ -13,6 +13,7 @@ COMMANDS: dict[str, str] = {
     "serve": "Run the server alone: API and operator page over a state directory.",
     "inspect": "Show what could change in a network, and what opening it would cost.",
     "search": "Search for a better architecture around a network, on records of a stream.",
+    "drift": "Replay a recording: what would have alarmed when, and what drift it looks like.",
     "scenarios": "List the generated streams there are.",
     "stream": "Send a recorded stream to a topic.",
     "backup": "Copy a daemon's state directory while it runs.",

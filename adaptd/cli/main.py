@@ -24,6 +24,8 @@ Examples:
 
                                                one search, without the daemon
 
+  adaptd drift FILE --picture drift.png        what would have alarmed, and when
+
   adaptd proposals list -c FILE                what awaits a decision
 
   adaptd proposals approve ID -c FILE --comment "looked at the evidence"

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 class Alarm:
     """One detector's word that its signal has changed.
 
-    signal: one of `SIGNALS`. record: number of the last record seen when it was raised.
+    signal: its name. record: number of the last record seen when it was raised.
     since_record: number of the first record after the estimated change, at most `record`.
-    statistic: how far the signal's mean has moved at that point, in the signal's unit (loss: nats).
+    statistic: of a detector of means, how far the mean has moved at that point, in the signal's
+    unit (loss: nats); of a `Watch`, its log evidence.
     """
 
     signal: str

@@ -1,0 +1,277 @@
+"""`SignalMonitor`: many signals of one stream under one budget of false alarms."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from adaptd.drift.alarm import Alarm
+from adaptd.drift.block import SignalBlock
+from adaptd.drift.budget import AlarmBudget, records_per_day
+from adaptd.drift.profile import Profile
+from adaptd.drift.signals.faults import Faults
+from adaptd.drift.signals.signal import Signal
+from adaptd.drift.watch import Reading, Watch
+
+
+@dataclass(frozen=True)
+class MonitorSettings:
+    """training_blocks: what signals learn from. reference_blocks: what comes after them and is
+    compared with. persistence_blocks: in a row that a signal must be beyond its threshold.
+    """
+
+    block_records: int = 32
+    training_blocks: int = 40
+    reference_blocks: int = 120
+    persistence_blocks: int = 1
+    seed: int = 0
+    budget: AlarmBudget = field(default_factory=lambda: AlarmBudget(10.0))
+
+    def __post_init__(self) -> None:
+        if min(self.training_blocks, self.reference_blocks) < 2 or self.persistence_blocks < 1:
+            raise ValueError(
+                "a monitor needs at least 2 training blocks, 2 reference blocks and 1 block of "
+                f"persistence, got {self.training_blocks}, {self.reference_blocks} and "
+                f"{self.persistence_blocks}"
+            )
+
+
+class SignalMonitor:
+    """Learns what is ordinary from the first blocks, then raises one alarm and is quiet until
+    `reset` or `resume`.
+
+    Each family of signals has an equal part of the budget, shared out evenly in it. Rates of false
+    alarms add up whatever signals have to do with each other, so the budget holds for all of them
+    together. A block with a broken channel is shown to `input-faults` alone: nothing
+    is learnt from broken data.
+    Depends on the blocks and the seed only.
+
+    classes: how many the stream has.
+    """
+
+    def __init__(
+        self, signals: Sequence[Signal], settings: MonitorSettings, *, classes: int
+    ) -> None:
+        names = [signal.name for signal in signals]
+        if len(set(names)) != len(names):
+            raise ValueError(f"signals need names of their own, got {names}")
+        self._settings = settings
+        self._signals = tuple(signals)
+        self._classes = classes
+        self._watched_records = 0
+        self._alarms = 0
+        self._begin()
+
+    def _begin(self) -> None:
+        self._watches = self._fresh()
+        self._left_out: dict[str, str] = {}
+        self._training: list[SignalBlock] = []
+        self._profile = Profile(self._classes)
+        self._blocks_of_reference = 0
+        self._above: dict[str, int] = {}
+        self._is_quiet = False
+        self._is_broken = False
+        self._times: tuple[float, float] | None = None
+        self._readings: dict[str, Reading] = {}
+
+    @property
+    def is_watching(self) -> bool:
+        """Whether the reference is complete."""
+        return self._blocks_of_reference >= self._settings.reference_blocks
+
+    @property
+    def is_quiet(self) -> bool:
+        """True from an alarm until `reset` or `resume`."""
+        return self._is_quiet
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether a channel of the latest block is missing, constant or stuck."""
+        return self._is_broken
+
+    @property
+    def readings(self) -> Mapping[str, Reading]:
+        """Signal -> how it stood after the latest block that it was shown."""
+        return self._readings
+
+    @property
+    def profile(self) -> Profile:
+        """What a diagnosis is made of: the reference, and the latest blocks."""
+        return self._profile
+
+    def update(self, block: SignalBlock) -> list[Alarm]:
+        """The alarms that a block of `block_records` records raises; those of one block together.
+
+        Raises ValueError for a block of another size.
+        """
+        if len(block) != self._settings.block_records:
+            raise ValueError(
+                f"expected blocks of {self._settings.block_records} records, got {len(block)}"
+            )
+        if not self._profile.is_fitted:
+            self._train(block)
+            return []
+        self._profile.take(block, is_reference=not self.is_watching)
+        self._is_broken = bool(self._profile.broken(block))
+        if not self.is_watching:
+            self._warm(block)
+            return []
+        if self._is_quiet:
+            return []
+        self._watched_records += len(block)
+        return self._watch(block)
+
+    def reset(self) -> None:
+        """Learns anew what is ordinary: after a release, or a drift that is answered."""
+        self._begin()
+
+    def resume(self) -> None:
+        """Goes on with the reference it has: after an outage, or an alarm that was for nothing."""
+        self._is_quiet = False
+        self._above.clear()
+        for watch in self._watches.values():
+            watch.clear()
+
+    def report(self) -> dict[str, Any]:
+        """The budget, what it comes to for each signal, and what was raised. Plain values."""
+        watched = self._watched_records
+        return {
+            "budget": {"alarms": self._settings.budget.alarms, "per": self._settings.budget.per},
+            "records_between_false_alarms": self._records_between(),
+            "watched_records": watched,
+            "alarms": self._alarms,
+            "alarms_per_million_records": 1e6 * self._alarms / watched if watched else None,
+            "signals": {
+                name: {
+                    "log_threshold": watch.log_threshold,
+                    "is_exchangeable": watch.is_exchangeable,
+                }
+                for name, watch in self._watches.items()
+                if self.is_watching
+            },
+            "left_out": dict(self._left_out),
+        }
+
+    def state(self) -> dict[str, Any]:
+        """As JSON values, exact: whatever comes next is as if there had been no break."""
+        return {
+            "training": [block.state() for block in self._training],
+            "watches": {name: watch.state() for name, watch in self._watches.items()}
+            if self._profile.is_fitted
+            else {},
+            "left_out": dict(self._left_out),
+            "profile": self._profile.state(),
+            "blocks_of_reference": self._blocks_of_reference,
+            "above": dict(self._above),
+            "is_quiet": self._is_quiet,
+            "is_broken": self._is_broken,
+            "times": None if self._times is None else list(self._times),
+            "watched_records": self._watched_records,
+            "alarms": self._alarms,
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Goes on where `state` was taken, by a monitor of the same signals and settings.
+
+        Raises KeyError for a document that is no such state, or of signals that are not here.
+        """
+        self._training = [SignalBlock.restored(block) for block in state["training"]]
+        self._watches = self._fresh()
+        self._left_out = dict(state["left_out"])
+        for name in self._left_out:
+            del self._watches[name]
+        for name, one in state["watches"].items():
+            self._watches[name].restore(one)
+        self._profile.restore(state["profile"])
+        self._blocks_of_reference = int(state["blocks_of_reference"])
+        self._above = {name: int(blocks) for name, blocks in state["above"].items()}
+        self._is_quiet = bool(state["is_quiet"])
+        self._is_broken = bool(state["is_broken"])
+        times = state["times"]
+        self._times = None if times is None else (float(times[0]), float(times[1]))
+        self._watched_records = int(state["watched_records"])
+        self._alarms = int(state["alarms"])
+        self._readings.clear()
+
+    def _fresh(self) -> dict[str, Watch]:
+        return {signal.name: Watch(signal, seed=self._settings.seed) for signal in self._signals}
+
+    def _train(self, block: SignalBlock) -> None:
+        self._clock(block)
+        self._training.append(block)
+        if len(self._training) < self._settings.training_blocks:
+            return
+        for name, watch in list(self._watches.items()):
+            if not all(watch.signal.can_read(one) for one in self._training):
+                self._leave_out(name, "the records do not have what it reads")
+                continue
+            try:
+                watch.fit(self._training)
+            except ValueError as error:
+                self._leave_out(name, str(error))
+        if not self._watches:
+            raise ValueError("none of the signals can read these records")
+        self._profile.fit(self._training)
+        self._training = []
+
+    def _warm(self, block: SignalBlock) -> None:
+        self._clock(block)
+        self._blocks_of_reference += 1
+        for watch in self._watches.values():
+            watch.warm(block)
+        if self.is_watching:
+            between = self._records_between()
+            assert between is not None
+            for watch in self._watches.values():
+                of_signal = between * self._parts() * self._sharers(watch)
+                size = 1 if watch.signal.is_per_record else self._settings.block_records
+                watch.begin(of_signal / size)
+
+    def _watch(self, block: SignalBlock) -> list[Alarm]:
+        alarms = []
+        for name, watch in self._watches.items():
+            if self._is_broken and name != Faults.name:
+                continue
+            reading = watch.update(block)
+            self._readings[name] = reading
+            self._above[name] = self._above.get(name, 0) + 1 if reading.is_above else 0
+            if self._above[name] >= self._settings.persistence_blocks:
+                last = block.first_record + len(block) - 1
+                alarms.append(
+                    Alarm(name, last, min(reading.since_record, last), reading.log_evidence)
+                )
+        if alarms:
+            self._is_quiet = True
+            self._alarms += 1
+        return alarms
+
+    def _clock(self, block: SignalBlock) -> None:
+        if block.times is not None:
+            first = float(block.times[0]) if self._times is None else self._times[0]
+            self._times = (first, float(block.times[-1]))
+
+    def _records_between(self) -> float | None:
+        """Records, on average, from one false alarm to the next; None while it is not known."""
+        if not self.is_watching:
+            return None
+        settings = self._settings
+        reference = settings.training_blocks + settings.reference_blocks
+        pace = (
+            None
+            if self._times is None
+            else records_per_day(
+                reference * settings.block_records - 1, self._times[1] - self._times[0]
+            )
+        )
+        return 1 / settings.budget.per_record(pace)
+
+    def _parts(self) -> int:
+        """Into how many the budget goes: one a family."""
+        return len({watch.signal.family for watch in self._watches.values()})
+
+    def _sharers(self, watch: Watch) -> int:
+        families = [other.signal.family for other in self._watches.values()]
+        return families.count(watch.signal.family)
+
+    def _leave_out(self, name: str, reason: str) -> None:
+        self._left_out[name] = reason
+        del self._watches[name]

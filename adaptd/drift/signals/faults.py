@@ -1,0 +1,83 @@
+"""`Faults`: channels that are missing, constant, or stuck at their last record."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from adaptd.drift.array_state import from_state, to_state
+from adaptd.drift.betting import Bets
+from adaptd.drift.block import SignalBlock
+
+# What a channel can have, in the order of `fault_shares`.
+FAULTS = ("missing", "constant", "stuck")
+
+# Of what was not faulty in any training block, the share from which a channel is called broken.
+_BROKEN = 0.5
+# A channel that was so as often in training (a flag, a sparse count) says nothing by being so.
+_USUAL = 0.5
+
+# A broken channel resembles nothing: bold bets only, so that three blocks are enough.
+_BETS = Bets(bounds=(0.01, 0.03), factors=(95.0, 32.0))
+
+
+def fault_shares(x: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Shares of records, float64 [channels, 3]: with a value missing in the channel; with one value
+    at all positions of it (of a table: that of most of the block); equal to the record before."""
+    values = x.reshape(len(x), x.shape[1], -1)
+    is_missing = ~np.isfinite(values).all(axis=2)
+    if values.shape[2] > 1:
+        constant = (values == values[:, :, :1]).all(axis=2).mean(axis=0)
+    else:
+        constant = np.array([_most_frequent(column) for column in values[:, :, 0].T])
+    stuck = (
+        (values[1:] == values[:-1]).all(axis=2).mean(axis=0) if len(values) > 1 else 0 * constant
+    )
+    return np.stack([is_missing.mean(axis=0), constant, stuck], axis=1)
+
+
+class Faults:
+    """Scores a block by the largest share of records that are faulty in a channel, beyond what the
+    training had; nearly always 0 while the sensor works."""
+
+    name = family = "input-faults"
+    is_per_record = False
+
+    def __init__(self) -> None:
+        self._usual: NDArray[np.float64] = np.empty((0, len(FAULTS)))
+
+    def can_read(self, block: SignalBlock) -> bool:
+        return block.x.size > 0
+
+    def fit(self, training: Sequence[SignalBlock]) -> Bets:
+        self._usual = np.max([fault_shares(block.x) for block in training], axis=0)
+        return _BETS
+
+    def scores(self, block: SignalBlock) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        return np.array([float(self.excess(block).max())]), np.array([block.first_record])
+
+    def excess(self, block: SignalBlock) -> NDArray[np.float64]:
+        """Float64 [channels, 3] in [0, 1]: how far each fault goes beyond the training's most."""
+        beyond = (fault_shares(block.x) - self._usual) / np.maximum(1 - self._usual, 1e-9)
+        return np.where(self._usual < _USUAL, np.clip(beyond, 0, 1), 0.0)
+
+    def broken(self, block: SignalBlock) -> dict[int, str]:
+        """Channel -> what it has, of those that are broken over this block."""
+        excess = self.excess(block)
+        return {
+            int(channel): FAULTS[int(excess[channel].argmax())]
+            for channel in np.flatnonzero(excess.max(axis=1) >= _BROKEN)
+        }
+
+    def state(self) -> dict[str, Any]:
+        return {"usual": to_state(self._usual)}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        self._usual = from_state(state["usual"])
+
+
+def _most_frequent(column: NDArray[np.float32]) -> float:
+    """Share of a column's most frequent value; of one that is new in each record 1 / n."""
+    _, counts = np.unique(column, return_counts=True)
+    return float(counts.max() / len(column)) if len(column) else 0.0
