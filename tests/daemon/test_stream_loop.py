@@ -238,7 +238,10 @@ def test_new_weights_are_released_where_the_search_that_follows_finds_nothing(
     loop: LoopMaker,
 ) -> None:
     # What is learnt is better than what is deployed, but not as good as it was before the drift.
-    running = loop(MemorySource(blurred_from=700))
+    running = loop(
+        MemorySource(blurred_from=700),
+        trial={"minimum_records": 200, "maximum_records": 1_000},
+    )
     running.executor.follows = {**FOLLOWS, RETRAINED: 1, REOPENED: 0}
     running.until(lambda: len(released(running)) == 2)
     assert [job.rungs for job in running.executor.jobs if job.kind == "adapt"] == [

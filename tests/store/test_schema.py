@@ -64,7 +64,7 @@ def test_a_state_from_before_alpha_was_shared_out_keeps_its_episodes_and_has_spe
 ) -> None:
     with database.write() as connection:
         spendings.drop(connection)
-        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0002'")
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0003'")
         now = FakeClock().now()
         episodes.open_(connection, id="E1", stream="pump", trigger={"kind": "drift"}, now=now)
         schema.upgrade(connection)
