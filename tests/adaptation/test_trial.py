@@ -83,7 +83,7 @@ def test_not_better_does_not_wait_for_the_minimum() -> None:
 def test_alpha_is_shared_between_the_rivals_where_any_may_end_the_trial(rival: str) -> None:
     column = hits(
         np.random.default_rng(3),
-        1_000,
+        3_000,
         reopened=0.4,
         **{name.replace("-", "_"): 0.4 for name in RIVALS} | {rival.replace("-", "_"): 0.6},
     )
