@@ -31,7 +31,8 @@ class Claim:
     Since the candidate has to pass against each, at alpha, the chance of passing against all where
     one is at least as good is no larger than alpha (an intersection-union test, Berger 1982).
     against_alpha: bound on the chance that one of the rivals beats it where none is better; shared
-    between them. minimum_records: nothing is shown before.
+    between them. minimum_records: nothing is shown before, neither way: how far records resemble
+    each other is not known at once.
     """
 
     def __init__(
@@ -48,7 +49,10 @@ class Claim:
         self.evidence_for = {
             rival: EProcess(alpha, minimum_records=minimum_records) for rival in rivals
         }
-        self._against = {rival: EProcess(against_alpha / len(rivals)) for rival in rivals}
+        self._against = {
+            rival: EProcess(against_alpha / len(rivals), minimum_records=minimum_records)
+            for rival in rivals
+        }
 
     @property
     def is_shown(self) -> bool:

@@ -17,7 +17,7 @@ SCHEMA_VERSION = 5
 # The champion as it is. No job trains it, so it is a member of the trial only.
 DEPLOYED = "deployed"
 
-Verdict = Literal["running", "better", "not-better", "inconclusive"]
+Verdict = Literal["running", "better", "not-better", "inconclusive", "short"]
 
 # What changes the architecture.
 CHALLENGER = REOPENED
@@ -50,7 +50,8 @@ class Trial:
     nothing within `maximum_records`, and another remedy has shown its own: then the most accurate
     of those that have is the `winner`. *not-better*: the challenger is beaten, and so are all
     others, or none of them has shown anything within four times the minimum. *inconclusive*:
-    nothing either way.
+    nothing either way. *short*: without a challenger, and with a score that would be good enough:
+    at the minimum of records nobody reaches it, so that it takes a challenger.
 
     The verdict falls at a record, wherever a poll ended: later records, also of the same batch, do
     not count. Every other member is there to be seen beside them.
@@ -64,6 +65,7 @@ class Trial:
         minimum_records: int,
         maximum_records: int,
         not_better_alpha: float | None = None,
+        good_enough: float | None = None,
     ) -> None:
         remedies = [name for name in WEIGHTS_ONLY if name in names]
         if DEPLOYED not in names or not remedies:
@@ -76,6 +78,7 @@ class Trial:
                 f"expected 1 <= minimum_records <= maximum_records, "
                 f"got {minimum_records} and {maximum_records}"
             )
+        self._good_enough = None if CHALLENGER in names else good_enough
         self._minimum_records = minimum_records
         self._maximum_records = maximum_records
         self._alpha = alpha
@@ -115,12 +118,14 @@ class Trial:
         minimum_records: int,
         maximum_records: int,
         not_better_alpha: float | None = None,
+        good_enough: float | None = None,
     ) -> "Trial":
         """A trial with nothing counted yet.
 
         names: the members, all of them frozen before the first record that will count.
         alpha: bound on the chance of "better" with a winner whose claim is wrong, in (0, 1).
         not_better_alpha: the same of a claim that is given up though it is right; None: alpha.
+        good_enough: the mean score below which a trial without a challenger is short; None: none.
         Raises ValueError without the deployed model or a remedy, or for bounds out of order.
         """
         return cls(
@@ -129,6 +134,7 @@ class Trial:
             minimum_records=minimum_records,
             maximum_records=maximum_records,
             not_better_alpha=not_better_alpha,
+            good_enough=good_enough,
         )
 
     @property
@@ -148,7 +154,8 @@ class Trial:
 
     @property
     def winner(self) -> str | None:
-        """Who is better, where the verdict says so."""
+        """Who is better, where the verdict says so; of a trial that is short, who has shown at
+        least to be better than what is deployed."""
         return self._winner
 
     def update(self, scores: Mapping[str, NDArray[Any]], *, first_record: int) -> None:
@@ -185,7 +192,7 @@ class Trial:
         self._records += counted
         if self._records == decided_at:
             self._verdict = verdict
-            if verdict == "better":
+            if verdict in ("better", "short"):
                 self._winner = winner or self._most_accurate_shown()
 
     def verdict(self) -> Verdict:
@@ -209,16 +216,17 @@ class Trial:
     def evidence(self) -> dict[str, Any]:
         """What a proposal rests on, as JSON values: part of its document.
 
-        challenger: the winner, or who it would have been. e_value: the largest that it reached
-        against each rival (at most e ** 690); 1 / e_value bounds the chance of as much by luck.
-        alpha: of this claim alone: it takes 1 / alpha. trial_alpha: of all claims.
-        records_as_one: so many consecutive records counted as one.
+        challenger: the winner, or who it would have been. winner: None where there is none.
+        e_value: the largest that it reached against each rival (at most e ** 690); 1 / e_value
+        bounds the chance of as much by luck. records_as_one: so many consecutive records counted
+        as one. alpha: of this claim alone: it takes 1 / alpha. trial_alpha: of all claims.
         """
         subject = self._subject
         return {
             "records": self._records,
             "first_record": self._first_record,
             "challenger": subject.candidate,
+            "winner": self._winner,
             "accuracy": {name: self.accuracy(name) for name in self._totals},
             "e_value": {
                 rival: math.exp(min(process.maximum_log_value, LARGEST_LOG_VALUE))
@@ -244,6 +252,7 @@ class Trial:
             # Pairs, since a store may sort an object's keys and the order of the members is shown.
             "totals": [[name, total] for name, total in self._totals.items()],
             "claims": {name: claim.state() for name, claim in self._claims.items()},
+            "good_enough": self._good_enough,
             "verdict": self._verdict,
             "winner": self._winner,
         }
@@ -261,6 +270,7 @@ class Trial:
             alpha=state["alpha"],
             minimum_records=state["minimum_records"],
             maximum_records=state["maximum_records"],
+            good_enough=state["good_enough"],
         )
         trial._totals = {name: float(total) for name, total in state["totals"]}
         for name, claim in trial._claims.items():
@@ -280,10 +290,21 @@ class Trial:
             return self._claims[CHALLENGER]
         return max(self._claims.values(), key=lambda claim: self._totals[claim.candidate])
 
-    def _most_accurate_shown(self) -> str:
+    def _most_accurate_shown(self) -> str | None:
         shown = [name for name, claim in self._claims.items() if claim.is_shown]
         # The first of equals: the cheapest.
-        return max(shown, key=lambda name: self._totals[name])
+        return max(shown, key=lambda name: self._totals[name], default=None)
+
+    def _is_short(self, scores: Mapping[str, NDArray[Any]]) -> bool:
+        """Whether no remedy is good enough at the minimum of records, which lies in these."""
+        left = self._minimum_records - self._records
+        if self._good_enough is None or not 0 < left <= len(scores[DEPLOYED]):
+            return False
+        reached = max(
+            (self._totals[name] + float(np.sum(scores[name][:left]))) / self._minimum_records
+            for name in self._claims
+        )
+        return reached < self._good_enough
 
     def _decision(self, scores: Mapping[str, NDArray[Any]]) -> tuple[int, Verdict, str | None]:
         """The first verdict once these are counted: after how many records in all, which, and for
@@ -297,6 +318,8 @@ class Trial:
         beaten = [outlook.beaten_at for outlook in outlooks.values()]
         # In the order that settles a tie.
         verdicts: list[tuple[int, Verdict, str | None]] = []
+        if self._is_short(scores):
+            verdicts.append((self._minimum_records, "short", None))
         out_at = 0 if challenger is None else challenger.beaten_at
         if out_at is not None:
             if shown:

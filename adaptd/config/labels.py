@@ -1,7 +1,8 @@
 """Labels that come apart from their records."""
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 
+from adaptd.config.fault import at_variance
 from adaptd.config.section import Section
 
 
@@ -32,8 +33,17 @@ class LabelsConfig(Section):
     maximum_records: int = Field(
         default=1_000_000,
         ge=1,
+        validate_default=True,
         description="ids held in the store in all; beyond it the oldest are given up",
     )
     memory_records: int = Field(
         default=100_000, ge=1, description="ids held in memory; older ones only in the store"
     )
+
+    @field_validator("maximum_records")
+    @classmethod
+    def _holds_the_delay(cls, maximum: int, info: ValidationInfo) -> int:
+        delay = info.data.get("delay_records")
+        if delay is not None and maximum < 2 * delay:
+            raise at_variance("labels.delay_records, twice", 2 * delay)
+        return maximum

@@ -25,7 +25,8 @@ NumberType = Literal[
     "uint32",
 ]
 TimeUnit = Literal["seconds", "milliseconds", "microseconds", "nanoseconds"]
-Finite = Annotated[float, Field(allow_inf_nan=False)]
+# What is finite as float32 too.
+Finite = Annotated[float, Field(allow_inf_nan=False, gt=-3.4e38, lt=3.4e38)]
 
 
 class AvroConfig(Section):
@@ -107,7 +108,9 @@ class RecordConfig(Section):
         default="target", validate_default=True, description="the field of the class"
     )
     prediction: FieldName | None = Field(
-        default=None, description="the field of a class that was predicted; None: there is none"
+        default=None,
+        description="the field of the class that the deployed model answered; that is observed in "
+        "place of what the release says. None: the release is deployed as it is",
     )
     missing: Literal["reject", "zero"] = Field(
         default="reject",
@@ -157,6 +160,8 @@ class RecordConfig(Section):
     def _is_no_feature(cls, name: str | None, info: ValidationInfo) -> str | None:
         if info.data.get("encoding") == "fields" and name in (info.data.get("features") or ()):
             raise ValueError("is one of record.features, whose fields hold numbers")
+        if info.field_name == "prediction" and name == info.data.get("target"):
+            raise ValueError("is the field of record.target: every prediction would be right")
         return name
 
     @field_validator("stand_ins")

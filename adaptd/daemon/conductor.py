@@ -1,7 +1,7 @@
 """Leads one stream's episode from its trigger to its outcome."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -70,6 +70,7 @@ class Conductor:
         self._on_close = on_close
         self._trial: Trial | None = None
         self._is_working = False
+        self._result: Result | None = None
         self._failures = 0
 
     def state(self) -> dict[str, Any]:
@@ -190,6 +191,9 @@ class Conductor:
         self._log.advance("searching", plan=planned)
 
     def _search(self, episode: Episode) -> None:
+        if self._result is not None:
+            self._take_result(episode, self._result)
+            return
         if not self._is_working:
             self._context.executor.start(
                 job_of(
@@ -215,24 +219,29 @@ class Conductor:
                 error=str(error),
             )
             if self._failures >= ATTEMPTS:
-                self._close("failed", str(error))
+                self._give_up(episode, "failed", str(error))
             return
         except JobError as error:
-            self._close("failed", str(error))
+            self._is_working = False
+            self._give_up(episode, "failed", str(error))
             return
         if report.progress is not None:
             at = report.progress
             self._log.show(at.phase, at.step, at.steps, at.loss)
-        if report.result is None:
+        if report.result is not None:
+            self._is_working = False
+            # Kept until the trial has begun: the store may be away just now.
+            self._result = report.result
+            self._take_result(episode, report.result)
+
+    def _take_result(self, episode: Episode, found: Result) -> None:
+        if found.refused is not None:
+            self._give_up(episode, "refused", found.refused)
             return
-        self._is_working = False
-        if report.result.refused is not None:
-            self._close("refused", report.result.refused)
-        else:
-            result = placed(report.result, episode.plan)
-            if episode.result:
-                result = joined(Result.model_validate(episode.result), result)
-            self._begin_trial(episode, result)
+        result = placed(found, episode.plan)
+        if episode.result:
+            result = joined(Result.model_validate(episode.result), result)
+        self._begin_trial(episode, result)
 
     def _begin_trial(self, episode: Episode, result: Result) -> None:
         if result.concentrations:
@@ -246,7 +255,9 @@ class Conductor:
             not_better_alpha=trial.alpha,
             minimum_records=trial.minimum_records,
             maximum_records=trial.maximum_records,
+            good_enough=self._good_enough(episode),
         )
+        self._result = None
         self._log.advance("trial", result=result.model_dump(mode="json"))
 
     def _alpha(self, episode: Episode) -> float:
@@ -266,37 +277,74 @@ class Conductor:
         verdict = trial.verdict()
         if not is_exhausted and self._is_to_climb(episode, trial):
             self._climb(episode, trial)
-        elif verdict == "running":
-            self._log.show("trial", trial.records, self._context.config.trial.minimum_records)
-            if is_exhausted:
-                self._close(
-                    "inconclusive", f"the stream ended after {trial.records} records of the trial"
-                )
         elif verdict == "better":
-            self._proposals.propose(
-                episode, trial=trial, champion=self._champion(), record=self._window.next_record
+            self._propose(episode, trial.evidence())
+        elif verdict == "running" and not is_exhausted:
+            self._log.show("trial", trial.records, self._context.config.trial.minimum_records)
+        elif verdict == "running":
+            self._give_up(
+                episode,
+                "inconclusive",
+                f"the stream ended after {trial.records} records of the trial",
             )
-            self._trial = None
-            self._lineup.drop_members()
-            self._log.advance("proposed")
-        elif verdict == "not-better":
-            self._close("no-better", _sentence("not better", trial.evidence()))
+        elif verdict in ("not-better", "short"):
+            self._give_up(episode, "no-better", _sentence("not better", trial.evidence()))
         else:
-            self._close("inconclusive", _sentence("no evidence either way", trial.evidence()))
+            self._give_up(
+                episode, "inconclusive", _sentence("no evidence either way", trial.evidence())
+            )
 
     def _is_to_climb(self, episode: Episode, trial: Trial) -> bool:
         """Whether new weights alone were tried, and a new architecture may be worth its price."""
-        if rungs_of(episode.plan) != ("weights",):
+        if rungs_of(episode.plan) != ("weights",) or trial.verdict() == "running":
             return False
-        verdict = trial.verdict()
-        if verdict == "running" and trial.records < self._context.config.trial.minimum_records:
-            return False
-        if verdict in ("not-better", "inconclusive"):
-            return True
-        candidates = WEIGHTS_ONLY if trial.winner is None else (trial.winner,)
-        reached = max(trial.accuracy(name) or 0.0 for name in candidates)
-        margin = (self._context.config.episode.good_enough_points or 0.0) / 100
-        return reached < float(episode.plan["reference_accuracy"]) - margin
+        good_enough = self._good_enough(episode)
+        return (
+            trial.verdict() == "short"
+            or trial.winner is None
+            or good_enough is None
+            or (trial.accuracy(trial.winner) or 0.0) < good_enough
+        )
+
+    def _good_enough(self, episode: Episode) -> float | None:
+        reference = episode.plan.get("reference_accuracy")
+        margin = self._context.config.episode.good_enough_points
+        return None if reference is None or margin is None else float(reference) - margin / 100
+
+    def _give_up(self, episode: Episode, outcome: str, reason: str) -> None:
+        """Ends an episode whose search came to nothing: with what new weights alone were proved to
+        be worth before, if that is something, else without a proposal."""
+        first = episode.plan.get("weights_trial", {})
+        seen = {} if self._trial is None else self._trial.evidence()["accuracy"]
+        winner = first.get("winner")
+        is_refuted = winner in seen and (seen[winner] or 0.0) < (seen[DEPLOYED] or 0.0)
+        if winner is None or is_refuted:
+            self._close(outcome, reason)
+            return
+        log.warning(
+            "episode.falls_back",
+            stream=self._context.stream,
+            episode=episode.id,
+            remedy=winner,
+            outcome=outcome,
+            reason=reason,
+        )
+        self._propose(episode, first)
+
+    def _propose(self, episode: Episode, evidence: Mapping[str, Any]) -> None:
+        self._proposals.propose(
+            episode,
+            evidence=evidence,
+            champion=self._champion(),
+            record=self._window.next_record,
+        )
+        self._trial = None
+        self._is_working = False
+        self._result = None
+        self._lineup.drop_members()
+        if episode.state == "searching":
+            self._log.advance("trial")
+        self._log.advance("proposed")
 
     def _climb(self, episode: Episode, trial: Trial) -> None:
         evidence = trial.evidence()
@@ -408,6 +456,7 @@ class Conductor:
     def _clear(self) -> None:
         self._trial = None
         self._is_working = False
+        self._result = None
         self._failures = 0
         self._lineup.drop_members()
 

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from adaptd.adaptation.job import REOPENED, Result
-from adaptd.adaptation.trial import Trial
 from adaptd.adaptation.trigger import Trigger
 from adaptd.architecture import Architecture, diff
 from adaptd.registry.releases import Release
@@ -15,7 +14,7 @@ SCHEMA_VERSION = 1
 
 def dossier(
     *,
-    trial: Trial,
+    evidence: Mapping[str, Any],
     spending: Spending,
     stream_alpha: float,
     result: Result,
@@ -24,8 +23,9 @@ def dossier(
     plan: dict[str, Any],
 ) -> dict[str, Any]:
     """Plain values only. Accuracies are fractions over the trial's records, the same for
-    everybody. stream_alpha: of which the trial's alpha is a share."""
-    member = result.members[winner_of(trial)]
+    everybody. evidence: of the trial that was won. stream_alpha: of which the trial's alpha is a
+    share."""
+    member = result.members[proposed(evidence)]
     challenger = Architecture.from_document(member.architecture)
     drift = (
         {
@@ -38,7 +38,7 @@ def dossier(
     )
     return {
         "schema_version": SCHEMA_VERSION,
-        **trial.evidence(),
+        **evidence,
         "alpha_budget": {
             "stream": stream_alpha,
             "test": spending.test,
@@ -60,13 +60,6 @@ def dossier(
         "supernet_memory_ratio": result.supernet_memory_ratio,
         "phase_seconds": dict(result.phase_seconds),
     }
-
-
-def winner_of(trial: Trial) -> str:
-    """Who is proposed. Raises ValueError for a trial that nobody has won."""
-    if trial.winner is None:
-        raise ValueError(f"a trial whose verdict is {trial.verdict()!r} proposes nobody")
-    return trial.winner
 
 
 def proposed(evidence: Mapping[str, Any]) -> str:

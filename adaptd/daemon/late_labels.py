@@ -12,6 +12,7 @@ from adaptd.architecture import Contract
 from adaptd.architecture.canonical import canonical_json
 from adaptd.config.labels import LabelsConfig
 from adaptd.daemon.context import StreamContext
+from adaptd.errors import StoreUnavailable
 from adaptd.observer.label_join import (
     LABEL_FATES,
     RECORD_FATES,
@@ -22,10 +23,11 @@ from adaptd.observer.label_join import (
 )
 from adaptd.registry.dead_letters import DeadLetter
 from adaptd.store import join_rows
-from adaptd.store.join_rows import JoinRow
+from adaptd.store.join_rows import JoinRow, JoinState
 from adaptd.stream.batch import Batch
 from adaptd.stream.breaker import Breaker
 from adaptd.stream.labels import LabelSource
+from adaptd.stream.reject import REASONS
 
 log = structlog.get_logger()
 
@@ -36,6 +38,9 @@ CONFLICT = "conflicting-label"
 
 # Labels a poll. More than of records, so that labels which come in a crowd are soon through.
 POLL_LABELS = 1_024
+# Records or labels that wait in their source: with more of them it is behind, and the other half of
+# what is here may lie there.
+BEHIND = 2_048
 
 
 class LateLabels:
@@ -64,26 +69,62 @@ class LateLabels:
         )
         rejects = context.config.rejects
         self._breaker = Breaker(
+            what="labels" if config.topic is None else f"labels of topic {config.topic}",
             records=rejects.window_records,
             maximum_share=rejects.maximum_share,
             schema_digest=contract.schema_digest,
         )
+        self._are_labels_behind = False
+        self._most_held = config.maximum_records
         self.is_exhausted = False
         context.metrics.prepare_labels(
             context.stream,
             label_fates=LABEL_FATES,
             record_fates=RECORD_FATES,
-            reasons=(CONFLICT,),
+            reasons=(*REASONS, CONFLICT),
         )
 
+    @property
+    def are_records_ahead(self) -> bool:
+        """Whether so many records wait for labels that are behind that more would only push them
+        out."""
+        return self._is_full("waiting") and self._are_labels_behind
+
+    @property
+    def unsaved(self) -> int:
+        """Ids that have changed since the last `settle`."""
+        return self._join.unsaved
+
     def poll(
-        self, *, records: Mapping[int, int], are_records_over: bool, now: datetime
+        self,
+        *,
+        records: Mapping[int, int],
+        lag: Mapping[int, int],
+        are_records_over: bool,
+        now: datetime,
     ) -> tuple[list[Joined], list[DeadLetter]]:
         """Takes the labels that have come. Returns the records that they were put to, and the
-        labels that are set aside. Raises as a `LabelSource`, and where most labels do not fit."""
+        labels that are set aside.
+
+        records: the positions that the records have reached. lag: how many of them wait.
+        Raises as a `LabelSource`, StoreUnavailable with nothing taken, and SourceError where most
+        labels do not fit.
+        """
+        are_records_behind = not self._source.follows_records and sum(lag.values()) > BEHIND
+        if not are_records_over and (
+            not self._join.has_begun or (are_records_behind and self._is_full("early"))
+        ):
+            return [], self._count(now)
         poll = self._source.poll(
             maximum=POLL_LABELS, records=records, are_records_over=are_records_over
         )
+        try:
+            self._join.fetch(poll.labels.ids)
+        except StoreUnavailable:
+            self._source.seek(self._positions)
+            raise
+        self._are_labels_behind = sum(self._source.lag().values()) > BEHIND
+        self._join.is_behind = are_records_behind or self._are_labels_behind
         self._breaker.note(poll.labels.positions, poll.rejects)
         joined = self._join.put_labels(poll.labels) if len(poll.labels) else []
         self._positions.update(poll.positions)
@@ -93,6 +134,11 @@ class LateLabels:
             for reject in poll.rejects
         ]
         return joined, letters + self._count(now)
+
+    def fetch(self, batch: Batch) -> None:
+        """Looks up what is known of the records that come next. Raises StoreUnavailable with
+        nothing changed: then they are to be read again."""
+        self._join.fetch(batch.ids)
 
     def put(self, batch: Batch, predictions: Predictions, *, now: datetime) -> list[Joined]:
         """Takes records that have come, without their labels. Returns those whose labels were
@@ -131,6 +177,9 @@ class LateLabels:
     def close(self) -> None:
         """Lets go of the source."""
         self._source.close()
+
+    def _is_full(self, state: JoinState) -> bool:
+        return self._join.held[state] > self._most_held / 2
 
     def _look_up(self, ids: Sequence[str]) -> Sequence[JoinRow]:
         with self._context.database.read() as connection:

@@ -1,14 +1,16 @@
 """From a trial that passed to a proposal, and from its approval to a release."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import structlog
 from sqlalchemy import Connection
 
 from adaptd.adaptation.job import Result
-from adaptd.adaptation.trial import Trial
 from adaptd.adaptation.trigger import Trigger
 from adaptd.architecture import Architecture
 from adaptd.daemon.context import StreamContext
-from adaptd.daemon.dossier import dossier, proposed, winner_of
+from adaptd.daemon.dossier import dossier, proposed
 from adaptd.daemon.planning import members_directory
 from adaptd.daemon.release_desk import ReleaseDesk
 from adaptd.errors import ConflictError
@@ -33,16 +35,24 @@ class ProposalDesk:
         self._releases = releases
         self._looked_at = float("-inf")
 
-    def propose(self, episode: Episode, *, trial: Trial, champion: Release, record: int) -> None:
-        """Seals the trial's winner and adds its proposal; the automatic policy decides at once.
+    def propose(
+        self,
+        episode: Episode,
+        *,
+        evidence: Mapping[str, Any],
+        champion: Release,
+        record: int,
+    ) -> None:
+        """Seals a trial's winner and adds its proposal; the automatic policy decides at once.
 
-        record: where the stream is now. Raises ArtifactError if the winner's files are gone.
+        evidence: of the trial that it has won. record: where the stream is now. Raises
+        ArtifactError if the winner's files are gone.
         """
         result = Result.model_validate(episode.result)
         with self._context.database.read() as connection:
             spending = spendings.of_episode(connection, episode.id, kind="trial")
-        evidence = dossier(
-            trial=trial,
+        document = dossier(
+            evidence=evidence,
             spending=spending,
             stream_alpha=self._context.config.trial.alpha,
             result=result,
@@ -50,13 +60,13 @@ class ProposalDesk:
             trigger=Trigger.from_document(episode.trigger),
             plan=episode.plan,
         )
-        now, winner = self._context.clock.now(), winner_of(trial)
+        now, winner = self._context.clock.now(), proposed(evidence)
         digest = self._releases.seal(
             members_directory(self._context, episode.id) / result.members[winner].directory,
             architecture=Architecture.from_document(result.members[winner].architecture),
             parent=champion.digest,
             episode=episode.id,
-            evidence=evidence,
+            evidence=document,
             now=now,
         )
         is_automatic = self._context.config.approval.policy == "automatic"
@@ -68,7 +78,7 @@ class ProposalDesk:
                 episode_id=episode.id,
                 digest=digest,
                 champion_digest=champion.digest,
-                evidence=evidence,
+                evidence=document,
                 created_record=record,
                 now=now,
             )

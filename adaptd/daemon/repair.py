@@ -24,7 +24,8 @@ def repair(state: StateDirectory, database: Database) -> list[Dropped]:
 
     A window has no gaps, so what lies before a damaged one goes with it. The records have been
     counted and scored and stay so: what is lost is what an episode could have trained on. Files go
-    at the daemon's next start. Raises StateDirectoryError while a daemon holds the directory.
+    at the daemon's next start. Raises StateDirectoryError while a daemon holds the directory, and
+    ArtifactError for a file that is there and cannot be read: whether it is damaged is not known.
     """
     dropped = []
     with DaemonLock(state.lock), database.write() as connection:
@@ -34,7 +35,12 @@ def repair(state: StateDirectory, database: Database) -> list[Dropped]:
                 path = state.path / row.path
                 try:
                     read_segment(path, row.digest)
-                except ArtifactError:
+                except ArtifactError as error:
+                    if isinstance(error.__cause__, OSError) and not isinstance(
+                        error.__cause__, FileNotFoundError
+                    ):
+                        # It may be whole: a disk that is away, a file that is not ours to read.
+                        raise
                     damaged.append(path)
                     end = row.first_record + row.records
             rows = segments.drop_before(connection, stream, record=end)

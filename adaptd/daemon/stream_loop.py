@@ -96,6 +96,7 @@ class StreamLoop:
         )
         rejects = context.config.rejects
         self._breaker = Breaker(
+            what="records",
             records=rejects.window_records,
             maximum_share=rejects.maximum_share,
             schema_digest=contract.schema_digest,
@@ -174,9 +175,13 @@ class StreamLoop:
         if (
             self._context.ledger.is_urgent
             or self._context.clock.monotonic() >= self._checkpoint_due
-            or self._memory.unsaved_records >= self._context.config.checkpoint.records
+            or self._unsaved >= self._context.config.checkpoint.records
         ):
             self.checkpoint()
+
+    @property
+    def _unsaved(self) -> int:
+        return self._memory.unsaved_records + (0 if self._late is None else self._late.unsaved)
 
     def checkpoint(self) -> None:
         """Writes everything since the last one in one transaction, together with the positions."""
@@ -277,13 +282,16 @@ class StreamLoop:
         late = self._late
         if late is not None:
             joined, letters = late.poll(
-                records=self._memory.positions, are_records_over=self._are_records_over, now=now
+                records=self._memory.positions,
+                lag=self._source.lag(),
+                are_records_over=self._are_records_over,
+                now=now,
             )
             self._set_aside(letters)
             self._take(joined, now)
             # What waits for nothing is not to wait for records.
             timeout_seconds = 0 if joined or letters else timeout_seconds
-        if not self._are_records_over:
+        if not self._are_records_over and not (late is not None and late.are_records_ahead):
             self._poll_records(timeout_seconds, now)
         is_over = self._are_records_over and (late is None or late.is_exhausted)
         if is_over and not self._is_exhausted:
@@ -295,7 +303,15 @@ class StreamLoop:
 
     def _poll_records(self, timeout_seconds: float, now: datetime) -> None:
         poll = self._source.poll(maximum=self._room(), timeout_seconds=timeout_seconds)
+        if self._late is not None:
+            try:
+                self._late.fetch(poll.batch)
+            except StoreUnavailable:
+                self._source.seek(self._memory.positions)
+                raise
         self._breaker.note(poll.batch.positions, poll.rejects)
+        taken = len(poll.batch) + len(poll.rejects)
+        self._context.metrics.read_records.labels(self.stream).inc(taken)
         self._set_aside(
             [DeadLetter(stream=self.stream, at=now, **asdict(reject)) for reject in poll.rejects]
         )
@@ -402,8 +418,10 @@ class StreamLoop:
             lambda connection: dead_letters.add(connection, letters),
             is_urgent=self._set_aside_since >= URGENT_REJECTS,
         )
+        metrics = self._context.metrics
         for letter in letters:
-            self._context.metrics.rejected_records.labels(self.stream, letter.reason).inc()
+            of = metrics.rejected_records if letter.origin == "records" else metrics.rejected_labels
+            of.labels(self.stream, letter.reason).inc()
 
     def _take_over(self, release: Release) -> None:
         self._lineup.set_champion(release, self._context.absolute(release.path))

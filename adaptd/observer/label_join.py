@@ -1,5 +1,6 @@
 """`LabelJoin`: records and labels that come apart, put together by id."""
 
+import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -70,6 +71,7 @@ class _Row:
     number: int
     state: JoinState
     time: float
+    since: float
     target: int | None = None
     partition: int = 0
     offset: int = 0
@@ -94,8 +96,9 @@ class _Saved:
 class LabelJoin:
     """Holds each half until the other comes; which comes first does not matter.
 
-    The clock is the largest time that a record or a label has had: a half that has waited
-    longer than `wait_seconds` by it is given up, whenever the store is rid of it.
+    The clock is the largest time that a record has had, and each half waits from where it stood
+    when it came: what has waited longer than `wait_seconds` by it is given up. But not while one of
+    the two sources is behind (`is_behind`): then the other half may be there already, unread.
     What is in memory is what is new since the last `settle`, and the latest `memory_records`
     beside it; the rest lies in the store, and is looked up there by id.
 
@@ -126,7 +129,8 @@ class LabelJoin:
         # Of the store's rows, how many are not in memory.
         self._elsewhere = 0
         self._next = 0
-        self._clock = float("-inf")
+        self._clock = self._horizon = float("-inf")
+        self.is_behind = False
         self._tally = Tally()
         self._saved = _Saved(dict(self._stored))
 
@@ -136,8 +140,10 @@ class LabelJoin:
         predictions: predictor -> float32 [n, classes]. at: wall time. Returns those whose label
         was there first.
         """
-        self._fetch(batch.ids)
-        self._advance(batch.timestamps)
+        self.fetch(batch.ids)
+        if len(batch):
+            self._clock = max(self._clock, float(batch.timestamps.max()))
+        self._move_horizon()
         names = tuple(predictions)
         columns = np.stack([predictions[name] for name in names], axis=1) if names else None
         ingested_at = at.timestamp()
@@ -154,6 +160,7 @@ class LabelJoin:
                 number=self._number(),
                 state="waiting",
                 time=time,
+                since=self._clock,
                 partition=partition,
                 offset=offset,
                 ingested_at=ingested_at,
@@ -172,12 +179,12 @@ class LabelJoin:
         return self._joined(met)
 
     def put_labels(self, labels: Labels) -> list[Joined]:
-        """Takes labels as they come; one without a time has that of the latest record or label.
+        """Takes labels as they come; one without a time has that of the latest record.
 
         Returns the records that they are put to.
         """
-        self._fetch(labels.ids)
-        self._advance(labels.times[~np.isnan(labels.times)])
+        self.fetch(labels.ids)
+        self._move_horizon()
         times = np.where(np.isnan(labels.times), self._clock, labels.times).tolist()
         met: list[tuple[str, _Row]] = []
         for place, (identity, target, time) in enumerate(
@@ -185,9 +192,9 @@ class LabelJoin:
         ):
             row = self._live(identity)
             if row is None:
-                self._keep(
-                    identity, _Row(self._number(), "early", max(time, self._clock), target=target)
-                )
+                # Before the first record there is nothing to wait by.
+                since = self._clock if self.has_begun else math.inf
+                self._keep(identity, _Row(self._number(), "early", time, since, target=target))
             elif row.state == "waiting":
                 row.target = target
                 met.append((identity, row))
@@ -213,11 +220,22 @@ class LabelJoin:
         """State -> ids in the store, as of the last `settle`."""
         return self._stored
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether a record has come."""
+        return self._clock > float("-inf")
+
+    @property
+    def unsaved(self) -> int:
+        """Ids that have changed since the last `settle`."""
+        return len(self._changed)
+
     def state(self) -> dict[str, Any]:
         """As JSON values: what the rows do not say. For the transaction that `save` is in."""
         return {
             "schema_version": SCHEMA_VERSION,
             "clock": None if self._clock == float("-inf") else self._clock,
+            "horizon": None if self._horizon == float("-inf") else self._horizon,
         }
 
     def restore(self, connection: Connection, state: Mapping[str, Any] | None) -> None:
@@ -233,6 +251,8 @@ class LabelJoin:
                 )
             if state["clock"] is not None:
                 self._clock = float(state["clock"])
+            if state["horizon"] is not None:
+                self._horizon = float(state["horizon"])
         self._stored = join_rows.counts(connection, self._stream)
         kept = join_rows.latest(connection, self._stream, self._memory)
         self._rows = {row.id: self._loaded(row) for row in kept}
@@ -281,12 +301,22 @@ class LabelJoin:
             del self._rows[next(iter(self._rows))]
         self._elsewhere = sum(self._stored.values()) - len(self._rows)
 
-    @property
-    def _horizon(self) -> float:
-        return self._clock - self._wait
+    def fetch(self, ids: NDArray[np.object_]) -> None:
+        """Brings what the store has of these ids into memory, as `put` does at first. Raises what
+        the lookup raises, before anything has changed."""
+        if not self._elsewhere:
+            return
+        unknown = [identity for identity in dict.fromkeys(ids) if identity not in self._rows]
+        for row in self._lookup(unknown) if unknown else ():
+            self._rows[row.id] = self._loaded(row)
+            self._elsewhere -= 1
+
+    def _move_horizon(self) -> None:
+        if not self.is_behind:
+            self._horizon = max(self._horizon, self._clock - self._wait)
 
     def _is_over(self, row: _Row) -> bool:
-        return row.time < self._horizon
+        return row.since < self._horizon
 
     def _live(self, identity: str) -> _Row | None:
         """The row of that id; None also for one that has waited too long, and is counted so: the
@@ -300,21 +330,9 @@ class LabelJoin:
             self._tally.labels["unmatched"] += 1
         return None
 
-    def _advance(self, times: NDArray[np.float64]) -> None:
-        if len(times):
-            self._clock = max(self._clock, float(times.max()))
-
     def _number(self) -> int:
         self._next += 1
         return self._next - 1
-
-    def _fetch(self, ids: NDArray[np.object_]) -> None:
-        if not self._elsewhere:
-            return
-        unknown = [identity for identity in dict.fromkeys(ids) if identity not in self._rows]
-        for row in self._lookup(unknown) if unknown else ():
-            self._rows[row.id] = self._loaded(row)
-            self._elsewhere -= 1
 
     def _keep(self, identity: str, row: _Row) -> None:
         # At the end, also where it takes another's place: those that rest longest stand in front.
@@ -326,7 +344,7 @@ class LabelJoin:
     def _remember(self, identity: str, row: _Row) -> None:
         """From now on only that it has been: what it was goes into a batch."""
         self._tally.labels["joined"] += 1
-        self._keep(identity, _Row(row.number, "met", max(row.time, self._clock), target=row.target))
+        self._keep(identity, _Row(row.number, "met", row.time, self._clock, target=row.target))
 
     def _joined(self, met: Sequence[tuple[str, _Row]]) -> list[Joined]:
         joined: list[Joined] = []
@@ -342,6 +360,7 @@ class LabelJoin:
             number=row.number,
             state=row.state,
             time=row.time,
+            since=row.since,
             target=row.target,
             partition=row.partition or 0,
             offset=row.offset or 0,
@@ -358,12 +377,13 @@ class LabelJoin:
 
     def _stored_row(self, identity: str, row: _Row) -> JoinRow:
         if row.state != "waiting":
-            return JoinRow(identity, row.number, row.state, row.time, row.target)
+            return JoinRow(identity, row.number, row.state, row.time, row.since, row.target)
         return JoinRow(
             id=identity,
             number=row.number,
             state=row.state,
             time=row.time,
+            since=row.since,
             partition=row.partition,
             offset=row.offset,
             ingested_at=row.ingested_at,

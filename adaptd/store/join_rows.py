@@ -19,7 +19,8 @@ _IDS = 5_000
 @dataclass(frozen=True, slots=True)
 class JoinRow:
     """One id. number: in the order of arrival. time: POSIX seconds, of the record or, without it,
-    of the label. target: the class's place, of a label that is there.
+    of the label. since: what the records' time had come to when it came. target: the class's place,
+    of a label that is there.
 
     Of a record that waits: partition, offset, where it came from; ingested_at, POSIX seconds; x,
     float32 as bytes; predictors, who predicted it; predictions, float32 [predictors, classes] as
@@ -30,6 +31,7 @@ class JoinRow:
     number: int
     state: JoinState
     time: float
+    since: float
     target: int | None = None
     partition: int | None = None
     offset: int | None = None
@@ -83,9 +85,9 @@ def replace(connection: Connection, stream: str, rows: Iterable[JoinRow]) -> Non
     connection.execute(insert(join_rows), documents)
 
 
-def drop_before(connection: Connection, stream: str, time: float) -> dict[JoinState, int]:
-    """Removes the rows of an earlier time. Returns how many there were of each state."""
-    return _dropped(connection, (join_rows.c.stream == stream) & (join_rows.c.time < time))
+def drop_before(connection: Connection, stream: str, since: float) -> dict[JoinState, int]:
+    """Removes the rows that are there since an earlier time. Returns how many of each state."""
+    return _dropped(connection, (join_rows.c.stream == stream) & (join_rows.c.since < since))
 
 
 def drop_oldest(connection: Connection, stream: str, rows: int) -> tuple[int, dict[JoinState, int]]:

@@ -337,7 +337,8 @@ dead_letter_counts = Table(
 )
 
 # Records that wait for their labels with what was predicted of them, labels that wait for their
-# records, and the ids of both that have met. Times are POSIX seconds of the records' own time.
+# records, and the ids of both that have met. `time` is the half's own, `since` what the records'
+# time had come to when it came, both in POSIX seconds.
 join_rows = Table(
     "join_rows",
     metadata,
@@ -346,6 +347,7 @@ join_rows = Table(
     Column("number", BigInteger, nullable=False),
     Column("state", String(8), nullable=False),
     Column("time", Float, nullable=False),
+    Column("since", Float, nullable=False),
     Column("target", Integer),
     Column("partition", Integer),
     Column("offset", BigInteger),
@@ -354,5 +356,5 @@ join_rows = Table(
     Column("predictors", Document),
     Column("predictions", LargeBinary),
     Index("ix_join_rows_stream_number", "stream", "number"),
-    Index("ix_join_rows_stream_time", "stream", "time"),
+    Index("ix_join_rows_stream_since", "stream", "since"),
 )

@@ -14,11 +14,20 @@ from adaptd.stream.reject import Reject
 class Breaker:
     """Looks at the latest `records` of a stream, good and bad.
 
+    what: they are, for people, such as records.
     maximum_share: of bad ones among them that is still poison; 1 never breaks. schema_digest: of
     what they are held against.
     """
 
-    def __init__(self, *, records: int, maximum_share: float, schema_digest: str = "") -> None:
+    def __init__(
+        self,
+        *,
+        records: int,
+        maximum_share: float,
+        schema_digest: str = "",
+        what: str = "records",
+    ) -> None:
+        self._what = what
         self._maximum_share = maximum_share
         self._schema_digest = schema_digest
         self._reasons: deque[str | None] = deque(maxlen=records)
@@ -67,7 +76,7 @@ class Breaker:
         found = Counter(reason for reason in self._reasons if reason).most_common()
         reasons = ", ".join(f"{reason} {count}" for reason, count in found)
         return SourceError(
-            f"{self._bad} of the latest {len(self._reasons)} records do not fit the schema "
+            f"{self._bad} of the latest {len(self._reasons)} {self._what} do not fit the schema "
             f"({reasons}), more than rejects.maximum_share of rejects.window_records allows. The "
             f"stream stops here, at partition {latest.partition}, offset {latest.offset}: "
             f"{latest.detail}. Correct record in the configuration, or whoever writes the records; "

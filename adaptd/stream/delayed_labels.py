@@ -14,6 +14,8 @@ class DelayedLabels:
     source: the same stream once more, read behind the records. delay_records: how far behind.
     """
 
+    follows_records = True
+
     def __init__(self, source: Source, *, delay_records: int) -> None:
         self._source = source
         self._delay = delay_records

@@ -72,7 +72,9 @@ class Envelopes:
         """Raises UnfitRecordError: missing-field, wrong-type, not-finite, unknown-class."""
         if not isinstance(record, dict):
             raise UnfitRecordError("wrong-type", f"expected an object, got {shown(record)}")
-        identity, target = self._id(record), self._target(record)
+        identity = self._id(record)
+        # One that comes by itself later may stand here as pending, or as anything.
+        target = self._target(record) if needs_target else None
         if identity is None:
             raise UnfitRecordError("missing-field", f"no {self._layout.id}")
         if isinstance(identity, bool) or not isinstance(identity, str | int):
@@ -97,10 +99,11 @@ class Envelopes:
                 if not _IDS.issuperset(map(type, ids)):
                     return None
                 ids = list(map(str, ids))
-            target = self._needed_target if needs_target else self._target
             return EnvelopeColumns(
                 ids,
-                self._targets.places_of(list(map(target, records)), may_be_absent=not needs_target),
+                self._targets.places_of(list(map(self._needed_target, records)))
+                if needs_target
+                else np.full(len(records), NO_CLASS, np.int64),
                 self.times.read_all(list(map(self._time, records))),
                 np.full(len(records), NO_CLASS, np.int64)
                 if self._prediction is None

@@ -18,6 +18,8 @@ class KafkaLabels:
     A label without a time has the broker's. maximum_ahead_seconds: as of a `KafkaSource`.
     """
 
+    follows_records = False
+
     def __init__(
         self,
         schema: Schema,

@@ -48,7 +48,14 @@ class LabelPoll:
 
 
 class LabelSource(Protocol):
-    """Where a stream's labels come from. All methods are called from the thread that observes."""
+    """Where a stream's labels come from. All methods are called from the thread that observes.
+
+    follows_records: whether a label comes as soon as the records have reached its place, so that
+    labels are never behind.
+    """
+
+    @property
+    def follows_records(self) -> bool: ...
 
     def seek(self, positions: Mapping[int, int]) -> None:
         """As of a `Source`."""

@@ -122,7 +122,8 @@ class Schema:
     ) -> Parsed:
         """What `parse` makes of each message, as columns.
 
-        needs_target: whether a record without a target does not fit; if not, its target is -1.
+        needs_target: whether a record without a target does not fit; if not, it is not looked at,
+        and is -1.
         latest: POSIX seconds after which no event time may lie (time-ahead); None: any may.
         """
         decoded = self.format.decode_all(payloads)

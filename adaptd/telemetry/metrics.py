@@ -22,10 +22,14 @@ class Metrics:
         def gauge(name: str, text: str, *labels: str) -> Gauge:
             return Gauge(name, text, (*by_stream, *labels), registry=self.registry)
 
-        self.records = counter("adaptd_records", "Records that counted")
+        self.read_records = counter(
+            "adaptd_read_records",
+            "Records that came from the source, also those that do not fit or wait for a label",
+        )
+        self.records = counter("adaptd_records", "Records that counted: those with a label")
         self.rejected_records = counter(
             "adaptd_rejected_records",
-            "Records and labels set aside because they do not fit",
+            "Records set aside because they do not fit the schema",
             "reason",
         )
         self.accuracy = gauge(
@@ -59,6 +63,11 @@ class Metrics:
         )
         self.labels = counter(
             "adaptd_labels", "Labels that came by themselves, by what became of them", "fate"
+        )
+        self.rejected_labels = counter(
+            "adaptd_rejected_labels",
+            "Labels set aside: they do not fit, or say something else than the first one did",
+            "reason",
         )
         self.unjoined_records = counter(
             "adaptd_unjoined_records", "Records that no label was put to, by the reason", "fate"
@@ -98,7 +107,12 @@ class Metrics:
     ) -> None:
         """Shows every series of a stream as 0 from the start: an alert on a rate needs the first
         step too."""
-        for counter in (self.records, self.releases, self.store_unavailable):
+        for counter in (
+            self.read_records,
+            self.records,
+            self.releases,
+            self.store_unavailable,
+        ):
             counter.labels(stream)
         for gauge in (
             self.drift_active,
@@ -129,7 +143,7 @@ class Metrics:
         for fate in record_fates:
             self.unjoined_records.labels(stream, fate)
         for reason in reasons:
-            self.rejected_records.labels(stream, reason)
+            self.rejected_labels.labels(stream, reason)
         self.label_delay_seconds.labels(stream)
 
     def show_label_lag(self, stream: str, lag: Mapping[int, int]) -> None:

@@ -88,12 +88,55 @@ def test_challenger_level_with_one_rival_is_not_called_better_for_beating_the_ot
     )
 
 
-def test_where_every_remedy_does_harm_not_better_does_not_wait_for_the_minimum() -> None:
+def test_where_every_remedy_does_harm_it_ends_at_the_minimum() -> None:
     remedies = {name.replace("-", "_"): 0.3 for name in WEIGHTS_ONLY}
     column = hits(np.random.default_rng(3), 1_000, reopened=0.2, deployed=0.9, **remedies)
     made = ran(column)
-    assert made.verdict() == "not-better"
-    assert made.records < 400
+    assert (made.verdict(), made.records) == ("not-better", 400)
+
+
+def test_a_run_of_records_that_resemble_each_other_beats_nobody() -> None:
+    # One result, 20 times over, of models that are equal in the long run.
+    column = {name: np.zeros(2_000, bool) for name in NAMES}
+    for name in RIVALS:
+        column[name][:20] = True
+    made = trial(minimum=400)
+    made.update(part(column, 0, 399), first_record=0)
+    assert made.verdict() == "running"
+
+
+def part_of_remedies(column: Hits) -> Hits:
+    return {name: of for name, of in column.items() if name != "reopened"}
+
+
+@pytest.mark.parametrize("polled", [7, 48, 100, 1_000])
+def test_short_is_said_at_the_minimum_exactly_however_records_are_polled(polled: int) -> None:
+    column = part_of_remedies(
+        hits(np.random.default_rng(8), 1_000, retrained=0.8, fine_tuned=0.6, deployed=0.5)
+    )
+    for good_enough, verdict in [(0.95, "short"), (0.6, "running")]:
+        made = Trial.start(
+            list(column),
+            alpha=1e-9,
+            minimum_records=64,
+            maximum_records=900,
+            good_enough=good_enough,
+        )
+        for start in range(0, 210, polled):
+            end = min(start + polled, 210)
+            made.update(part(column, start, end), first_record=start)
+            made = Trial.restore(json.loads(json.dumps(made.state(), sort_keys=True)))
+        assert made.verdict() == verdict
+        assert made.records == (64 if verdict == "short" else 210)
+
+
+def test_with_a_challenger_nothing_is_short() -> None:
+    column = hits(np.random.default_rng(8), 500)
+    made = Trial.start(
+        NAMES, alpha=0.05, minimum_records=64, maximum_records=6_000, good_enough=0.99
+    )
+    made.update(column, first_record=0)
+    assert made.verdict() != "short"
 
 
 def test_once_the_challenger_is_beaten_the_best_of_the_others_is_released() -> None:
@@ -149,7 +192,7 @@ def test_alpha_is_shared_between_the_rivals_where_any_may_end_the_trial(rival: s
     column = hits(
         np.random.default_rng(3), 5_000, reopened=0.4, **levels | {rival.replace("-", "_"): 0.6}
     )
-    process = EProcess(0.05 / len(RIVALS))
+    process = EProcess(0.05 / len(RIVALS), minimum_records=200)
     process.update(column[rival], column["reopened"])
     assert process.passed_at is not None
     made = ran(column, minimum=200)

@@ -117,6 +117,14 @@ def test_environment_takes_the_place_of_the_file(tmp_path: Path) -> None:
             within("labels: {wait_seconds: 60}"),
             ["streams.0.labels: delay_records is needed for a scenario source"],
         ),
+        (
+            within("labels: {delay_records: 1000, maximum_records: 1500}"),
+            ["streams.0.labels.maximum_records: expected at least 2000", "delay_records", "1500"],
+        ),
+        (
+            MINIMAL + RECORD.replace("shape", "prediction: target, shape"),
+            ["streams.0.record.prediction: is the field of record.target", "got 'target'"],
+        ),
         (within("labels: {delay_records: 0}"), ["streams.0.labels.delay_records", "got 0"]),
         (
             within("model: {operation: dw k4 d1}"),

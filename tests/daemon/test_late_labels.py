@@ -1,8 +1,11 @@
 """A stream whose labels come later: judged by what was said when the record came."""
 
+from typing import Any
+
 import pytest
 from sqlalchemy import select
 
+from adaptd.errors import StoreUnavailable
 from adaptd.registry import alarms, proposals, releases, scores
 from adaptd.registry.releases import Release
 from adaptd.registry.scores import BlockScore
@@ -86,6 +89,28 @@ def test_a_kill_at_any_time_loses_no_record_and_doubles_none(
     assert {block.release_digest for block in scored} == {release.digest}
     starts = [block.first_record for block in scored]
     assert starts == sorted(set(starts))
+
+
+def test_a_store_that_cannot_be_read_for_a_moment_costs_no_record_and_no_label(
+    loop: LoopMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = MemorySource(drift_at=10**6, ends_at=3_000)
+    running = loop(source, labels={**LATE, "memory_records": 10}, window_records=4_000)
+    fetch, calls = join_rows.fetch, iter(range(10**6))
+
+    def failing(*arguments: Any) -> list[join_rows.JoinRow]:
+        if next(calls) % 7 == 3:
+            raise StoreUnavailable("the disk is away")
+        return fetch(*arguments)
+
+    monkeypatch.setattr(join_rows, "fetch", failing)
+    for _ in range(2_000):
+        running.step()
+        running.clock.advance(1)
+    assert labelled(running) == 3_000
+    ids = running.loop._memory.window.between(0, 3_000).ids.tolist()
+    assert sorted(ids, key=int) == [str(number) for number in range(3_000)]
+    assert next(calls) > 20
 
 
 def test_the_stream_ends_when_the_last_label_has_come(loop: LoopMaker) -> None:

@@ -1,5 +1,6 @@
 from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from sqlalchemy import Connection, text
@@ -7,6 +8,7 @@ from sqlalchemy import Connection, text
 from adaptd.adaptation.job import FINE_TUNED, REOPENED, RETRAINED
 from adaptd.adaptation.trigger import Trigger
 from adaptd.clock import FakeClock
+from adaptd.daemon import allowance
 from adaptd.daemon.ledger import Effect, Ledger
 from adaptd.daemon.stream_loop import POLL_RECORDS
 from adaptd.errors import (
@@ -15,6 +17,7 @@ from adaptd.errors import (
     SourceError,
     SourceUnavailable,
     StaleEpochError,
+    StoreUnavailable,
     WorkerFailed,
 )
 from adaptd.registry import (
@@ -217,8 +220,26 @@ def test_new_weights_that_fall_short_are_followed_by_a_search_and_tried_beside_i
     assert episode.plan["reference_accuracy"] == 1
     first = episode.plan["weights_trial"]
     # It does not take evidence to see that nothing came near, only the minimum of records.
-    assert 64 <= first["records"] < 64 + 48
+    assert (first["verdict"], first["records"]) == ("short", 64)
     assert proposal.evidence["first_record"] > first["first_record"] + first["records"] - 1
+
+
+def test_a_store_that_is_away_when_a_job_ends_costs_no_training(
+    loop: LoopMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running = loop()
+    running.until(lambda: state_of(running) == "searching")
+    failures = iter([True, True])
+    spend = allowance.spend
+
+    def away(*arguments: Any, **named: Any) -> float:
+        if next(failures, False):
+            raise StoreUnavailable("the disk is away")
+        return spend(*arguments, **named)
+
+    monkeypatch.setattr("adaptd.daemon.conductor.spend", away)
+    running.until(lambda: state_of(running) == "trial")
+    assert len([job for job in running.executor.jobs if job.kind == "adapt"]) == 1
 
 
 @pytest.mark.parametrize("rung", ["weights", "reopen"])
@@ -252,6 +273,29 @@ def test_new_weights_are_released_where_the_search_that_follows_finds_nothing(
         (proposal,) = proposals.listing(connection, STREAM)
     assert proposal.evidence["challenger"] == RETRAINED
     assert proposal.evidence["accuracy"]["reopened"] < proposal.evidence["accuracy"][RETRAINED]
+
+
+@pytest.mark.parametrize("error", [WorkerFailed("out of memory"), JobError("cannot be built")])
+def test_what_was_proved_before_is_proposed_where_the_search_fails(
+    loop: LoopMaker, error: Exception
+) -> None:
+    running = loop(
+        MemorySource(blurred_from=700),
+        trial={"minimum_records": 400, "maximum_records": 2_000},
+    )
+    running.executor.follows = {**FOLLOWS, RETRAINED: 1}
+    running.until(
+        lambda: state_of(running) == "searching" and told(running)[0].plan["rungs"] == ["reopen"]
+    )
+    assert told(running)[0].plan["weights_trial"]["winner"] == RETRAINED
+    running.executor.errors = [error, error]
+    running.until(lambda: len(released(running)) == 2)
+    with running.context.database.read() as connection:
+        (proposal,) = proposals.listing(connection, STREAM)
+    assert proposal.evidence["challenger"] == RETRAINED
+    assert proposal.evidence["verdict"] == "short"
+    assert set(proposal.evidence["e_value"]) == {"deployed"}
+    assert outcome(running) == "released"
 
 
 def test_without_a_margin_everything_is_tried_at_once(loop: LoopMaker) -> None:

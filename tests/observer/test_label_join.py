@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from adaptd.errors import StoreUnavailable
 from adaptd.observer.label_join import Joined, LabelJoin, Tally
 from adaptd.store import join_rows
 from adaptd.store.database import Database
@@ -195,6 +196,59 @@ def test_what_waits_too_long_is_given_up(held: Held, *, is_swept: bool) -> None:
     assert held.record("a", at=2_002)[0].batch.ids.tolist() == ["a"]
 
 
+def test_while_a_source_is_behind_nothing_is_given_up(held: Held) -> None:
+    held.join.is_behind = True
+    # Labels of many days come before their records, and the other way round.
+    held.record("a", at=0)
+    held.label("b", 1, at=900_000)
+    held.record("c", at=800_000)
+    held.save()
+    assert held.record("b", at=850_000)[0].batch.ids.tolist() == ["b"]
+    assert held.label("a", 2)[0].batch.ids.tolist() == ["a"]
+    held.join.is_behind = False
+    held.record("d", at=850_001)
+    held.save()
+    assert tally(held) == ({"joined": 2}, {"unlabelled": 1})
+
+
+def test_a_label_s_time_moves_no_clock(held: Held) -> None:
+    # Records of the past, produced anew: their labels have the broker's time.
+    for number in range(20):
+        held.record(str(number), at=number)
+        if number:
+            assert held.label(str(number - 1), 1, at=10**9)
+    held.save()
+    assert tally(held) == ({"joined": 19}, {})
+
+
+def test_a_record_out_of_order_waits_from_when_it_came(held: Held) -> None:
+    held.record("new", at=10**6)
+    held.record("old", at=0)
+    held.save()
+    (joined,) = held.label("old", 3)
+    assert joined.batch.timestamps.tolist() == [0]
+
+
+def test_a_lookup_that_fails_changes_nothing(database: Database) -> None:
+    held = Held(database, memory_records=1)
+    for number in range(5):
+        held.record(str(number), at=number)
+    held.save()
+
+    def fail(_ids: Sequence[str]) -> list[join_rows.JoinRow]:
+        raise StoreUnavailable("away")
+
+    held.join._lookup = fail
+    before = held.join.state()
+    with pytest.raises(StoreUnavailable):
+        held.label("0", 1)
+    with pytest.raises(StoreUnavailable):
+        held.record("9", at=9)
+    assert held.join.state() == before
+    held.join._lookup = held._look_up
+    assert held.label("0", 1)[0].batch.ids.tolist() == ["0"]
+
+
 def test_a_restart_goes_on_with_what_was_saved(held: Held) -> None:
     held.record("a", at=1, said={"one": 2})
     held.label("b", 3, at=1)
@@ -277,8 +331,9 @@ def test_it_does_as_a_table_of_ids_would(
     database = Database.open(path)
     try:
         held = Held(database, wait_seconds=100, memory_records=memory)
+        held.record("first", at=0)
         seen: dict[str, tuple[str, float, int]] = {}
-        clock = float("-inf")
+        clock = 0.0
         expected: list[tuple[str, int]] = []
         got: list[tuple[str, int]] = []
         for number, (kind, key, target, ahead) in enumerate(steps):
@@ -289,7 +344,8 @@ def test_it_does_as_a_table_of_ids_would(
                     held.restart()
                 continue
             time = number * 5.0 + ahead
-            clock = max(clock, time)
+            if kind == "record":
+                clock = max(clock, time)
             state, since, first = seen.get(identity, ("", 0.0, 0))
             if state and since < clock - 100:
                 state = ""
@@ -297,17 +353,17 @@ def test_it_does_as_a_table_of_ids_would(
             if kind == "record":
                 joined = held.record(identity, at=time)
                 if not state:
-                    seen[identity] = ("waiting", time, 0)
+                    seen[identity] = ("waiting", clock, 0)
                 elif state == "early":
                     expected.append((identity, first))
-                    seen[identity] = ("met", max(time, clock), first)
+                    seen[identity] = ("met", clock, first)
             else:
                 joined = held.label(identity, target, at=time)
                 if not state:
-                    seen[identity] = ("early", max(time, clock), target)
+                    seen[identity] = ("early", clock, target)
                 elif state == "waiting":
                     expected.append((identity, target))
-                    seen[identity] = ("met", max(since, clock), target)
+                    seen[identity] = ("met", clock, target)
             got += [
                 (str(one), int(of))
                 for part in joined

@@ -5,7 +5,18 @@ from adaptd.store.database import Database
 from adaptd.store.join_rows import JoinRow
 
 WAITING = JoinRow(
-    "a", 0, "waiting", 10.0, None, 2, 17, 99.5, b"\0\1\2\3", ("release", "episode/member"), b"\4\5"
+    "a",
+    0,
+    "waiting",
+    7.0,
+    10.0,
+    None,
+    2,
+    17,
+    99.5,
+    b"\0\1\2\3",
+    ("release", "episode/member"),
+    b"\4\5",
 )
 
 
@@ -15,9 +26,9 @@ def filled(database: Database) -> Database:
         join_rows.replace(
             connection,
             "s",
-            [WAITING, JoinRow("b", 1, "early", 20.0, 3), JoinRow("c", 2, "met", 30.0, 1)],
+            [WAITING, JoinRow("b", 1, "early", 0.0, 20.0, 3), JoinRow("c", 2, "met", 0.0, 30.0, 1)],
         )
-        join_rows.replace(connection, "other", [JoinRow("a", 0, "early", 1.0, 0)])
+        join_rows.replace(connection, "other", [JoinRow("a", 0, "early", 0.0, 1.0, 0)])
     return database
 
 
@@ -36,7 +47,7 @@ def test_more_ids_than_a_statement_takes_are_looked_up(filled: Database) -> None
 
 def test_an_id_has_one_row(filled: Database) -> None:
     with filled.write() as connection:
-        join_rows.replace(connection, "s", [JoinRow("a", 5, "met", 40.0, 2)])
+        join_rows.replace(connection, "s", [JoinRow("a", 5, "met", 0.0, 40.0, 2)])
         assert join_rows.counts(connection, "s") == {"waiting": 0, "early": 1, "met": 2}
         assert join_rows.counts(connection, "other") == {"waiting": 0, "early": 1, "met": 0}
 

@@ -145,9 +145,10 @@ def _fits(kind: Mapping[str, Any], role: Role) -> bool:
     name, logical = kind["type"], kind.get("logicalType")
     match role:
         case "id":
-            return name in _WHOLE | {"string"}
+            # Others are read as dates or UUIDs, which are neither text nor a number.
+            return logical is None and name in _WHOLE | {"string"}
         case "class":
-            return name in _WHOLE | {"string", "enum"}
+            return logical is None and name in _WHOLE | {"string", "enum"}
         case "time":
             return logical in _TIMESTAMPS or (logical is None and name in _NUMBERS | {"string"})
         case "number":

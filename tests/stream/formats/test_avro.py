@@ -95,7 +95,7 @@ def test_a_table_with_names_of_its_own(tmp_path: Path) -> None:
     ]
     payloads = [message(TABLE, row) for row in rows]
     parsed = schema.parse_all(payloads, needs_target=False)
-    assert (parsed.ids, parsed.target.tolist()) == (["7", "8"], [1, -1])
+    assert (parsed.ids, parsed.target.tolist()) == (["7", "8"], [-1, -1])
     assert parsed.times.tolist() == [1_700_000_000.25, 0]
     assert parsed.x.tolist() == [[21.5, 3], [0, 4]]
     assert schema.parse_all(payloads).faults[1].detail == "no label"

@@ -17,6 +17,7 @@ def upgrade() -> None:
         sa.Column("number", sa.BigInteger(), nullable=False),
         sa.Column("state", sa.String(length=8), nullable=False),
         sa.Column("time", sa.Float(), nullable=False),
+        sa.Column("since", sa.Float(), nullable=False),
         sa.Column("target", sa.Integer(), nullable=True),
         sa.Column("partition", sa.Integer(), nullable=True),
         sa.Column("offset", sa.BigInteger(), nullable=True),
@@ -27,7 +28,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("stream", "id", name=op.f("pk_join_rows")),
     )
     op.create_index("ix_join_rows_stream_number", "join_rows", ["stream", "number"], unique=False)
-    op.create_index("ix_join_rows_stream_time", "join_rows", ["stream", "time"], unique=False)
+    op.create_index("ix_join_rows_stream_since", "join_rows", ["stream", "since"], unique=False)
     op.add_column(
         "dead_letters",
         sa.Column("origin", sa.String(length=16), nullable=False, server_default="records"),
