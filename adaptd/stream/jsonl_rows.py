@@ -7,6 +7,7 @@ import numpy as np
 from adaptd.stream.recording import Lines
 from adaptd.stream.rows import Rows
 from adaptd.stream.schema import Schema
+from adaptd.stream.targets import NO_CLASS
 
 
 class JsonlRows:
@@ -44,7 +45,19 @@ class JsonlRows:
         for row, place in enumerate(parsed.places):
             targets[place] = self._schema.classes[parsed.target[row]]
             ids[place] = parsed.ids[row]
-        return Rows(values, targets, parsed.faults, lines.__getitem__, ids=ids, times=times)
+        prediction = None
+        if parsed.prediction is not None:
+            prediction = np.full(len(lines), NO_CLASS)
+            prediction[parsed.places] = parsed.prediction
+        return Rows(
+            values,
+            targets,
+            parsed.faults,
+            lines.__getitem__,
+            ids=ids,
+            times=times,
+            prediction=prediction,
+        )
 
     def close(self) -> None:
         self._lines.close()

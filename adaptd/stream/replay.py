@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from adaptd.errors import SourceError
 from adaptd.stream.batch import Batch, id_column
@@ -71,12 +72,13 @@ class ReplaySource:
         if self._is_followed and not len(rows):
             self._sleep(timeout_seconds)
             rows = self._reader.read(maximum)
-        batch, rejects = self._sorted_out(rows)
+        batch, rejects, is_fit = self._sorted_out(rows)
         self._next += len(rows)
         return Poll(
             batch,
             rejects,
             {0: self._next},
+            prediction=None if rows.prediction is None else rows.prediction[is_fit],
             is_exhausted=not self._is_followed
             and (len(rows) < maximum or self._next == self._reader.total),
         )
@@ -89,7 +91,8 @@ class ReplaySource:
     def close(self) -> None:
         self._reader.close()
 
-    def _sorted_out(self, rows: Rows) -> tuple[Batch, tuple[Reject, ...]]:
+    def _sorted_out(self, rows: Rows) -> tuple[Batch, tuple[Reject, ...], NDArray[np.bool_]]:
+        """The rows that fit, those that do not, and which ones do, bool [n]."""
         x = rows.values.reshape(len(rows), *self._schema.shape)
         unfit = {**self._schema.settle(x), **rows.faults}
         target = np.zeros(len(rows), np.int64)
@@ -122,10 +125,14 @@ class ReplaySource:
             else np.where(np.isnan(rows.times), numbers, rows.times),
             positions=np.stack([np.zeros_like(numbers), numbers], axis=1),
         )
-        return (batch if is_fit.all() else batch.where(is_fit)), tuple(rejects)
+        return (batch if is_fit.all() else batch.where(is_fit)), tuple(rejects), is_fit
 
 
 def _open(path: Path, schema: Schema, *, is_followed: bool) -> RowReader:
+    if schema.layout.prediction is not None and format_of(path) != ".jsonl":
+        raise SourceError(
+            f"{path}: record.prediction: of recordings only JSON lines hold what was predicted"
+        )
     match format_of(path):
         case ".csv":
             return CsvRows(path, schema, is_followed=is_followed)

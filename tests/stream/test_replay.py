@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from adaptd.config import RecordConfig
 from adaptd.errors import SourceError
 from adaptd.stream.replay import ReplaySource
 from adaptd.stream.schema import Schema
@@ -379,3 +381,19 @@ def test_a_row_that_is_no_csv_is_kept_as_it_is(tmp_path: Path) -> None:
     payloads = [reject.payload for poll in polls for reject in poll.rejects]
     assert payloads == [b"1,\r2,3,calm", b'1,2,"3\n4",calm']
     assert sum(len(poll.batch) for poll in polls) == 1
+
+
+def test_json_lines_say_what_was_predicted(tmp_path: Path) -> None:
+    record = RecordConfig(shape=(1, 2), classes=("calm", "rough"), prediction="said")
+    path = tmp_path / "a.jsonl"
+    line = {"id": "a", "x": [[1, 2]], "target": "calm", "said": "rough"}
+    rows = [line, {**line, "x": 3}, {key: line[key] for key in ("id", "x", "target")}]
+    path.write_bytes(b"\n".join(map(orjson.dumps, rows)))
+    poll = ReplaySource(path, Schema.of(record)).poll(maximum=9, timeout_seconds=0)
+    assert poll.prediction is not None
+    assert poll.prediction.tolist() == [1, -1]
+    assert len(poll.rejects) == 1
+    other = tmp_path / "a.csv"
+    other.write_text("x0,x1,target\n1,2,calm\n")
+    with pytest.raises(SourceError, match="only JSON lines"):
+        ReplaySource(other, Schema.of(record))
