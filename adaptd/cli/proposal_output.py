@@ -101,6 +101,8 @@ def _facts(console: Console, view: ProposalView) -> Table:
             f"dated to record {count(evidence.drift.since_record)}"
         )
     table.add_row("because of", trigger)
+    if view.diagnosis is not None:
+        table.add_row("looks like", view.diagnosis)
     if view.budget is not None:
         table.add_row("chance of error", view.budget)
     if evidence.supernet_memory_ratio is not None:

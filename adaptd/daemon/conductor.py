@@ -14,6 +14,7 @@ from adaptd.adaptation.trigger import Trigger
 from adaptd.architecture import Contract
 from adaptd.daemon.allowance import spend
 from adaptd.daemon.context import StreamContext
+from adaptd.daemon.diagnosing import OUTAGE_BLOCKS, diagnosis_of, facts
 from adaptd.daemon.episode_log import EpisodeLog
 from adaptd.daemon.lineup import Lineup
 from adaptd.daemon.planning import (
@@ -29,6 +30,7 @@ from adaptd.daemon.planning import (
 from adaptd.daemon.proposal_desk import ProposalDesk
 from adaptd.daemon.release_desk import ReleaseDesk
 from adaptd.daemon.schedule import periodic
+from adaptd.drift.diagnosis import Diagnosis
 from adaptd.errors import ArtifactError, ConflictError, JobError, WorkerFailed
 from adaptd.observer.label_join import Joined
 from adaptd.observer.score import score
@@ -71,6 +73,8 @@ class Conductor:
         self._trial: Trial | None = None
         self._is_working = False
         self._result: Result | None = None
+        # Whether the first records since the drift have been looked at for a broken sensor.
+        self._is_looked_at = False
         self._failures = 0
 
     def state(self) -> dict[str, Any]:
@@ -158,7 +162,15 @@ class Conductor:
                 "none can come for a trial",
             )
             return
+        if trigger.kind == "drift" and not self._is_looked_at:
+            self._is_looked_at = self._look_for_outage(trigger)
+            if self._log.current is None:
+                return
         if self._window.next_record < end:
+            return
+        diagnosis = self._diagnose(trigger) if trigger.kind == "drift" else None
+        if diagnosis is not None and diagnosis.kind == "outage":
+            self._hold(diagnosis)
             return
         sweep_members(self._context, keep=episode.id)
         champion = self._champion()
@@ -188,7 +200,46 @@ class Conductor:
             concentrations=prior,
             reference_accuracy=reference,
         )
+        if diagnosis is not None:
+            planned["diagnosis"] = facts(diagnosis, self._contract)
+            log.info(
+                "drift.diagnosed",
+                stream=self._context.stream,
+                episode=episode.id,
+                kind=diagnosis.kind,
+                channels=planned["diagnosis"]["channels"],
+            )
         self._log.advance("searching", plan=planned)
+
+    def _look_for_outage(self, trigger: Trigger) -> bool:
+        """Holds where the first records since the drift show that a sensor is broken. False while
+        there are too few of them."""
+        since, size = trigger.since_record, self._context.config.alarm.block_records
+        if self._window.next_record - since < OUTAGE_BLOCKS * size:
+            return False
+        diagnosis = self._diagnose(trigger)
+        if diagnosis is not None and diagnosis.kind == "outage":
+            self._hold(diagnosis)
+        return True
+
+    def _diagnose(self, trigger: Trigger) -> Diagnosis | None:
+        digest = self._champion().digest
+        return diagnosis_of(
+            self._window,
+            since_record=trigger.since_record,
+            contract=self._contract,
+            block_records=self._context.config.alarm.block_records,
+            predict=lambda x: self._lineup.predict(x)[digest],
+        )
+
+    def _hold(self, diagnosis: Diagnosis) -> None:
+        """Nothing is learnt from broken data: the champion stays, and is there when the sensor
+        is back."""
+        found: Mapping[str, str] = diagnosis.evidence["faults"]
+        channels = ", ".join(
+            f"{self._contract.features[int(place)]} {fault}" for place, fault in found.items()
+        )
+        self._close("held", f"a sensor is broken, which no model repairs: {channels}")
 
     def _search(self, episode: Episode) -> None:
         if self._result is not None:
@@ -455,6 +506,7 @@ class Conductor:
 
     def _clear(self) -> None:
         self._trial = None
+        self._is_looked_at = False
         self._is_working = False
         self._result = None
         self._failures = 0

@@ -47,6 +47,7 @@ def dossier(
         },
         "trigger": trigger.kind,
         "drift": drift,
+        "diagnosis": plan.get("diagnosis"),
         "training_records": [plan["first_record"], plan["end_record"] - 1],
         "training_steps": plan["steps"],
         "champion_architecture": champion.architecture.to_document(),

@@ -14,7 +14,16 @@ from adaptd.store.tables import episodes
 # go back to searching once: new weights alone were not enough.
 STATES = ("collecting", "searching", "trial", "proposed", "closed")
 
-OUTCOMES = ("released", "rejected", "expired", "no-better", "inconclusive", "refused", "failed")
+OUTCOMES = (
+    "released",
+    "rejected",
+    "expired",
+    "no-better",
+    "inconclusive",
+    "held",
+    "refused",
+    "failed",
+)
 
 
 @dataclass(frozen=True)

@@ -48,6 +48,15 @@ class Drift(BaseModel):
     since_record: int
 
 
+class Diagnosed(BaseModel):
+    """What kind of drift it looks like, and in which channels."""
+
+    model_config = ConfigDict(frozen=True)
+
+    kind: str
+    channels: tuple[str, ...] = ()
+
+
 class AlphaBudget(BaseModel):
     """Where the test stands among those of its stream. stream: the alpha that all of them share;
     test: its number, from 1; spent_before: the sum over those before it; spent: by this test, of
@@ -89,6 +98,7 @@ class Evidence(BaseModel):
     macs: Macs | None = None
     supernet_memory_ratio: float | None = None
     drift: Drift | None = None
+    diagnosis: Diagnosed | None = None
     trigger: str = ""
     training_records: tuple[int, int] | None = None
     phase_seconds: dict[str, float] = {}

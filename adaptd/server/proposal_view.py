@@ -10,7 +10,7 @@ from adaptd.registry.decisions import Decision
 from adaptd.registry.proposals import Proposal
 from adaptd.server import evidence as evidence_of
 from adaptd.server.evidence import Check, EdgeRow, Evidence, MemberRow, RivalRow
-from adaptd.server.wording import age
+from adaptd.server.wording import age, diagnosis
 
 TRIGGERS = {
     "drift": "a drift alarm",
@@ -29,6 +29,7 @@ class ProposalView:
     summary: str
     trigger: str
     age: str
+    diagnosis: str | None = None
     budget: str | None = None
     members: tuple[MemberRow, ...] = ()
     rivals: tuple[RivalRow, ...] = ()
@@ -71,6 +72,9 @@ def view(connection: Connection, proposal: Proposal, *, now: datetime) -> Propos
         summary=evidence_of.summary(evidence),
         trigger=TRIGGERS.get(evidence.trigger, evidence.trigger or "not named"),
         age=elapsed,
+        diagnosis=None
+        if evidence.diagnosis is None
+        else diagnosis(evidence.diagnosis.kind, evidence.diagnosis.channels),
         budget=evidence_of.budget(evidence),
         members=evidence_of.members(evidence),
         rivals=evidence_of.rivals(evidence),

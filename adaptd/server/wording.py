@@ -1,6 +1,7 @@
 """How numbers, times and names are written for a person."""
 
 import math
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 # Between a number and its unit, so that no line breaks there.
@@ -22,6 +23,19 @@ MEMBERS = {
     "retrained": "deployed architecture, retrained",
     "shrink-perturbed": "deployed weights, shrunk and perturbed, trained on",
     "random-neighbour": "random one-edit neighbour",
+}
+
+DIAGNOSES = {
+    "outage": "a sensor is broken",
+    "prior": "classes come in other shares",
+    "gain": "a sensor's gain has changed",
+    "offset": "a sensor's offset has changed",
+    "noise": "a sensor has become noisier",
+    "rate": "a sampling rate has changed",
+    "focus": "an image has lost its focus",
+    "covariate": "the inputs have changed",
+    "concept": "the same inputs mean other classes",
+    "unclear": "what has changed is not clear",
 }
 
 PHASES = {
@@ -130,3 +144,12 @@ def member(name: str) -> str:
 def phase(name: str) -> str:
     """What an episode's phase does, in words; a name unknown here stays as it is."""
     return PHASES.get(name, name)
+
+
+def diagnosis(kind: str, channels: Sequence[str]) -> str:
+    """What a drift looks like, in words; a kind unknown here stays as it is."""
+    text = DIAGNOSES.get(kind, kind)
+    if not channels:
+        return text
+    shown = ", ".join(channels[:4]) + (f" and {len(channels) - 4} more" if channels[4:] else "")
+    return f"{text} ({shown})"

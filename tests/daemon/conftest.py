@@ -172,6 +172,8 @@ class MemorySource:
     deployed_fails_at: int | None = None
     # From that record on, one class in five is another one: nobody can be right there.
     blurred_from: int | None = None
+    # From that record on, the left channel gives one value, so many records long.
+    stuck: tuple[int, int] | None = None
 
     def seek(self, positions: Mapping[int, int]) -> None:
         self.next = positions.get(0, 0)
@@ -181,6 +183,12 @@ class MemorySource:
             raise self.error
         count = min(maximum, self.poll_records, self.ends_at - self.next)
         batch = records(self.next, count, drift_at=self.drift_at)
+        if self.stuck is not None:
+            numbers = batch.positions[:, 1]
+            is_stuck = (numbers >= self.stuck[0]) & (numbers < sum(self.stuck))
+            x = batch.x.copy()
+            x[is_stuck, 0] = 3
+            batch = replace(batch, x=x)
         if self.blurred_from is not None:
             numbers = batch.positions[:, 1]
             is_blurred = (numbers >= self.blurred_from) & (numbers % 5 == 0)

@@ -187,6 +187,32 @@ def test_an_episode_without_a_trial_spends_nothing(loop: LoopMaker) -> None:
     assert spent(running) == []
 
 
+def test_nothing_is_learnt_from_a_sensor_that_is_broken(loop: LoopMaker) -> None:
+    running = loop(MemorySource(drift_at=10**6, stuck=(900, 400)))
+    running.until(lambda: outcome(running) is not None)
+    (episode,) = told(running)
+    assert episode.outcome == "held"
+    assert episode.reason is not None
+    assert "left constant" in episode.reason
+    # Long before there would have been enough to learn from.
+    assert running.source.next < episode.trigger["since_record"] + 200
+    assert [job.kind for job in running.executor.jobs] == ["initial"]
+    # The sensor is back, and so is the champion.
+    running.until(lambda: running.source.next > 1_800)
+    assert len(released(running)) == 1
+    assert blocks(running)[-1].hits == blocks(running)[-1].records
+
+
+def test_an_episode_says_what_the_drift_looks_like(loop: LoopMaker) -> None:
+    running = loop()
+    running.until(lambda: len(released(running)) == 2)
+    with running.context.database.read() as connection:
+        (proposal,) = proposals.listing(connection, STREAM)
+    # The same inputs have come to mean other classes.
+    assert proposal.evidence["diagnosis"]["kind"] == "concept"
+    assert proposal.evidence["diagnosis"]["evidence"]["answers"]["has_changed"] is True
+
+
 def test_new_weights_that_come_near_to_what_was_are_enough(loop: LoopMaker) -> None:
     running = loop()
     running.executor.follows = {**FOLLOWS, FINE_TUNED: 1}
