@@ -32,7 +32,7 @@ from adaptd.daemon.release_desk import ReleaseDesk
 from adaptd.daemon.schedule import periodic
 from adaptd.drift.diagnosis import Diagnosis
 from adaptd.errors import ArtifactError, ConflictError, JobError, WorkerFailed
-from adaptd.observer.label_join import Joined
+from adaptd.observer.joined import Joined
 from adaptd.observer.score import score
 from adaptd.registry import concentrations, releases, schedules, scores, spendings
 from adaptd.registry.episodes import Episode

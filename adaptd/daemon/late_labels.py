@@ -13,14 +13,14 @@ from adaptd.architecture.canonical import canonical_json
 from adaptd.config.labels import LabelsConfig
 from adaptd.daemon.context import StreamContext
 from adaptd.errors import StoreUnavailable
-from adaptd.observer.label_join import (
+from adaptd.observer.joined import (
     LABEL_FATES,
     RECORD_FATES,
     Conflict,
     Joined,
-    LabelJoin,
     Predictions,
 )
+from adaptd.observer.label_join import LabelJoin
 from adaptd.registry.dead_letters import DeadLetter
 from adaptd.store import join_rows
 from adaptd.store.join_rows import JoinRow, JoinState

@@ -22,7 +22,7 @@ from adaptd.daemon.release_desk import ReleaseDesk
 from adaptd.drift.alarm import Alarm
 from adaptd.drift.monitor import SIGNALS
 from adaptd.errors import ConfigError, SourceError, SourceUnavailable, StoreUnavailable
-from adaptd.observer.label_join import Joined
+from adaptd.observer.joined import Joined
 from adaptd.observer.observer import Observation, Observer
 from adaptd.observer.score import certain
 from adaptd.registry import alarms, dead_letters, releases, scores

@@ -5,82 +5,22 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection
 
+from adaptd.observer.held_row import HeldRow, joined_of
+from adaptd.observer.joined import Conflict, Joined, Predictions, Tally
 from adaptd.store import join_rows
 from adaptd.store.join_rows import JoinRow, JoinState
-from adaptd.stream.batch import Batch, id_column
+from adaptd.stream.batch import Batch
 from adaptd.stream.labels import Labels
 
 SCHEMA_VERSION = 1
 
-# What became of a label: put to its record; said twice; said twice, and differently; never found
-# its record in time.
-LabelFate = Literal["joined", "duplicate", "conflicting", "unmatched"]
-# What became of a record that no label was put to: none came in time; its id had come before.
-RecordFate = Literal["unlabelled", "duplicate"]
-
-LABEL_FATES: tuple[LabelFate, ...] = ("joined", "duplicate", "conflicting", "unmatched")
-RECORD_FATES: tuple[RecordFate, ...] = ("unlabelled", "duplicate")
-
-Predictions = Mapping[str, NDArray[np.float32]]
 Lookup = Callable[[Sequence[str]], Sequence[JoinRow]]
-
-
-@dataclass(frozen=True)
-class Joined:
-    """Labelled records in the order in which they became so, and what was predicted of them when
-    they came.
-
-    predictions: predictor -> float32 [n, classes], of all who predicted these records.
-    """
-
-    batch: Batch
-    predictions: Predictions
-
-
-@dataclass(frozen=True)
-class Conflict:
-    """A label that says something else than the first one of its id did. The first one counts."""
-
-    id: str
-    first: int
-    target: int
-    partition: int
-    offset: int
-
-
-@dataclass
-class Tally:
-    """What has happened since the last one. delays: seconds from a record's time to its label's."""
-
-    labels: Counter[LabelFate] = field(default_factory=Counter)
-    records: Counter[RecordFate] = field(default_factory=Counter)
-    delays: list[float] = field(default_factory=list)
-    conflicts: list[Conflict] = field(default_factory=list)
-
-
-@dataclass(slots=True)
-class _Row:
-    """As a `JoinRow`. x: float32 [*shape]; predictions: float32 [predictors, classes]."""
-
-    number: int
-    state: JoinState
-    time: float
-    since: float
-    target: int | None = None
-    partition: int = 0
-    offset: int = 0
-    ingested_at: float = 0.0
-    x: NDArray[np.float32] | None = None
-    predictors: tuple[str, ...] = ()
-    predictions: NDArray[np.float32] | None = None
-    # As the store has it.
-    stored: JoinState | None = None
 
 
 @dataclass(frozen=True)
@@ -123,7 +63,7 @@ class LabelJoin:
         self._maximum = maximum_records
         self._memory = memory_records
         self._lookup = lookup
-        self._rows: dict[str, _Row] = {}
+        self._rows: dict[str, HeldRow] = {}
         self._changed: set[str] = set()
         self._stored: dict[JoinState, int] = {"waiting": 0, "early": 0, "met": 0}
         # Of the store's rows, how many are not in memory.
@@ -147,7 +87,7 @@ class LabelJoin:
         names = tuple(predictions)
         columns = np.stack([predictions[name] for name in names], axis=1) if names else None
         ingested_at = at.timestamp()
-        met: list[tuple[str, _Row]] = []
+        met: list[tuple[str, HeldRow]] = []
         for place, (identity, time) in enumerate(
             zip(batch.ids, batch.timestamps.tolist(), strict=True)
         ):
@@ -156,7 +96,7 @@ class LabelJoin:
                 self._tally.records["duplicate"] += 1
                 continue
             partition, offset = batch.positions[place].tolist()
-            new = _Row(
+            new = HeldRow(
                 number=self._number(),
                 state="waiting",
                 time=time,
@@ -176,7 +116,7 @@ class LabelJoin:
                 met.append((identity, new))
                 self._tally.delays.append(max(0.0, label.time - time))
                 self._remember(identity, new)
-        return self._joined(met)
+        return joined_of(met)
 
     def put_labels(self, labels: Labels) -> list[Joined]:
         """Takes labels as they come; one without a time has that of the latest record.
@@ -186,7 +126,7 @@ class LabelJoin:
         self.fetch(labels.ids)
         self._move_horizon()
         times = np.where(np.isnan(labels.times), self._clock, labels.times).tolist()
-        met: list[tuple[str, _Row]] = []
+        met: list[tuple[str, HeldRow]] = []
         for place, (identity, target, time) in enumerate(
             zip(labels.ids, labels.target.tolist(), times, strict=True)
         ):
@@ -194,7 +134,7 @@ class LabelJoin:
             if row is None:
                 # Before the first record there is nothing to wait by.
                 since = self._clock if self.has_begun else math.inf
-                self._keep(identity, _Row(self._number(), "early", time, since, target=target))
+                self._keep(identity, HeldRow(self._number(), "early", time, since, target=target))
             elif row.state == "waiting":
                 row.target = target
                 met.append((identity, row))
@@ -208,7 +148,7 @@ class LabelJoin:
                 self._tally.conflicts.append(
                     Conflict(identity, int(row.target or 0), target, partition, offset)
                 )
-        return self._joined(met)
+        return joined_of(met)
 
     def take_tally(self) -> Tally:
         """What has happened since the last call."""
@@ -271,7 +211,7 @@ class LabelJoin:
         join_rows.replace(
             connection,
             self._stream,
-            [self._stored_row(identity, self._rows[identity]) for identity in self._changed],
+            [self._rows[identity].as_row(identity) for identity in self._changed],
         )
         given_up = Counter(join_rows.drop_before(connection, self._stream, self._horizon))
         excess = held.total() - given_up.total() - self._maximum
@@ -315,10 +255,10 @@ class LabelJoin:
         if not self.is_behind:
             self._horizon = max(self._horizon, self._clock - self._wait)
 
-    def _is_over(self, row: _Row) -> bool:
+    def _is_over(self, row: HeldRow) -> bool:
         return row.since < self._horizon
 
-    def _live(self, identity: str) -> _Row | None:
+    def _live(self, identity: str) -> HeldRow | None:
         """The row of that id; None also for one that has waited too long, and is counted so: the
         next row takes its place."""
         row = self._rows.get(identity)
@@ -334,76 +274,17 @@ class LabelJoin:
         self._next += 1
         return self._next - 1
 
-    def _keep(self, identity: str, row: _Row) -> None:
+    def _keep(self, identity: str, row: HeldRow) -> None:
         # At the end, also where it takes another's place: those that rest longest stand in front.
         before = self._rows.pop(identity, None)
         row.stored = None if before is None else before.stored
         self._rows[identity] = row
         self._changed.add(identity)
 
-    def _remember(self, identity: str, row: _Row) -> None:
+    def _loaded(self, row: JoinRow) -> HeldRow:
+        return HeldRow.loaded(row, shape=self._shape, classes=self._classes)
+
+    def _remember(self, identity: str, row: HeldRow) -> None:
         """From now on only that it has been: what it was goes into a batch."""
         self._tally.labels["joined"] += 1
-        self._keep(identity, _Row(row.number, "met", row.time, self._clock, target=row.target))
-
-    def _joined(self, met: Sequence[tuple[str, _Row]]) -> list[Joined]:
-        joined: list[Joined] = []
-        start = 0
-        for end in range(1, len(met) + 1):
-            if end == len(met) or met[end][1].predictors != met[start][1].predictors:
-                joined.append(_as_columns(met[start:end]))
-                start = end
-        return joined
-
-    def _loaded(self, row: JoinRow) -> _Row:
-        return _Row(
-            number=row.number,
-            state=row.state,
-            time=row.time,
-            since=row.since,
-            target=row.target,
-            partition=row.partition or 0,
-            offset=row.offset or 0,
-            ingested_at=row.ingested_at or 0.0,
-            x=None if row.x is None else np.frombuffer(row.x, np.float32).reshape(self._shape),
-            predictors=row.predictors,
-            stored=row.state,
-            predictions=None
-            if row.predictions is None
-            else np.frombuffer(row.predictions, np.float32).reshape(
-                len(row.predictors), self._classes
-            ),
-        )
-
-    def _stored_row(self, identity: str, row: _Row) -> JoinRow:
-        if row.state != "waiting":
-            return JoinRow(identity, row.number, row.state, row.time, row.since, row.target)
-        return JoinRow(
-            id=identity,
-            number=row.number,
-            state=row.state,
-            time=row.time,
-            since=row.since,
-            partition=row.partition,
-            offset=row.offset,
-            ingested_at=row.ingested_at,
-            x=None if row.x is None else row.x.tobytes(),
-            predictors=row.predictors,
-            predictions=None if row.predictions is None else row.predictions.tobytes(),
-        )
-
-
-def _as_columns(met: Sequence[tuple[str, _Row]]) -> Joined:
-    rows = [row for _, row in met]
-    batch = Batch(
-        x=np.stack([row.x for row in rows if row.x is not None]),
-        target=np.array([row.target for row in rows], np.int64),
-        ids=id_column(identity for identity, _ in met),
-        timestamps=np.array([row.time for row in rows], np.float64),
-        positions=np.array([(row.partition, row.offset) for row in rows], np.int64),
-    )
-    names = rows[0].predictors
-    if not names:
-        return Joined(batch, {})
-    columns = np.stack([row.predictions for row in rows if row.predictions is not None])
-    return Joined(batch, {name: columns[:, place] for place, name in enumerate(names)})
+        self._keep(identity, HeldRow(row.number, "met", row.time, self._clock, target=row.target))

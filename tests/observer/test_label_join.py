@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adaptd.errors import StoreUnavailable
-from adaptd.observer.label_join import Joined, LabelJoin, Tally
+from adaptd.observer.joined import Joined, Tally
+from adaptd.observer.label_join import LabelJoin
 from adaptd.store import join_rows
 from adaptd.store.database import Database
 from adaptd.stream.batch import Batch, id_column
