@@ -54,5 +54,9 @@ class StoreUnavailable(TransientError):
     """The store cannot be written now (disk full, locked); the stream pauses."""
 
 
+class DeliveryBehind(StoreUnavailable):
+    """So much waits for delivery that no more may; the stream pauses until some of it has gone."""
+
+
 class WorkerFailed(TransientError):
     """A worker process ended without a result: killed, out of time, or by an error it reported."""

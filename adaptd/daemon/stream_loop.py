@@ -21,7 +21,13 @@ from adaptd.daemon.memory import Memory
 from adaptd.daemon.release_desk import ReleaseDesk
 from adaptd.drift.alarm import Alarm
 from adaptd.drift.monitor import SIGNALS
-from adaptd.errors import ConfigError, SourceError, SourceUnavailable, StoreUnavailable
+from adaptd.errors import (
+    ConfigError,
+    DeliveryBehind,
+    SourceError,
+    SourceUnavailable,
+    StoreUnavailable,
+)
 from adaptd.observer.joined import Joined
 from adaptd.observer.observer import Observation, Observer
 from adaptd.observer.score import certain
@@ -229,11 +235,17 @@ class StreamLoop:
 
     def _pause(self, error: StoreUnavailable) -> None:
         """No record is taken before a checkpoint has succeeded, which is tried after a rest."""
-        if self._is_store_available:
-            log.error("store.unavailable", stream=self.stream, error=str(error))
-        self._context.metrics.store_unavailable.labels(self.stream).inc()
+        if isinstance(error, DeliveryBehind):
+            # The store is well: who takes what is set aside is slower than it comes.
+            if self._is_store_available:
+                log.warning("rejects.waiting", stream=self.stream, error=str(error))
+            self._store_trouble = str(error)
+        else:
+            if self._is_store_available:
+                log.error("store.unavailable", stream=self.stream, error=str(error))
+            self._context.metrics.store_unavailable.labels(self.stream).inc()
+            self._store_trouble = f"the store cannot be written: {error}"
         self._is_store_available = False
-        self._store_trouble = f"the store cannot be written: {error}"
         now = self._context.clock.monotonic()
         self._resume_at, self._checkpoint_due = now + STORE_RETRY_SECONDS, now
 

@@ -8,7 +8,7 @@ from typing import Literal
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 
-from adaptd.errors import StoreUnavailable
+from adaptd.errors import DeliveryBehind
 from adaptd.store.tables import dead_letter_counts, dead_letters
 
 # Of a record that is delivered: enough to see what is wrong.
@@ -42,7 +42,7 @@ def add(connection: Connection, rows: Iterable[DeadLetter]) -> None:
     """Counts the records and keeps them for delivery.
 
     Called in the transaction that moves the source positions past them, so that each counts once.
-    Raises StoreUnavailable where 10,000 of a stream wait already: what cannot be delivered must not
+    Raises DeliveryBehind where 10,000 of a stream wait already: what cannot be delivered must not
     fill the disk, nor be lost. So a transaction brings far fewer than that.
     """
     letters = list(rows)
@@ -53,7 +53,7 @@ def add(connection: Connection, rows: Iterable[DeadLetter]) -> None:
             .where(dead_letters.c.stream == stream, dead_letters.c.sent_at.is_(None))
         )
         if waiting and waiting >= MOST_WAITING:
-            raise StoreUnavailable(
+            raise DeliveryBehind(
                 f"{waiting} records of stream {stream} that were set aside wait for delivery, "
                 f"{MOST_WAITING} may"
             )

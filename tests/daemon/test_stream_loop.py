@@ -627,6 +627,27 @@ def test_more_bad_records_than_may_wait_come_through_where_they_are_delivered(
     assert running.loop.trouble is None
 
 
+def test_a_receiver_of_bad_records_that_is_away_is_not_taken_for_a_store_that_is(
+    loop: LoopMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dead_letters, "MOST_WAITING", 1_000)
+    running = loop(MemorySource(drift_at=10**6), rejects={"maximum_share": 1})
+    running.until(lambda: len(released(running)) == 1)
+
+    def bad() -> bool:
+        running.source.rejects = [Reject("unreadable", 0, 1, "not JSON", b"{")] * 60
+        return running.loop.trouble is not None
+
+    running.until(bad)
+    assert "wait for delivery" in str(running.loop.trouble)
+    assert stopped_writes(running) == 0
+    with running.context.database.write() as connection:
+        (*_, (number, _)) = dead_letters.pending(connection, STREAM)
+        dead_letters.mark_sent(connection, STREAM, up_to=number, now=running.clock.now())
+    running.source.rejects = []
+    running.until(lambda: running.loop.trouble is None)
+
+
 def test_a_schema_that_has_changed_stops_the_stream_before_what_does_not_fit(
     loop: LoopMaker,
 ) -> None:

@@ -5,7 +5,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from adaptd.clock import FakeClock
-from adaptd.errors import StoreUnavailable
+from adaptd.errors import DeliveryBehind
 from adaptd.registry import dead_letters
 from adaptd.registry.dead_letters import KEPT, MOST_WAITING, DeadLetter
 from adaptd.store.database import Database
@@ -115,7 +115,7 @@ def test_where_nobody_takes_them_the_stream_waits_and_none_is_lost(database: Dat
     with database.write() as connection:
         dead_letters.add(connection, [_letter(offset) for offset in range(MOST_WAITING)])
     with (
-        pytest.raises(StoreUnavailable, match="10000 records of stream pump"),
+        pytest.raises(DeliveryBehind, match="10000 records of stream pump"),
         database.write() as connection,
     ):
         dead_letters.add(connection, [_letter(MOST_WAITING)])
