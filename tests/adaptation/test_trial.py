@@ -244,6 +244,7 @@ def test_challenger_that_is_worse_than_the_deployed_model_is_not_better() -> Non
     assert made.evidence()["e_value"]["deployed"] < 20
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "level",
     [{"fine_tuned", "retrained", "shrink_perturbed"}, {"fine_tuned"}, {"deployed"}],
@@ -266,6 +267,7 @@ def test_challenger_as_good_as_the_best_rival_is_seldom_called_better(level: set
     assert better <= 30
 
 
+@pytest.mark.slow
 def test_a_remedy_no_better_than_the_deployed_model_is_seldom_released() -> None:
     # All level: any winner is a false one. As above, the bound is that of alpha = 0.05.
     better = 0

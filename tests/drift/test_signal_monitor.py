@@ -52,6 +52,7 @@ def _alarms(monitor: SignalMonitor, blocks: list[SignalBlock]) -> list[Alarm]:
     return [alarm for block in blocks for alarm in monitor.update(block)]
 
 
+@pytest.mark.slow
 def test_a_stationary_stream_raises_no_alarm(tones: Tones) -> None:
     # 10 streams of 200 watched blocks are 64,000 records; at one false alarm per million at most,
     # one of them alarms with a probability below 0.07, and the seeds are fixed.
