@@ -59,11 +59,12 @@ class Job(_Document):
 
 
 class Member(_Document):
-    """One trained and exported network. seconds: of training; directory: below the job's output."""
+    """One trained and exported network. seconds: of training; directory: below the job's output;
+    parameters: None where nobody has counted them."""
 
     architecture: dict[str, Any]
     macs: int
-    parameters: int
+    parameters: int | None
     steps: int
     seconds: float
     directory: str

@@ -66,12 +66,12 @@ class Trial:
         maximum_records: int,
         not_better_alpha: float | None = None,
         good_enough: float | None = None,
+        remedies: Collection[str] = WEIGHTS_ONLY,
     ) -> None:
-        remedies = [name for name in WEIGHTS_ONLY if name in names]
+        known, remedies = list(remedies), [name for name in remedies if name in names]
         if DEPLOYED not in names or not remedies:
             raise ValueError(
-                f"a trial needs {DEPLOYED!r} and one of {list(WEIGHTS_ONLY)} at least, "
-                f"got {list(names)}"
+                f"a trial needs {DEPLOYED!r} and one of {known} at least, got {list(names)}"
             )
         if not 1 <= minimum_records <= maximum_records:
             raise ValueError(
@@ -119,6 +119,7 @@ class Trial:
         maximum_records: int,
         not_better_alpha: float | None = None,
         good_enough: float | None = None,
+        remedies: Collection[str] = WEIGHTS_ONLY,
     ) -> "Trial":
         """A trial with nothing counted yet.
 
@@ -126,6 +127,7 @@ class Trial:
         alpha: bound on the chance of "better" with a winner whose claim is wrong, in (0, 1).
         not_better_alpha: the same of a claim that is given up though it is right; None: alpha.
         good_enough: the mean score below which a trial without a challenger is short; None: none.
+        remedies: members that claim to be better than the deployed model, the cheapest first.
         Raises ValueError without the deployed model or a remedy, or for bounds out of order.
         """
         return cls(
@@ -135,6 +137,7 @@ class Trial:
             maximum_records=maximum_records,
             not_better_alpha=not_better_alpha,
             good_enough=good_enough,
+            remedies=remedies,
         )
 
     @property
@@ -251,6 +254,7 @@ class Trial:
             "first_record": self._first_record,
             # Pairs, since a store may sort an object's keys and the order of the members is shown.
             "totals": [[name, total] for name, total in self._totals.items()],
+            "remedies": [name for name in self._claims if name != CHALLENGER],
             "claims": {name: claim.state() for name, claim in self._claims.items()},
             "good_enough": self._good_enough,
             "verdict": self._verdict,
@@ -271,6 +275,7 @@ class Trial:
             minimum_records=state["minimum_records"],
             maximum_records=state["maximum_records"],
             good_enough=state["good_enough"],
+            remedies=state["remedies"],
         )
         trial._totals = {name: float(total) for name, total in state["totals"]}
         for name, claim in trial._claims.items():

@@ -12,9 +12,11 @@ from adaptd.adaptation.job import RUNGS, Result
 from adaptd.adaptation.trial import DEPLOYED, WEIGHTS_ONLY, Trial
 from adaptd.adaptation.trigger import Trigger
 from adaptd.architecture import Contract
+from adaptd.daemon import recall
 from adaptd.daemon.allowance import spend
 from adaptd.daemon.context import StreamContext
 from adaptd.daemon.diagnosing import OUTAGE_BLOCKS, diagnosis_of, facts
+from adaptd.daemon.dossier import proposed
 from adaptd.daemon.episode_log import EpisodeLog
 from adaptd.daemon.lineup import Lineup
 from adaptd.daemon.planning import (
@@ -34,7 +36,7 @@ from adaptd.drift.diagnosis import Diagnosis
 from adaptd.errors import ArtifactError, ConflictError, JobError, WorkerFailed
 from adaptd.observer.joined import Joined
 from adaptd.observer.score import score
-from adaptd.registry import concentrations, releases, schedules, scores, spendings
+from adaptd.registry import concentrations, episodes, releases, schedules, scores, spendings
 from adaptd.registry.episodes import Episode
 from adaptd.registry.releases import Release
 from adaptd.stream.window import Window
@@ -75,6 +77,7 @@ class Conductor:
         self._result: Result | None = None
         # Whether the first records since the drift have been looked at for a broken sensor.
         self._is_looked_at = False
+        self._is_recall_begun = False
         self._failures = 0
 
     def state(self) -> dict[str, Any]:
@@ -88,7 +91,7 @@ class Conductor:
         episode = self._log.restore(connection)
         if episode is None:
             return
-        if episode.state == "trial":
+        if episode.state == "trial" or state["trial"] is not None:
             try:
                 self._seat(episode, Result.model_validate(episode.result))
             except ArtifactError as error:
@@ -152,6 +155,13 @@ class Conductor:
 
     def _collect(self, episode: Episode, *, is_exhausted: bool) -> None:
         trigger = Trigger.from_document(episode.trigger)
+        if not self._is_recall_begun:
+            self._is_recall_begun = True
+            if not episode.result and recall.may_be_tried(trigger):
+                self._begin_recall(episode, trigger)
+                return
+        if self._trial is not None and self._is_recalled(episode, self._trial):
+            return
         first, end = span(trigger, self._window, records=self._context.config.episode.records)
         collected = self._window.next_record - first
         self._log.show("collecting", collected, end - first)
@@ -177,17 +187,7 @@ class Conductor:
         with self._context.database.read() as connection:
             first_release = releases.history(connection, self._context.stream)[-1]
             prior = concentrations.load(connection, champion.digest)
-            reference = (
-                scores.accuracy_before(
-                    connection,
-                    self._context.stream,
-                    trigger.since_record,
-                    release_digest=champion.digest,
-                    records=REFERENCE_RECORDS,
-                )
-                if trigger.kind == "drift"
-                else None
-            )
+            reference = self._reference_accuracy(connection, trigger)
         planned = plan(
             self._context,
             episode=episode.id,
@@ -209,7 +209,63 @@ class Conductor:
                 kind=diagnosis.kind,
                 channels=planned["diagnosis"]["channels"],
             )
-        self._log.advance("searching", plan=planned)
+        # Of earlier releases none has come to anything.
+        self._trial = None
+        self._lineup.drop_members()
+        self._log.advance("searching", plan=planned, result={})
+
+    def _reference_accuracy(self, connection: Connection, trigger: Trigger) -> float | None:
+        if trigger.kind != "drift":
+            return None
+        return scores.accuracy_before(
+            connection,
+            self._context.stream,
+            trigger.since_record,
+            release_digest=self._champion().digest,
+            records=REFERENCE_RECORDS,
+        )
+
+    def _begin_recall(self, episode: Episode, trigger: Trigger) -> None:
+        """Lets earlier releases predict from now on, while records of the new concept come in."""
+        champion = self._champion()
+        with self._context.database.read() as connection:
+            found = recall.earlier(connection, champion)
+            reference = self._reference_accuracy(connection, trigger)
+        good_enough = self._context.config.episode.good_enough_points
+        if not found or reference is None or good_enough is None:
+            return
+        result = recall.seated(self._context, episode.id, found)
+        if not result.members:
+            return
+        self._seat(episode, result)
+        trial = self._context.config.trial
+        self._trial = Trial.start(
+            (DEPLOYED, *result.members),
+            alpha=spend(self._context, episode=episode.id, kind="recall"),
+            not_better_alpha=trial.alpha,
+            minimum_records=min(recall.LEAST_RECORDS, trial.minimum_records),
+            maximum_records=trial.maximum_records,
+            remedies=[*result.members],
+        )
+        self._log.advance(
+            "collecting",
+            plan={"reference_accuracy": reference, "champion": champion.digest},
+            result=result.model_dump(mode="json"),
+        )
+
+    def _is_recalled(self, episode: Episode, trial: Trial) -> bool:
+        """Proposes an earlier release that is proved to fit again, and comes near to what was."""
+        winner, good_enough = trial.winner, self._good_enough(episode)
+        if winner is None or (trial.accuracy(winner) or 0.0) < (good_enough or 0.0):
+            return False
+        with self._context.database.read() as connection:
+            planned = recall.plan_of(connection, self._context, winner, episode.plan)
+        self._log.advance("collecting", plan=planned)
+        current = self._log.current
+        if current is None:
+            raise RuntimeError("an episode that recalls is open")
+        self._propose(current, trial.evidence())
+        return True
 
     def _look_for_outage(self, trigger: Trigger) -> bool:
         """Holds where the first records since the drift show that a sensor is broken. False while
@@ -393,9 +449,8 @@ class Conductor:
         self._is_working = False
         self._result = None
         self._lineup.drop_members()
-        if episode.state == "searching":
-            self._log.advance("trial")
-        self._log.advance("proposed")
+        for state in episodes.STATES[episodes.STATES.index(episode.state) + 1 : -1]:
+            self._log.advance(state)
 
     def _climb(self, episode: Episode, trial: Trial) -> None:
         evidence = trial.evidence()
@@ -435,6 +490,10 @@ class Conductor:
                 self._end("released")
                 return release
         elif proposal.state == "rejected":
+            if recall.is_recalled(proposed(proposal.evidence)):
+                # The drift is still there: the next episode goes on without.
+                trigger = recall.declined(Trigger.from_document(episode.trigger))
+                self._context.queue.put(trigger)
             self._close("rejected", "rejected by a decision")
         elif age > self._context.config.approval.expires_records and self._proposals.expire(
             episode, proposal, reason=f"no decision within {age} records"
@@ -507,6 +566,7 @@ class Conductor:
     def _clear(self) -> None:
         self._trial = None
         self._is_looked_at = False
+        self._is_recall_begun = False
         self._is_working = False
         self._result = None
         self._failures = 0

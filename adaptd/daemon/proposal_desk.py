@@ -12,6 +12,7 @@ from adaptd.architecture import Architecture
 from adaptd.daemon.context import StreamContext
 from adaptd.daemon.dossier import dossier, proposed
 from adaptd.daemon.planning import members_directory
+from adaptd.daemon.recall import is_recalled
 from adaptd.daemon.release_desk import ReleaseDesk
 from adaptd.errors import ConflictError
 from adaptd.registry import concentrations, decisions, episodes, proposals, spendings
@@ -50,7 +51,11 @@ class ProposalDesk:
         """
         result = Result.model_validate(episode.result)
         with self._context.database.read() as connection:
-            spending = spendings.of_episode(connection, episode.id, kind="trial")
+            spending = spendings.of_episode(
+                connection,
+                episode.id,
+                kind="recall" if is_recalled(proposed(evidence)) else "trial",
+            )
         document = dossier(
             evidence=evidence,
             spending=spending,

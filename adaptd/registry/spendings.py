@@ -8,8 +8,9 @@ from sqlalchemy import Connection, func, insert, select
 from adaptd.errors import NotFoundError
 from adaptd.store.tables import spendings
 
-# trial: of a challenger against its rivals. watch: of a release against the one before it.
-KINDS = ("trial", "watch")
+# trial: of a challenger against its rivals. recall: of earlier releases against the deployed model.
+# watch: of a release against the one before it.
+KINDS = ("trial", "recall", "watch")
 
 
 @dataclass(frozen=True)

@@ -118,6 +118,11 @@ class Evidence(BaseModel):
         return self.challenger == REOPENED
 
     @property
+    def is_recalled(self) -> bool:
+        """Whether an earlier release is proposed again."""
+        return self.challenger.startswith("release-")
+
+    @property
     def rivals(self) -> tuple[str, ...]:
         """Whom the challenger must beat, each of them."""
         if not self.is_reopened:
@@ -185,7 +190,9 @@ def summary(evidence: Evidence) -> str:
         f"({count(evidence.first_record)} to {count(evidence.last_record)})"
     )
     others = []
-    if not evidence.is_reopened:
+    if evidence.is_recalled:
+        text = f"{member(evidence.challenger).capitalize()}, as it was. {text}"
+    elif not evidence.is_reopened:
         text = f"New weights, {member(evidence.challenger)}, the same architecture. {text}"
         if REOPENED in evidence.accuracy:
             others.append(f"a new architecture reached {percent(evidence.accuracy[REOPENED])}")

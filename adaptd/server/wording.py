@@ -138,7 +138,8 @@ def duration(seconds: float | None) -> str:
 
 def member(name: str) -> str:
     """What a trial's member is, in words; a name unknown here stays as it is."""
-    return MEMBERS.get(name, name)
+    number = name.removeprefix("release-")
+    return f"release {number}, brought back" if number != name else MEMBERS.get(name, name)
 
 
 def phase(name: str) -> str:

@@ -172,6 +172,8 @@ class MemorySource:
     deployed_fails_at: int | None = None
     # From that record on, one class in five is another one: nobody can be right there.
     blurred_from: int | None = None
+    # From that record on, the classes are exchanged.
+    swapped_from: int | None = None
     # From that record on, the left channel gives one value, so many records long.
     stuck: tuple[int, int] | None = None
 
@@ -183,6 +185,9 @@ class MemorySource:
             raise self.error
         count = min(maximum, self.poll_records, self.ends_at - self.next)
         batch = records(self.next, count, drift_at=self.drift_at)
+        if self.swapped_from is not None:
+            is_swapped = batch.positions[:, 1] >= self.swapped_from
+            batch = replace(batch, target=np.where(is_swapped, 1 - batch.target, batch.target))
         if self.stuck is not None:
             numbers = batch.positions[:, 1]
             is_stuck = (numbers >= self.stuck[0]) & (numbers < sum(self.stuck))

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, text
 from adaptd.adaptation.job import FINE_TUNED, REOPENED, RETRAINED
 from adaptd.adaptation.trigger import Trigger
 from adaptd.clock import FakeClock
+from adaptd.config import ApprovalConfig
 from adaptd.daemon import allowance
 from adaptd.daemon.ledger import Effect, Ledger
 from adaptd.daemon.stream_loop import POLL_RECORDS
@@ -185,6 +186,95 @@ def test_an_episode_without_a_trial_spends_nothing(loop: LoopMaker) -> None:
     running.executor.refused = "too few"
     running.until(lambda: outcome(running) == "refused")
     assert spent(running) == []
+
+
+def test_an_old_concept_that_returns_brings_its_release_back(loop: LoopMaker) -> None:
+    running = loop()
+    running.until(lambda: len(released(running)) == 2)
+    at = running.source.next
+    running.until(lambda: running.source.next > at + 500)
+    running.source.drift_at = 10**6
+    jobs, returned_at = len(running.executor.jobs), running.source.next
+    running.until(lambda: len(released(running)) == 3)
+    # Without any training, and within a few hundred records.
+    assert len(running.executor.jobs) == jobs
+    assert running.source.next - returned_at < 500
+    third, second, first = released(running)
+    assert third.parent == second.digest
+    assert third.architecture == first.architecture == BEFORE
+    with running.context.database.read() as connection:
+        proposal = proposals.listing(connection, STREAM)[0]
+        assert concentrations.load(connection, third.digest) == concentrations.load(
+            connection, first.digest
+        )
+    evidence = proposal.evidence
+    assert evidence["challenger"] == "release-1"
+    assert set(evidence["e_value"]) == {"deployed"}
+    assert evidence["training_records"] == [0, 199]
+    assert evidence["trial_alpha"] == pytest.approx(0.05 / 6)
+    at = running.source.next
+    running.until(lambda: running.source.next > at + 200)
+    assert blocks(running)[-1].hits == blocks(running)[-1].records
+    assert blocks(running)[-1].release_digest == third.digest
+
+
+def test_a_kill_while_an_earlier_release_is_tried_costs_nothing(loop: LoopMaker) -> None:
+    running = loop()
+    running.until(lambda: len(released(running)) == 2)
+    at = running.source.next
+    running.until(lambda: running.source.next > at + 500)
+    running.source.drift_at = 10**6
+    running.until(lambda: state_of(running) == "collecting" and len(spent(running)) == 2)
+    running.step()
+    again = running.again()
+    again.until(lambda: len(released(again)) == 3)
+    assert released(again)[0].architecture == BEFORE
+    assert len(spent(again)) == 2
+
+
+def test_an_earlier_release_that_is_damaged_is_left_out(loop: LoopMaker) -> None:
+    running = loop()
+    running.until(lambda: len(released(running)) == 2)
+    at = running.source.next
+    running.until(lambda: running.source.next > at + 500)
+    first = released(running)[-1]
+    (running.context.absolute(first.path) / "model.onnx").write_bytes(b"torn")
+    running.source.drift_at = 10**6
+    jobs = len(running.executor.jobs)
+    running.until(lambda: len(running.executor.jobs) > jobs)
+    assert len(spent(running)) == 1
+
+
+def test_a_declined_return_is_followed_by_an_episode_without_it(loop: LoopMaker) -> None:
+    running = loop()
+    running.until(lambda: len(released(running)) == 2)
+    at = running.source.next
+    running.until(lambda: running.source.next > at + 500)
+    running = running.again(approval=ApprovalConfig(policy="operator"))
+    running.executor.follows = {**FOLLOWS, FINE_TUNED: 0, REOPENED: 0}
+    running.source.drift_at = 10**6
+    running.until(lambda: state_of(running) == "proposed")
+    assert decide(running, "reject").evidence["challenger"] == "release-1"
+    running.until(lambda: told(running)[-1].outcome is not None and len(told(running)) == 3)
+    running.until(lambda: state_of(running) == "proposed")
+    with running.context.database.read() as connection:
+        waiting = proposals.awaiting(connection, STREAM)
+    assert waiting is not None
+    assert waiting.evidence["challenger"] != "release-1"
+    assert waiting.evidence["drift"]["signal"] == "loss; an earlier release was declined"
+
+
+def test_earlier_releases_that_do_not_fit_hold_nothing_up(loop: LoopMaker) -> None:
+    running = loop()
+    running.until(lambda: len(released(running)) == 2)
+    at = running.source.next
+    running.until(lambda: running.source.next > at + 500)
+    # A third concept, which nobody has seen: the classes are exchanged.
+    running.source.swapped_from = running.source.next
+    running.until(lambda: len(running.executor.jobs) > 3)
+    (latest, *_) = told(running)
+    assert latest.plan["rungs"] == ["weights"]
+    assert latest.result == {}
 
 
 def test_nothing_is_learnt_from_a_sensor_that_is_broken(loop: LoopMaker) -> None:

@@ -1,0 +1,114 @@
+"""The first rung: earlier releases, which may fit again when an old concept returns."""
+
+import shutil
+from collections.abc import Sequence
+from typing import Any
+
+import structlog
+from sqlalchemy import Connection
+
+from adaptd.adaptation.job import Member, Result
+from adaptd.adaptation.trigger import Trigger
+from adaptd.daemon.context import StreamContext
+from adaptd.daemon.planning import members_directory
+from adaptd.errors import ArtifactError
+from adaptd.registry import concentrations, manifest, releases
+from adaptd.registry.releases import Release
+from adaptd.store import files
+
+log = structlog.get_logger()
+
+# The latest of them that are tried. Each predicts every record while it is.
+MOST_RECALLED = 4
+# Before which none is proposed: a wrong one would have to be lucky on all of them.
+LEAST_RECORDS = 128
+
+_FOLDER = "recall"
+_PREFIX = "release-"
+# What a trigger says whose episode was to bring back an earlier release, which was declined.
+_DECLINED = "an earlier release was declined"
+
+
+def is_recalled(name: str) -> bool:
+    """Whether a member of a trial is an earlier release."""
+    return name.startswith(_PREFIX)
+
+
+def earlier(connection: Connection, champion: Release) -> list[Release]:
+    """Releases that took and gave what the champion does, the newest of them first."""
+    return [
+        release
+        for release in releases.history(connection, champion.stream)
+        if release.digest != champion.digest and release.contract == champion.contract
+    ][:MOST_RECALLED]
+
+
+def seated(context: StreamContext, episode: str, found: Sequence[Release]) -> Result:
+    """Copies the releases' files to the episode's folder, since what is brought back is released
+    anew. One that is not as it was released is left out. Raises StoreUnavailable for a full
+    disk."""
+    members: dict[str, Member] = {}
+    for release in found:
+        source = context.absolute(release.path)
+        try:
+            manifest.verify(source, digest=release.digest)
+        except ArtifactError as error:
+            log.warning("recall.damaged", stream=context.stream, error=str(error))
+            continue
+        name = f"{_PREFIX}{release.number}"
+        target = members_directory(context, episode) / _FOLDER / name
+        shutil.rmtree(target, ignore_errors=True)
+        with files.disk_errors(target):
+            target.mkdir(parents=True)
+            for file in manifest.REQUIRED:
+                shutil.copyfile(source / file, target / file)
+        members[name] = Member(
+            architecture=release.architecture.to_document(),
+            macs=release.macs,
+            parameters=None,
+            steps=0,
+            seconds=0.0,
+            directory=f"{_FOLDER}/{name}",
+        )
+    return Result(members=members)
+
+
+def plan_of(
+    connection: Connection, context: StreamContext, winner: str, plan: dict[str, Any]
+) -> dict[str, Any]:
+    """The episode's plan as its proposal needs it: what the earlier release had learnt from."""
+    number = int(winner.removeprefix(_PREFIX))
+    release = next(
+        one for one in releases.history(connection, context.stream) if one.number == number
+    )
+    evidence = manifest.verify(context.absolute(release.path))["evidence"]
+    first, last = evidence["training_records"]
+    return {
+        **plan,
+        "first_record": first,
+        "end_record": last + 1,
+        "steps": 0,
+        "macs_cap": _cap(connection, context),
+        "concentrations": concentrations.load(connection, release.digest),
+    }
+
+
+def may_be_tried(trigger: Trigger) -> bool:
+    """Whether the trigger asks for it: a drift that nobody has declined it for."""
+    return trigger.kind == "drift" and not trigger.detail.endswith(_DECLINED)
+
+
+def declined(trigger: Trigger) -> Trigger:
+    """The trigger of the episode that goes on without."""
+    return Trigger(
+        kind=trigger.kind,
+        stream=trigger.stream,
+        record=trigger.record,
+        since_record=trigger.since_record,
+        detail=f"{trigger.detail}; {_DECLINED}",
+    )
+
+
+def _cap(connection: Connection, context: StreamContext) -> int:
+    first = releases.history(connection, context.stream)[-1]
+    return int(first.macs * context.config.episode.macs_ratio)
