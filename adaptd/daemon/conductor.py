@@ -8,7 +8,7 @@ from typing import Any
 import structlog
 from sqlalchemy import Connection
 
-from adaptd.adaptation.job import RUNGS, Result
+from adaptd.adaptation.job import RUNGS, Progress, Result
 from adaptd.adaptation.trial import DEPLOYED, WEIGHTS_ONLY, Trial
 from adaptd.adaptation.trigger import Trigger
 from adaptd.architecture import Contract
@@ -22,6 +22,7 @@ from adaptd.daemon.lineup import Lineup
 from adaptd.daemon.planning import (
     job_of,
     joined,
+    macs_cap,
     members_directory,
     placed,
     plan,
@@ -32,19 +33,17 @@ from adaptd.daemon.planning import (
 from adaptd.daemon.proposal_desk import ProposalDesk
 from adaptd.daemon.release_desk import ReleaseDesk
 from adaptd.daemon.schedule import periodic
+from adaptd.daemon.workshop import Failure, Workshop
 from adaptd.drift.diagnosis import Diagnosis
-from adaptd.errors import ArtifactError, ConflictError, JobError, WorkerFailed
+from adaptd.errors import ArtifactError, ConflictError
 from adaptd.observer.joined import Joined
 from adaptd.observer.score import score
-from adaptd.registry import concentrations, episodes, releases, schedules, scores, spendings
+from adaptd.registry import concentrations, episodes, schedules, scores, spendings
 from adaptd.registry.episodes import Episode
 from adaptd.registry.releases import Release
 from adaptd.stream.window import Window
 
 log = structlog.get_logger()
-
-# A worker that died (of memory, of a signal) is tried once more before the episode fails.
-ATTEMPTS = 2
 
 # The champion's latest before a drift, by which is judged how far a remedy brings it back: enough
 # for an accuracy within 3 points.
@@ -73,12 +72,10 @@ class Conductor:
         self._proposals = ProposalDesk(context, desk)
         self._on_close = on_close
         self._trial: Trial | None = None
-        self._is_working = False
-        self._result: Result | None = None
+        self._workshop = Workshop(context)
         # Whether the first records since the drift have been looked at for a broken sensor.
         self._is_looked_at = False
         self._is_recall_begun = False
-        self._failures = 0
 
     def state(self) -> dict[str, Any]:
         """What the checkpoint keeps: the trial's counts. All else of an episode stands in its
@@ -156,10 +153,10 @@ class Conductor:
     def _collect(self, episode: Episode, *, is_exhausted: bool) -> None:
         trigger = Trigger.from_document(episode.trigger)
         if not self._is_recall_begun:
-            self._is_recall_begun = True
             if not episode.result and recall.may_be_tried(trigger):
                 self._begin_recall(episode, trigger)
-                return
+            self._is_recall_begun = True
+            return
         if self._trial is not None and self._is_recalled(episode, self._trial):
             return
         first, end = span(trigger, self._window, records=self._context.config.episode.records)
@@ -185,7 +182,7 @@ class Conductor:
         sweep_members(self._context, keep=episode.id)
         champion = self._champion()
         with self._context.database.read() as connection:
-            first_release = releases.history(connection, self._context.stream)[-1]
+            cap = macs_cap(connection, self._context)
             prior = concentrations.load(connection, champion.digest)
             reference = self._reference_accuracy(connection, trigger)
         planned = plan(
@@ -195,8 +192,7 @@ class Conductor:
             end=end,
             window=self._window,
             champion=champion,
-            # Absolute for the stream: a cap relative to each champion would compound over episodes.
-            macs_cap=int(first_release.macs * self._context.config.episode.macs_ratio),
+            macs_cap=cap,
             concentrations=prior,
             reference_accuracy=reference,
         )
@@ -298,57 +294,27 @@ class Conductor:
         self._close("held", f"a sensor is broken, which no model repairs: {channels}")
 
     def _search(self, episode: Episode) -> None:
-        if self._result is not None:
-            self._take_result(episode, self._result)
-            return
-        if not self._is_working:
-            self._context.executor.start(
+        if self._workshop.is_idle:
+            self._workshop.start(
                 job_of(
                     self._context,
                     episode=episode.id,
                     plan=episode.plan,
                     champion=self._champion(),
                     contract=self._contract,
-                ),
-                wall_seconds=self._context.config.episode.wall_seconds,
+                )
             )
-            self._is_working = True
             return
-        try:
-            report = self._context.executor.poll()
-        except WorkerFailed as error:
-            self._is_working = False
-            self._failures += 1
-            log.error(
-                "episode.worker_failed",
-                stream=self._context.stream,
-                episode=episode.id,
-                error=str(error),
-            )
-            if self._failures >= ATTEMPTS:
-                self._give_up(episode, "failed", str(error))
-            return
-        except JobError as error:
-            self._is_working = False
-            self._give_up(episode, "failed", str(error))
-            return
-        if report.progress is not None:
-            at = report.progress
-            self._log.show(at.phase, at.step, at.steps, at.loss)
-        if report.result is not None:
-            self._is_working = False
-            # Kept until the trial has begun: the store may be away just now.
-            self._result = report.result
-            self._take_result(episode, report.result)
-
-    def _take_result(self, episode: Episode, found: Result) -> None:
-        if found.refused is not None:
-            self._give_up(episode, "refused", found.refused)
-            return
-        result = placed(found, episode.plan)
-        if episode.result:
-            result = joined(Result.model_validate(episode.result), result)
-        self._begin_trial(episode, result)
+        match self._workshop.poll(episode.id):
+            case Progress() as at:
+                self._log.show(at.phase, at.step, at.steps, at.loss)
+            case Failure(outcome, reason):
+                self._give_up(episode, outcome, reason)
+            case Result() as found:
+                result = placed(found, episode.plan)
+                if episode.result:
+                    result = joined(Result.model_validate(episode.result), result)
+                self._begin_trial(episode, result)
 
     def _begin_trial(self, episode: Episode, result: Result) -> None:
         if result.concentrations:
@@ -364,7 +330,7 @@ class Conductor:
             maximum_records=trial.maximum_records,
             good_enough=self._good_enough(episode),
         )
-        self._result = None
+        self._workshop.clear()
         self._log.advance("trial", result=result.model_dump(mode="json"))
 
     def _alpha(self, episode: Episode) -> float:
@@ -446,8 +412,7 @@ class Conductor:
             record=self._window.next_record,
         )
         self._trial = None
-        self._is_working = False
-        self._result = None
+        self._workshop.clear()
         self._lineup.drop_members()
         for state in episodes.STATES[episodes.STATES.index(episode.state) + 1 : -1]:
             self._log.advance(state)
@@ -455,7 +420,6 @@ class Conductor:
     def _climb(self, episode: Episode, trial: Trial) -> None:
         evidence = trial.evidence()
         self._trial = None
-        self._failures = 0
         self._lineup.drop_members()
         self._log.advance(
             "searching",
@@ -567,9 +531,7 @@ class Conductor:
         self._trial = None
         self._is_looked_at = False
         self._is_recall_begun = False
-        self._is_working = False
-        self._result = None
-        self._failures = 0
+        self._workshop.clear()
         self._lineup.drop_members()
 
 

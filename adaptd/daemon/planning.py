@@ -4,10 +4,13 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import Connection
+
 from adaptd.adaptation.job import RUNGS, Job, Member, Result, Rung
 from adaptd.adaptation.trigger import Trigger
 from adaptd.architecture import Contract
 from adaptd.daemon.context import StreamContext
+from adaptd.registry import releases
 from adaptd.registry.releases import Release
 from adaptd.stream.segment import write_segment
 from adaptd.stream.window import Window
@@ -61,6 +64,13 @@ def plan(
         "reference_accuracy": reference_accuracy,
         "rungs": ["weights"] if climbs else list(RUNGS),
     }
+
+
+def macs_cap(connection: Connection, context: StreamContext) -> int:
+    """Multiply-accumulates that no challenger may exceed. Absolute for the stream: a cap relative
+    to each champion would compound over episodes."""
+    first = releases.history(connection, context.stream)[-1]
+    return int(first.macs * context.config.episode.macs_ratio)
 
 
 def rungs_of(plan: dict[str, Any]) -> tuple[Rung, ...]:

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import structlog
@@ -10,7 +11,7 @@ from sqlalchemy import Connection
 from adaptd.adaptation.job import Member, Result
 from adaptd.adaptation.trigger import Trigger
 from adaptd.daemon.context import StreamContext
-from adaptd.daemon.planning import members_directory
+from adaptd.daemon.planning import macs_cap, members_directory
 from adaptd.errors import ArtifactError
 from adaptd.registry import concentrations, manifest, releases
 from adaptd.registry.releases import Release
@@ -88,7 +89,7 @@ def plan_of(
         "first_record": first,
         "end_record": last + 1,
         "steps": 0,
-        "macs_cap": _cap(connection, context),
+        "macs_cap": macs_cap(connection, context),
         "concentrations": concentrations.load(connection, release.digest),
     }
 
@@ -100,15 +101,4 @@ def may_be_tried(trigger: Trigger) -> bool:
 
 def declined(trigger: Trigger) -> Trigger:
     """The trigger of the episode that goes on without."""
-    return Trigger(
-        kind=trigger.kind,
-        stream=trigger.stream,
-        record=trigger.record,
-        since_record=trigger.since_record,
-        detail=f"{trigger.detail}; {_DECLINED}",
-    )
-
-
-def _cap(connection: Connection, context: StreamContext) -> int:
-    first = releases.history(connection, context.stream)[-1]
-    return int(first.macs * context.config.episode.macs_ratio)
+    return replace(trigger, detail=f"{trigger.detail}; {_DECLINED}")
