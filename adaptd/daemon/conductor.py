@@ -15,7 +15,7 @@ from adaptd.architecture import Contract
 from adaptd.daemon import recall
 from adaptd.daemon.allowance import spend
 from adaptd.daemon.context import StreamContext
-from adaptd.daemon.diagnosing import OUTAGE_BLOCKS, diagnosis_of, facts
+from adaptd.daemon.diagnosing import Diagnostician
 from adaptd.daemon.dossier import proposed
 from adaptd.daemon.episode_log import EpisodeLog
 from adaptd.daemon.lineup import Lineup
@@ -34,7 +34,6 @@ from adaptd.daemon.proposal_desk import ProposalDesk
 from adaptd.daemon.release_desk import ReleaseDesk
 from adaptd.daemon.schedule import periodic
 from adaptd.daemon.workshop import Failure, Workshop
-from adaptd.drift.diagnosis import Diagnosis
 from adaptd.errors import ArtifactError, ConflictError
 from adaptd.observer.joined import Joined
 from adaptd.observer.score import score
@@ -73,6 +72,12 @@ class Conductor:
         self._on_close = on_close
         self._trial: Trial | None = None
         self._workshop = Workshop(context)
+        self._diagnostician = Diagnostician(
+            window,
+            contract=contract,
+            block_records=context.config.alarm.block_records,
+            predict=lambda x: lineup.predict(x)[self._champion().digest],
+        )
         # Whether the first records since the drift have been looked at for a broken sensor.
         self._is_looked_at = False
         self._is_recall_begun = False
@@ -169,15 +174,17 @@ class Conductor:
                 "none can come for a trial",
             )
             return
-        if trigger.kind == "drift" and not self._is_looked_at:
-            self._is_looked_at = self._look_for_outage(trigger)
-            if self._log.current is None:
+        is_drift, since = trigger.kind == "drift", trigger.since_record
+        if is_drift and not self._is_looked_at and self._diagnostician.can_see_outage(since):
+            self._is_looked_at = True
+            if (broken := self._diagnostician.outage(since)) is not None:
+                self._hold(broken)
                 return
         if self._window.next_record < end:
             return
-        diagnosis = self._diagnose(trigger) if trigger.kind == "drift" else None
-        if diagnosis is not None and diagnosis.kind == "outage":
-            self._hold(diagnosis)
+        diagnosis = self._diagnostician.diagnosis(since) if is_drift else None
+        if diagnosis is not None and (broken := self._diagnostician.broken(diagnosis)) is not None:
+            self._hold(broken)
             return
         sweep_members(self._context, keep=episode.id)
         champion = self._champion()
@@ -197,7 +204,7 @@ class Conductor:
             reference_accuracy=reference,
         )
         if diagnosis is not None:
-            planned["diagnosis"] = facts(diagnosis, self._contract)
+            planned["diagnosis"] = self._diagnostician.facts(diagnosis)
             log.info(
                 "drift.diagnosed",
                 stream=self._context.stream,
@@ -263,35 +270,10 @@ class Conductor:
         self._propose(current, trial.evidence())
         return True
 
-    def _look_for_outage(self, trigger: Trigger) -> bool:
-        """Holds where the first records since the drift show that a sensor is broken. False while
-        there are too few of them."""
-        since, size = trigger.since_record, self._context.config.alarm.block_records
-        if self._window.next_record - since < OUTAGE_BLOCKS * size:
-            return False
-        diagnosis = self._diagnose(trigger)
-        if diagnosis is not None and diagnosis.kind == "outage":
-            self._hold(diagnosis)
-        return True
-
-    def _diagnose(self, trigger: Trigger) -> Diagnosis | None:
-        digest = self._champion().digest
-        return diagnosis_of(
-            self._window,
-            since_record=trigger.since_record,
-            contract=self._contract,
-            block_records=self._context.config.alarm.block_records,
-            predict=lambda x: self._lineup.predict(x)[digest],
-        )
-
-    def _hold(self, diagnosis: Diagnosis) -> None:
+    def _hold(self, broken: str) -> None:
         """Nothing is learnt from broken data: the champion stays, and is there when the sensor
         is back."""
-        found: Mapping[str, str] = diagnosis.evidence["faults"]
-        channels = ", ".join(
-            f"{self._contract.features[int(place)]} {fault}" for place, fault in found.items()
-        )
-        self._close("held", f"a sensor is broken, which no model repairs: {channels}")
+        self._close("held", f"a sensor is broken, which no model repairs: {broken}")
 
     def _search(self, episode: Episode) -> None:
         if self._workshop.is_idle:

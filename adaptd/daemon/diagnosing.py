@@ -24,46 +24,66 @@ LEAST_BEFORE = 12
 OUTAGE_BLOCKS = 4
 
 
-def diagnosis_of(
-    window: Window,
-    *,
-    since_record: int,
-    contract: Contract,
-    block_records: int,
-    predict: Predict,
-) -> Diagnosis | None:
-    """From the window's records before and since one; None where it holds too few of either.
+class Diagnostician:
+    """Compares a window's records before a drift with those since.
 
     predict: the champion, x float32 [n, *shape] -> probabilities float32 [n, classes].
     """
-    # The block before the date is left out: dates are often late by a few records.
-    end = since_record - block_records
-    first = max(window.first_record, end - MOST_BEFORE * block_records)
-    if end - first < LEAST_BEFORE * block_records or (
-        window.next_record - since_record < block_records
-    ):
-        return None
-    before = _blocks(window.between(first, end), first, block_records, predict)
-    recent = _blocks(
-        window.between(since_record, window.next_record), since_record, block_records, predict
-    )
-    half = len(before) // 2
-    profile = Profile(len(contract.classes))
-    profile.fit(before[:half])
-    for block in before[half:]:
-        profile.take(block, is_reference=True)
-    for block in recent:
-        profile.take(block, is_reference=False)
-    return diagnose(profile, since_record=since_record, shape=contract.shape)
 
+    def __init__(
+        self, window: Window, *, contract: Contract, block_records: int, predict: Predict
+    ) -> None:
+        self._window = window
+        self._contract = contract
+        self._size = block_records
+        self._predict = predict
 
-def facts(diagnosis: Diagnosis, contract: Contract) -> dict[str, Any]:
-    """The diagnosis as JSON values, channels by their names."""
-    return {
-        "kind": diagnosis.kind,
-        "channels": [contract.features[place] for place in diagnosis.channels],
-        "evidence": _plain(diagnosis.evidence),
-    }
+    def can_see_outage(self, since_record: int) -> bool:
+        """Whether there are records enough to see that a sensor is broken."""
+        return self._window.next_record - since_record >= OUTAGE_BLOCKS * self._size
+
+    def outage(self, since_record: int) -> str | None:
+        """Which channels are broken, in words; None where none is, or nothing can be said."""
+        diagnosis = self.diagnosis(since_record)
+        return None if diagnosis is None else self.broken(diagnosis)
+
+    def broken(self, diagnosis: Diagnosis) -> str | None:
+        """The same of a diagnosis that is there."""
+        if diagnosis.kind != "outage":
+            return None
+        faults: Mapping[str, str] = diagnosis.evidence["faults"]
+        return ", ".join(
+            f"{self._contract.features[int(place)]} {fault}" for place, fault in faults.items()
+        )
+
+    def diagnosis(self, since_record: int) -> Diagnosis | None:
+        """None where the window holds too few records before or since."""
+        window, size = self._window, self._size
+        # The block before the date is left out: dates are often late by a few records.
+        end = since_record - size
+        first = max(window.first_record, end - MOST_BEFORE * size)
+        if end - first < LEAST_BEFORE * size or window.next_record - since_record < size:
+            return None
+        before = _blocks(window.between(first, end), first, size, self._predict)
+        recent = _blocks(
+            window.between(since_record, window.next_record), since_record, size, self._predict
+        )
+        half = len(before) // 2
+        profile = Profile(len(self._contract.classes))
+        profile.fit(before[:half])
+        for block in before[half:]:
+            profile.take(block, is_reference=True)
+        for block in recent:
+            profile.take(block, is_reference=False)
+        return diagnose(profile, since_record=since_record, shape=self._contract.shape)
+
+    def facts(self, diagnosis: Diagnosis) -> dict[str, Any]:
+        """The diagnosis as JSON values, channels by their names."""
+        return {
+            "kind": diagnosis.kind,
+            "channels": [self._contract.features[place] for place in diagnosis.channels],
+            "evidence": _plain(diagnosis.evidence),
+        }
 
 
 def _blocks(batch: Batch, first: int, size: int, predict: Predict) -> list[SignalBlock]:

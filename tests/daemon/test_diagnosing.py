@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 
 from adaptd.architecture import Contract
-from adaptd.daemon.diagnosing import diagnosis_of, facts
+from adaptd.daemon.diagnosing import Diagnostician
 from adaptd.stream.batch import Batch, id_column
 from adaptd.stream.window import Window
 
@@ -45,12 +45,12 @@ def kind_after(after: Batch, *, before: int = 1_600) -> str | None:
     window = Window(6_000, (1, 64))
     window.append(records(before, seed=0)[1])
     window.append(after)
-    found = diagnosis_of(
-        window, since_record=before, contract=CONTRACT, block_records=SIZE, predict=predict
-    )
+    made = Diagnostician(window, contract=CONTRACT, block_records=SIZE, predict=predict)
+    found = made.diagnosis(before)
     if found is None:
         return None
-    json.dumps(facts(found, CONTRACT), allow_nan=False)
+    json.dumps(made.facts(found), allow_nan=False)
+    assert made.outage(before) == ("hum constant" if found.kind == "outage" else None)
     return found.kind
 
 
