@@ -14,6 +14,7 @@ from adaptd.adaptation.trigger import Trigger
 from adaptd.architecture import Contract
 from adaptd.daemon import recall
 from adaptd.daemon.allowance import spend
+from adaptd.daemon.climbing import fallback, good_enough, is_to_climb
 from adaptd.daemon.context import StreamContext
 from adaptd.daemon.diagnosing import Diagnostician
 from adaptd.daemon.dossier import proposed
@@ -234,8 +235,8 @@ class Conductor:
         with self._context.database.read() as connection:
             found = recall.earlier(connection, champion)
             reference = self._reference_accuracy(connection, trigger)
-        good_enough = self._context.config.episode.good_enough_points
-        if not found or reference is None or good_enough is None:
+        begun = {"reference_accuracy": reference, "champion": champion.digest}
+        if not found or good_enough(self._context.config.episode, begun) is None:
             return
         result = recall.seated(self._context, episode.id, found)
         if not result.members:
@@ -252,14 +253,15 @@ class Conductor:
         )
         self._log.advance(
             "collecting",
-            plan={"reference_accuracy": reference, "champion": champion.digest},
+            plan=begun,
             result=result.model_dump(mode="json"),
         )
 
     def _is_recalled(self, episode: Episode, trial: Trial) -> bool:
         """Proposes an earlier release that is proved to fit again, and comes near to what was."""
-        winner, good_enough = trial.winner, self._good_enough(episode)
-        if winner is None or (trial.accuracy(winner) or 0.0) < (good_enough or 0.0):
+        winner = trial.winner
+        enough = good_enough(self._context.config.episode, episode.plan)
+        if winner is None or (trial.accuracy(winner) or 0.0) < (enough or 0.0):
             return False
         with self._context.database.read() as connection:
             planned = recall.plan_of(connection, self._context, winner, episode.plan)
@@ -310,7 +312,7 @@ class Conductor:
             not_better_alpha=trial.alpha,
             minimum_records=trial.minimum_records,
             maximum_records=trial.maximum_records,
-            good_enough=self._good_enough(episode),
+            good_enough=good_enough(self._context.config.episode, episode.plan),
         )
         self._workshop.clear()
         self._log.advance("trial", result=result.model_dump(mode="json"))
@@ -330,12 +332,13 @@ class Conductor:
         if trial is None:
             raise RuntimeError(f"episode {episode.id} is in trial without one")
         verdict = trial.verdict()
-        if not is_exhausted and self._is_to_climb(episode, trial):
+        config = self._context.config
+        if not is_exhausted and is_to_climb(config.episode, episode.plan, trial):
             self._climb(episode, trial)
         elif verdict == "better":
             self._propose(episode, trial.evidence())
         elif verdict == "running" and not is_exhausted:
-            self._log.show("trial", trial.records, self._context.config.trial.minimum_records)
+            self._log.show("trial", trial.records, config.trial.minimum_records)
         elif verdict == "running":
             self._give_up(
                 episode,
@@ -349,42 +352,22 @@ class Conductor:
                 episode, "inconclusive", _sentence("no evidence either way", trial.evidence())
             )
 
-    def _is_to_climb(self, episode: Episode, trial: Trial) -> bool:
-        """Whether new weights alone were tried, and a new architecture may be worth its price."""
-        if rungs_of(episode.plan) != ("weights",) or trial.verdict() == "running":
-            return False
-        good_enough = self._good_enough(episode)
-        return (
-            trial.verdict() == "short"
-            or trial.winner is None
-            or good_enough is None
-            or (trial.accuracy(trial.winner) or 0.0) < good_enough
-        )
-
-    def _good_enough(self, episode: Episode) -> float | None:
-        reference = episode.plan.get("reference_accuracy")
-        margin = self._context.config.episode.good_enough_points
-        return None if reference is None or margin is None else float(reference) - margin / 100
-
     def _give_up(self, episode: Episode, outcome: str, reason: str) -> None:
         """Ends an episode whose search came to nothing: with what new weights alone were proved to
         be worth before, if that is something, else without a proposal."""
-        first = episode.plan.get("weights_trial", {})
-        seen = {} if self._trial is None else self._trial.evidence()["accuracy"]
-        winner = first.get("winner")
-        is_refuted = winner in seen and (seen[winner] or 0.0) < (seen[DEPLOYED] or 0.0)
-        if winner is None or is_refuted:
+        proved = fallback(episode.plan, self._trial)
+        if proved is None:
             self._close(outcome, reason)
             return
         log.warning(
             "episode.falls_back",
             stream=self._context.stream,
             episode=episode.id,
-            remedy=winner,
+            remedy=proved["winner"],
             outcome=outcome,
             reason=reason,
         )
-        self._propose(episode, first)
+        self._propose(episode, proved)
 
     def _propose(self, episode: Episode, evidence: Mapping[str, Any]) -> None:
         self._proposals.propose(

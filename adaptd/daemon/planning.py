@@ -1,6 +1,7 @@
 """What an episode will train on and under which budget, fixed before it begins."""
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +74,7 @@ def macs_cap(connection: Connection, context: StreamContext) -> int:
     return int(first.macs * context.config.episode.macs_ratio)
 
 
-def rungs_of(plan: dict[str, Any]) -> tuple[Rung, ...]:
+def rungs_of(plan: Mapping[str, Any]) -> tuple[Rung, ...]:
     """What is tried now; both in plans that were made when there was no choice."""
     return tuple(plan.get("rungs", RUNGS))
 

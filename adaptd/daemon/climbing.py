@@ -1,0 +1,40 @@
+"""When an episode goes on to the next rung, and what it falls back to."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from adaptd.adaptation.trial import DEPLOYED, Trial
+from adaptd.config import EpisodeConfig
+from adaptd.daemon.planning import rungs_of
+
+
+def good_enough(config: EpisodeConfig, plan: Mapping[str, Any]) -> float | None:
+    """The accuracy, a fraction, from which on no further rung is climbed; None where every rung
+    is."""
+    reference, margin = plan.get("reference_accuracy"), config.good_enough_points
+    return None if reference is None or margin is None else float(reference) - margin / 100
+
+
+def is_to_climb(config: EpisodeConfig, plan: Mapping[str, Any], trial: Trial) -> bool:
+    """Whether new weights alone were tried, and a new architecture may be worth its price."""
+    if rungs_of(plan) != ("weights",) or trial.verdict() == "running":
+        return False
+    enough = good_enough(config, plan)
+    return (
+        trial.verdict() == "short"
+        or trial.winner is None
+        or enough is None
+        or (trial.accuracy(trial.winner) or 0.0) < enough
+    )
+
+
+def fallback(plan: Mapping[str, Any], trial: Trial | None) -> Mapping[str, Any] | None:
+    """Evidence for what new weights alone were proved to be worth before the search that came to
+    nothing; None where that is nothing, or the trial that runs now shows the opposite."""
+    first: Mapping[str, Any] = plan.get("weights_trial", {})
+    winner = first.get("winner")
+    if winner is None:
+        return None
+    if trial is not None and (trial.accuracy(winner) or 0.0) < (trial.accuracy(DEPLOYED) or 0.0):
+        return None
+    return first
