@@ -235,7 +235,12 @@ class Conductor:
         with self._context.database.read() as connection:
             found = recall.earlier(connection, champion)
             reference = self._reference_accuracy(connection, trigger)
-        begun = {"reference_accuracy": reference, "champion": champion.digest}
+            own = recall.accuracies(connection, found)
+        begun = {
+            "reference_accuracy": reference,
+            "own_accuracy": own,
+            "champion": champion.digest,
+        }
         if not found or good_enough(self._context.config.episode, begun) is None:
             return
         result = recall.seated(self._context, episode.id, found)
@@ -258,10 +263,16 @@ class Conductor:
         )
 
     def _is_recalled(self, episode: Episode, trial: Trial) -> bool:
-        """Proposes an earlier release that is proved to fit again, and comes near to what was."""
-        winner = trial.winner
-        enough = good_enough(self._context.config.episode, episode.plan)
-        if winner is None or (trial.accuracy(winner) or 0.0) < (enough or 0.0):
+        """Proposes an earlier release that is proved to fit again, about as well as it did."""
+        winner, plan = trial.winner, episode.plan
+        if winner is None:
+            return False
+        # As good as it was itself, or as the champion was: which of the two concepts is the harder
+        # one says nothing of the release.
+        own = plan["own_accuracy"].get(winner, plan["reference_accuracy"])
+        near = {"reference_accuracy": min(own, plan["reference_accuracy"])}
+        enough = good_enough(self._context.config.episode, near)
+        if (trial.accuracy(winner) or 0.0) < (enough or 0.0):
             return False
         with self._context.database.read() as connection:
             planned = recall.plan_of(connection, self._context, winner, episode.plan)

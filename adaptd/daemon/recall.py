@@ -13,7 +13,7 @@ from adaptd.adaptation.trigger import Trigger
 from adaptd.daemon.context import StreamContext
 from adaptd.daemon.planning import macs_cap, members_directory
 from adaptd.errors import ArtifactError
-from adaptd.registry import concentrations, manifest, releases
+from adaptd.registry import concentrations, episodes, manifest, releases
 from adaptd.registry.releases import Release
 from adaptd.store import files
 
@@ -72,6 +72,23 @@ def seated(context: StreamContext, episode: str, found: Sequence[Release]) -> Re
             directory=f"{_FOLDER}/{name}",
         )
     return Result(members=members)
+
+
+def accuracies(connection: Connection, found: Sequence[Release]) -> dict[str, float]:
+    """Member -> its accuracy before the drift that it was replaced for, where that is known: an old
+    concept may be harder than the present one, and its release is back where it was."""
+    known: dict[str, float] = {}
+    for release in found:
+        later = releases.history(connection, release.stream)
+        plans = [
+            episodes.get(connection, one.episode_id).plan
+            for one in later
+            if one.parent == release.digest and one.episode_id is not None
+        ]
+        before = [plan["reference_accuracy"] for plan in plans if plan.get("reference_accuracy")]
+        if before:
+            known[f"{_PREFIX}{release.number}"] = float(before[0])
+    return known
 
 
 def plan_of(

@@ -218,6 +218,26 @@ def test_an_old_concept_that_returns_brings_its_release_back(loop: LoopMaker) ->
     assert blocks(running)[-1].release_digest == third.digest
 
 
+def test_a_release_of_a_harder_concept_is_brought_back_all_the_same(loop: LoopMaker) -> None:
+    # Of the first concept one class in five cannot be told, of the second all can.
+    running = loop(MemorySource(blurred_from=0))
+    running.until(lambda: running.source.next >= DRIFT_AT - 48)
+    running.source.blurred_from = None
+    running.until(lambda: len(released(running)) == 2)
+    at = running.source.next
+    running.until(lambda: running.source.next > at + 500)
+    running.source.drift_at, running.source.blurred_from = 10**6, running.source.next
+    jobs = len(running.executor.jobs)
+    running.until(lambda: len(released(running)) == 3)
+    assert len(running.executor.jobs) == jobs
+    third, _, first = released(running)
+    assert third.architecture == first.architecture
+    with running.context.database.read() as connection:
+        evidence = proposals.listing(connection, STREAM)[0].evidence
+    assert evidence["challenger"] == "release-1"
+    assert evidence["accuracy"]["release-1"] < 0.9
+
+
 def test_a_kill_while_an_earlier_release_is_tried_costs_nothing(loop: LoopMaker) -> None:
     running = loop()
     running.until(lambda: len(released(running)) == 2)
