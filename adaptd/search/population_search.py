@@ -3,9 +3,10 @@
 import copy
 import random
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from statistics import fmean
 
 import torch
 from torch import nn
@@ -17,9 +18,11 @@ from adaptd.search.caps import amounts, within
 from adaptd.search.checkpoint import Checkpoint
 from adaptd.search.opening import Opening
 from adaptd.search.problem import Found, Moment, Problem, Watch
+from adaptd.search.stacked_trainees import StackedTrainees
 from adaptd.search.trainee import Trainee
 from adaptd.search.training import RATE, Samples, rate_at
 from adaptd.space import morph
+from adaptd.space.stack import Unstackable
 
 # Share of the samples that judges architectures, and the most records that do.
 _HELD_OUT_SHARE = 0.25
@@ -28,6 +31,8 @@ _HELD_OUT_RECORDS = 500
 _NOISE = 0.06
 # Share of the rate that an arm's training falls to in a round: it is not over yet.
 _ROUND_TAIL = 0.1
+# Two as one take nearly the time of two.
+_FEWEST_STACKED = 3
 
 Pause = Callable[[], bool]
 
@@ -62,7 +67,7 @@ class Halving(Plan):
         rounds = max(1, (len(arms) - 1).bit_length())
         per_round = int(self.share * bench.problem.steps / rounds)
         while len(arms) > 1:
-            losses = {arm: bench.judge(arm, per_round // len(arms)) for arm in arms}
+            losses = bench.judge_all(arms, per_round // len(arms))
             arms = sorted(arms, key=losses.__getitem__)[: -(-len(arms) // 2)]
         return arms[0]
 
@@ -79,7 +84,7 @@ class Draws(Plan):
     def run(self, bench: "PopulationSearch") -> Architecture:
         drawn = bench.drawn(self.arms)
         per_arm = int(self.share * bench.problem.steps / len(drawn))
-        losses = {arm: bench.judge(arm, per_arm) for arm in drawn}
+        losses = bench.judge_all(drawn, per_arm)
         return min(drawn, key=losses.__getitem__)
 
 
@@ -182,23 +187,24 @@ class PopulationSearch:
             self._replayed += 1
             self._spent += steps
             return loss
-        trainee = self._arms.get(digest)
-        if trainee is None:
-            trainee = self._opened(arm, parent)
-            self._arms[digest] = trainee
-            self._lineage[digest] = (arm, parent)
+        trainee = self._trainee(arm, parent)
         goal = self._goal(digest, steps)
         while trainee.done < goal:
             if self._should_pause():
                 raise _Paused
-            fraction = 1 - (goal - trainee.done) / max(steps, 1)
-            value = trainee.advance(RATE * (1 - (1 - _ROUND_TAIL) * fraction))
+            value = trainee.advance(_rate(goal - trainee.done, steps))
             self._report("race", self._spent + steps - (goal - trainee.done), value)
         loss = self._held_out_loss(trainee.network)
         self._log.append((digest, of_parent, steps, loss))
         self._replayed += 1
         self._spent += steps
         return loss
+
+    def judge_all(self, arms: Sequence[Architecture], steps: int) -> dict[Architecture, float]:
+        """`judge` of each; their steps are made as one where their networks make a stack."""
+        if self._replayed == len(self._log) and len(arms) >= _FEWEST_STACKED:
+            self._train_together(arms, steps)
+        return {arm: self.judge(arm, steps) for arm in arms}
 
     @property
     def judgements(self) -> list[tuple[Architecture, int, float]]:
@@ -209,6 +215,33 @@ class PopulationSearch:
             trained[digest] = trained.get(digest, 0) + steps
             made.append((self._lineage[digest][0], trained[digest], loss))
         return made
+
+    def _train_together(self, arms: Sequence[Architecture], steps: int) -> None:
+        """Brings all arms to where `judge` would train each; none where they cannot be stacked."""
+        trainees = [self._trainee(arm) for arm in arms]
+        try:
+            stacked = StackedTrainees(trainees)
+        except Unstackable:
+            return
+        first = trainees[0]
+        goal = self._goal(arms[0].digest, steps)
+        try:
+            while first.done < goal:
+                if self._should_pause():
+                    raise _Paused
+                values = stacked.advance(_rate(goal - first.done, steps))
+                done = len(arms) * (steps - (goal - first.done))
+                self._report("race", self._spent + done, fmean(values))
+        finally:
+            stacked.unstack()
+
+    def _trainee(self, arm: Architecture, parent: Architecture | None = None) -> Trainee:
+        """Of the arm, as far as it is trained."""
+        trainee = self._arms.get(arm.digest)
+        if trainee is None:
+            trainee = self._arms[arm.digest] = self._opened(arm, parent)
+            self._lineage[arm.digest] = (arm, parent)
+        return trainee
 
     @contextmanager
     def _timed(self, phase: str) -> Iterator[None]:
@@ -277,7 +310,8 @@ class PopulationSearch:
             network if network is not inherited else copy.deepcopy(inherited),
             self._trained,
             task=self.problem.task,
-            generator=generator,
+            # Arms draw more or less noise, after which the batches of a shared one would differ.
+            generator=torch.Generator().manual_seed(self.problem.seed),
         )
 
     def _held_out_loss(self, network: nn.Module) -> float:
@@ -342,3 +376,8 @@ class PopulationSearch:
             return
         arms = {digest: of_arm for digest, _, _, of_arm in self._log}
         self._watch(Moment(phase, done, self.problem.steps, loss, arms=arms))
+
+
+def _rate(left: int, steps: int) -> float:
+    """Of a round's step when so many of its steps are left."""
+    return RATE * (1 - (1 - _ROUND_TAIL) * (1 - left / max(steps, 1)))

@@ -1,11 +1,21 @@
 """`Trainee`: a plain network on its way through a number of steps, which can be interrupted."""
 
+import copy
+from collections.abc import Mapping, Sequence
+
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from adaptd.search.checkpoint import Checkpoint
 from adaptd.search.task import Task
-from adaptd.search.training import RATE, Samples, descend, minibatches, optimiser_for
+from adaptd.search.training import (
+    RATE,
+    Samples,
+    checked,
+    descend,
+    minibatches,
+    optimiser_for,
+)
 
 
 class Trainee:
@@ -24,6 +34,7 @@ class Trainee:
         self.done = 0
         self._task = task
         self._generator = generator
+        self._samples = samples
         self._batches = minibatches(samples, generator)
         own = list(network.parameters()) if parameters is None else parameters
         self._optimiser = optimiser_for(own, rate=RATE)
@@ -40,6 +51,43 @@ class Trainee:
         )
         self.done += 1
         return value
+
+    def is_level_with(self, other: "Trainee") -> bool:
+        """Whether both have had the same batches, and will have the same, for the same task."""
+        return (
+            self.done == other.done
+            and self._samples is other._samples
+            and self._task is other._task
+            and self._batches.place == other._batches.place
+            and torch.equal(self._batches.order, other._batches.order)
+            and torch.equal(self._generator.get_state(), other._generator.get_state())
+        )
+
+    def take(self) -> Samples:
+        """The next batch, for a step that is computed elsewhere."""
+        return next(self._batches)
+
+    def loss_of(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Of the outputs that a step computed elsewhere. Raises TrainingDiverged."""
+        loss = self._task.loss(outputs, targets)
+        checked(float(loss.detach()), step=self.done)
+        return loss
+
+    def network_of(self, moment: str) -> nn.Module:
+        """A copy of the network with the optimiser's `exp_avg` or `exp_avg_sq` for weights."""
+        network = copy.deepcopy(self.network)
+        with torch.no_grad():
+            for copied, own in zip(network.parameters(), self.network.parameters(), strict=True):
+                copied.copy_(self._optimiser.state[own][moment])
+        return network
+
+    def keep(self, moments: Mapping[str, Sequence[Tensor]]) -> None:
+        """What the optimiser has to remember after steps that were computed elsewhere."""
+        for place, parameter in enumerate(self.network.parameters()):
+            self._optimiser.state[parameter] = {
+                "step": torch.tensor(float(self.done)),
+                **{moment: of_parameters[place] for moment, of_parameters in moments.items()},
+            }
 
     def save(self, checkpoint: Checkpoint, name: str) -> None:
         """Everything that the next step depends on, below the name."""

@@ -124,15 +124,20 @@ def descend(
     for group in optimiser.param_groups:
         group["lr"] = rate
     outcome = loss(network(batch.x), batch.target)
-    value = float(outcome.detach())
-    if not math.isfinite(value):
-        raise TrainingDiverged(
-            f"the loss is {value} at step {step}: look for NaN or huge values in the records"
-        )
+    value = checked(float(outcome.detach()), step=step)
     optimiser.zero_grad(set_to_none=True)
     torch.autograd.backward(outcome, inputs=parameters)
     optimiser.step()
     return value
+
+
+def checked(loss: float, *, step: int) -> float:
+    """The loss of a step. Raises TrainingDiverged if it is not finite."""
+    if not math.isfinite(loss):
+        raise TrainingDiverged(
+            f"the loss is {loss} at step {step}: look for NaN or huge values in the records"
+        )
+    return loss
 
 
 def train(

@@ -56,6 +56,8 @@ class Stack:
                 f"{len(loops)} of {len(self._layers)} layers would run once for each network"
             )
 
+        # Share of the layers that run once for each network, whose time stacking does not spare.
+        self.looped_share = len(loops) / max(1, len(self._layers))
         # All that is to be trained; each holds numbers of one member or of all. A member without a
         # tap that another one has holds a zero there, whose gradient is zero.
         self.parameters = list(self._whole.parameters())

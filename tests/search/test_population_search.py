@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
+from adaptd.search import population_search
 from adaptd.search.caps import Cap, within
 from adaptd.search.method import METHODS, search
 from adaptd.search.population_search import PopulationSearch
@@ -68,8 +69,13 @@ def test_a_paused_search_ends_with_the_very_same_weights(
 
 @pytest.mark.parametrize("method", ["race", "random", "evolution"])
 def test_every_gradient_is_counted_and_the_outcome_fits_the_cap(
-    make_problem: MakeProblem, uninterrupted: dict[str, Found], method: str
+    make_problem: MakeProblem,
+    uninterrupted: dict[str, Found],
+    method: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    # Arms that are trained as one share their optimiser's steps, which could then not be counted.
+    monkeypatch.setattr(population_search, "_FEWEST_STACKED", 100)
     problem, made = _problem(make_problem, method), [0]
 
     def count(*_: object) -> None:
@@ -84,7 +90,30 @@ def test_every_gradient_is_counted_and_the_outcome_fits_the_cap(
     assert made[0] == found.steps == STEPS
     assert problem.caps
     assert within(problem.caps, found.architecture)
-    assert_same(found, uninterrupted[method])
+    assert found.architecture == uninterrupted[method].architecture
+
+
+def test_arms_as_one_are_judged_as_they_are_one_by_one(
+    make_problem: MakeProblem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judged = []
+    for fewest in (3, 100):
+        monkeypatch.setattr(population_search, "_FEWEST_STACKED", fewest)
+        run = METHODS["random"].begin(make_problem(steps=STEPS))
+        assert isinstance(run, PopulationSearch)
+        counted = [0]
+
+        def count(*_: object, counted: list[int] = counted) -> None:
+            counted[0] += 1
+
+        handle = register_optimizer_step_pre_hook(count)
+        assert run.run() is not None
+        handle.remove()
+        judged.append((run.judgements, counted[0]))
+    (together, few), (alone, many) = judged
+    assert few < many
+    assert [one[:2] for one in together] == [one[:2] for one in alone]
+    assert [one[2] for one in together] == pytest.approx([one[2] for one in alone], rel=1e-3)
 
 
 def test_another_seed_gives_another_outcome(
