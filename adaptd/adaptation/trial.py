@@ -7,7 +7,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from adaptd.adaptation.claim import Claim
+from adaptd.adaptation.claim import Claim, Outlook
 from adaptd.adaptation.job import FINE_TUNED, RECALIBRATED, REOPENED, RETRAINED, SHRUNK
 
 # Of the state; 1 had no evidence against the deployed model, 2 none against the shrunk weights, 3
@@ -311,6 +311,33 @@ class Trial:
         )
         return reached < self._good_enough
 
+    def _settled_at(
+        self,
+        outlooks: Mapping[str, Outlook],
+        scores: Mapping[str, NDArray[Any]],
+        *,
+        after: int,
+    ) -> int:
+        """Records in all, more than which no remedy waits for another: once that which leads has
+        shown its claim. A larger lead is not always shown first, and who follows must not win by
+        the few records that it is ahead of the proof."""
+        offered = len(scores[DEPLOYED])
+        last = min(self._maximum_records, FALLBACK_MINIMA * self._minimum_records)
+        records = self._records + np.arange(1, offered + 1)
+        totals = np.stack(
+            [
+                np.cumsum([self._totals[name], *scores[name]], dtype=np.float64)[1:]
+                for name in outlooks
+            ]
+        )
+        never = records[-1] + 1
+        shown_at = np.array(
+            [never if one.shown_at is None else one.shown_at for one in outlooks.values()]
+        )
+        is_settled = (records >= shown_at[totals.argmax(axis=0)]) | (records >= last)
+        is_settled &= records >= max(after, self._minimum_records)
+        return int(records[is_settled.argmax()]) if is_settled.any() else int(never)
+
     def _decision(self, scores: Mapping[str, NDArray[Any]]) -> tuple[int, Verdict, str | None]:
         """The first verdict once these are counted: after how many records in all, which, and for
         whom; None for the most accurate of the remedies that have shown their claim.
@@ -328,7 +355,8 @@ class Trial:
         out_at = 0 if challenger is None else challenger.beaten_at
         if out_at is not None:
             if shown:
-                verdicts.append((max(out_at, self._minimum_records, min(shown)), "better", None))
+                settled_at = self._settled_at(outlooks, scores, after=max(out_at, min(shown)))
+                verdicts.append((settled_at, "better", None))
             if None not in beaten:
                 all_beaten_at = max(at for at in beaten if at is not None)
                 verdicts.append((max(out_at, all_beaten_at), "not-better", None))

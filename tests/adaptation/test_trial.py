@@ -169,6 +169,36 @@ def test_at_the_maximum_a_remedy_that_has_shown_its_claim_is_taken() -> None:
     assert (made.verdict(), made.winner, made.records) == ("better", "fine-tuned", 900)
 
 
+def test_who_leads_is_waited_for_where_another_is_shown_first() -> None:
+    # Right in long runs, so that many records count as one and the larger lead is shown later.
+    column = hits(np.random.default_rng(1), 1_600, deployed=0.1, shrink_perturbed=0.35)
+    column |= {name: np.zeros(1_600, bool) for name in ("recalibrated", "retrained")}
+    column["fine-tuned"] = np.arange(1_600) % 128 < 80
+    column["reopened"] = np.zeros(1_600, bool)
+    made = trial(alpha=0.01)
+    made.update(column, first_record=0)
+    assert made.verdict() == "better"
+    assert made.winner == "fine-tuned"
+    assert made.records > 400
+
+    polled = trial(alpha=0.01)
+    for start in range(0, 1_600, 37):
+        polled.update(part(column, start, start + 37), first_record=start)
+    assert polled.evidence() == made.evidence()
+
+
+def test_who_leads_is_not_waited_for_without_end() -> None:
+    column = hits(np.random.default_rng(1), 2_000, deployed=0.1, shrink_perturbed=0.35)
+    column |= {name: np.zeros(2_000, bool) for name in ("recalibrated", "retrained", "reopened")}
+    # Whatever its lead, a handful of runs is a handful of records.
+    column["fine-tuned"] = np.arange(2_000) % 400 < 240
+    made = trial(alpha=0.01)
+    made.update(column, first_record=0)
+    assert made.verdict() == "better"
+    assert made.winner == "shrink-perturbed"
+    assert made.records == 4 * 400
+
+
 def test_of_equals_the_cheapest_is_taken() -> None:
     column = hits(np.random.default_rng(6), 1_000, reopened=0.1, fine_tuned=0.8)
     for name in ("shrink-perturbed", "retrained"):
