@@ -50,6 +50,16 @@ BENCHMARKS: Mapping[str, Benchmark] = MappingProxyType(
                 module="benchmarks.detection",
             ),
             Benchmark(
+                name="episodes",
+                line="Whole episodes of the daemon: what its gate lets through, and its worth.",
+                module="benchmarks.episodes",
+            ),
+            Benchmark(
+                name="recall",
+                line="How soon a model is back once the concept that it fitted has returned.",
+                module="benchmarks.recall",
+            ),
+            Benchmark(
                 name="ingest",
                 line="Records a second from a topic to an observation, beside a bare client.",
                 module="benchmarks.ingest",
