@@ -5,7 +5,14 @@ from torch import nn
 
 from adaptd.search.checkpoint import Checkpoint
 from adaptd.search.task import Task
-from adaptd.search.training import RATE, Samples, descend, minibatches, optimiser_for
+from adaptd.search.training import (
+    RATE,
+    WEIGHT_DECAY,
+    Samples,
+    descend,
+    minibatches,
+    optimiser_for,
+)
 
 
 class Trainee:
@@ -19,6 +26,7 @@ class Trainee:
         task: Task,
         generator: torch.Generator,
         parameters: list[nn.Parameter] | None = None,
+        weight_decay: float = WEIGHT_DECAY,
     ) -> None:
         self.network = network.train()
         self.done = 0
@@ -26,7 +34,7 @@ class Trainee:
         self._generator = generator
         self._batches = minibatches(samples, generator)
         own = list(network.parameters()) if parameters is None else parameters
-        self._optimiser = optimiser_for(own, rate=RATE)
+        self._optimiser = optimiser_for(own, rate=RATE, weight_decay=weight_decay)
 
     def advance(self, rate: float) -> float:
         """One step of AdamW at this rate. Returns its loss. Raises TrainingDiverged."""
