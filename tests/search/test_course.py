@@ -1,4 +1,4 @@
-"""A training that is paused, saved to a file and taken up by new objects ends with the same bits."""
+"""A training that is paused, saved and taken up by new objects ends with the same bits."""
 
 from collections.abc import Callable
 from pathlib import Path
