@@ -1,6 +1,7 @@
 """A job that is cut off, wherever that is, ends with the same files as one that was not."""
 
 import hashlib
+import itertools
 import os
 import signal
 import time
@@ -104,11 +105,11 @@ def test_it_is_the_same_to_the_bit_wherever_it_was_killed(wanted: Job) -> None:
     assert result.alphas == whole.alphas
     assert result.concentrations == whole.concentrations
     # It went on each time: the step it was seen at last is about where the next one takes over.
-    for before, after in zip(seen, seen[1:], strict=False):
+    for before, after in itertools.pairwise(seen):
         phase = before[-1].phase
         if phase != "export":
             assert after[0].phase != RECALIBRATED or phase == RECALIBRATED
-            assert [one.step for one in after if one.phase == phase][0] > before[-1].step / 2
+            assert next(one.step for one in after if one.phase == phase) > before[-1].step / 2
     assert RECALIBRATED not in {one.phase for one in seen[2]}
     assert RIVALS not in {one.phase for one in seen[-1]}
     assert costs == sorted(costs)
