@@ -22,10 +22,10 @@ from adaptd.registry import artifact
 from tests.adaptation.conftest import JobMaker
 from tests.adaptation.execution.test_local import finish, workers
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 STEPS = 200
-HANG_SECONDS = 180
+HANG_SECONDS = 300
 
 
 def ignore(_progress: Progress) -> None:

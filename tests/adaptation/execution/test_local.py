@@ -21,12 +21,12 @@ from adaptd.config import WorkersConfig
 from adaptd.errors import ConfigError, JobError, WorkerFailed
 from tests.adaptation.conftest import JobMaker
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 # Steps that no test waits for: a job with so many is there to be ended.
 ENDLESS = 10_000_000
 
-HANG_SECONDS = 180
+HANG_SECONDS = 300
 
 ExecutorMaker = Callable[..., LocalExecutor]
 
