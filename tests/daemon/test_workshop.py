@@ -17,7 +17,7 @@ def running(loop: LoopMaker) -> Running:
 
 
 def adapt(running: Running) -> Job:
-    (first,) = running.executor.jobs
+    first = running.executor.jobs[0]
     return first.model_copy(update={"kind": "adapt", "rungs": ("weights",)})
 
 
@@ -90,7 +90,7 @@ def test_a_result_that_an_earlier_owner_asked_for_is_not_taken(running: Running)
     workshop.start(job.model_copy(update={"epoch": job.epoch - 1}))
     assert workshop.poll("E1") is None
     assert workshop.is_idle
-    workshop.start(job)
+    workshop.start(job.model_copy(update={"output": job.output.with_name("again")}))
     assert isinstance(workshop.poll("E1"), Result)
 
 
