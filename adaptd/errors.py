@@ -39,7 +39,14 @@ class ArtifactError(PermanentError):
 
 
 class JobError(PermanentError):
-    """A job can never be done as it was asked for (no such network, training diverged)."""
+    """A job can never be done as it was asked for (no such network, training diverged).
+
+    cpu_seconds: user and system, that finding out has taken; None where unknown.
+    """
+
+    def __init__(self, text: str, *, cpu_seconds: float | None = None) -> None:
+        super().__init__(text)
+        self.cpu_seconds = cpu_seconds
 
 
 class SourceError(PermanentError):
@@ -59,4 +66,23 @@ class DeliveryBehind(StoreUnavailable):
 
 
 class WorkerFailed(TransientError):
-    """A worker process ended without a result: killed, out of time, or by an error it reported."""
+    """A worker process ended without a result; the text says why.
+
+    cause: "start" no process could be had, "crash" it ended by itself or by a signal, "error" it
+    said why, "hang", "memory" and "wall" it was killed at that limit, "ended" somebody asked it to.
+    cpu_seconds: user and system, of this and all earlier attempts at the job; None where unknown.
+    has_progressed: whether it has kept a checkpoint that the next attempt goes on from.
+    """
+
+    def __init__(
+        self,
+        text: str,
+        *,
+        cause: str = "crash",
+        cpu_seconds: float | None = None,
+        has_progressed: bool = False,
+    ) -> None:
+        super().__init__(text)
+        self.cause = cause
+        self.cpu_seconds = cpu_seconds
+        self.has_progressed = has_progressed

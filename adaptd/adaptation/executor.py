@@ -1,123 +1,47 @@
-"""Runs jobs out of the observing process: start, poll, stop."""
+"""`Executor`: what runs jobs out of the observing process: start, progress, cancel."""
 
-import multiprocessing
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
-from multiprocessing.process import BaseProcess
-from typing import Protocol
-
-import orjson
+from typing import NewType, Protocol
 
 from adaptd.adaptation.job import Job, Progress, Result
-from adaptd.adaptation.worker import run
-from adaptd.clock import Clock
-from adaptd.errors import JobError, WorkerFailed
 
-# A killed process is gone at once; this only bounds the wait for the kernel.
-JOIN_SECONDS = 5.0
+# Why a worker ended without a result, see `WorkerFailed`.
+CAUSES = ("start", "crash", "error", "hang", "memory", "wall", "ended")
+
+# What an executor knows a job by.
+Handle = NewType("Handle", int)
 
 
 @dataclass(frozen=True)
 class Report:
-    """What has come from the worker since the last poll: the latest progress, and the result at
-    its end."""
+    """What has come of a job since the last question: the latest progress, and the result at its
+    end."""
 
     progress: Progress | None = None
     result: Result | None = None
 
 
 class Executor(Protocol):
-    """Where jobs run: one at a time for each executor. No method blocks for longer than a kill
-    takes."""
+    """Where jobs run, of all streams: on this machine, or on many. No method waits for a job."""
 
-    def start(self, job: Job, *, wall_seconds: float) -> None:
-        """Begins the job; it is killed after so many seconds.
+    def start(self, job: Job, *, wall_seconds: float) -> Handle:
+        """Takes the job, which begins at once or when there is room; it is killed so many seconds
+        after it has begun.
 
-        Raises RuntimeError if one is running, WorkerFailed where no process can be had.
+        A job goes on where an earlier attempt at it was cut off.
         """
         ...
 
-    def poll(self) -> Report:
-        """What is new.
+    def progress(self, handle: Handle) -> Report:
+        """What is new. While the job waits for a worker, its phase is `WAITING`.
 
-        Raises, once and with the executor free again, WorkerFailed when the worker has died,
-        failed or run out of time, and JobError when the job cannot be done at all.
+        The handle is of no further use once there is a result or an error: KeyError then.
+        Raises WorkerFailed when the worker has died, failed, or was killed at a limit; the job may
+        be started once more. Raises JobError when the job cannot be done at all.
         """
         ...
 
-    def stop(self) -> None:
-        """Kills what runs; does nothing where nothing does."""
+    def cancel(self, handle: Handle) -> None:
+        """Nobody wants the result any more. A job that runs is given a moment to keep where it
+        stands, for whoever starts it again. Does nothing for a handle that is of no further use."""
         ...
-
-
-class LocalExecutor:
-    """A spawned process for each job. The process ends when this one does, however that happens."""
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._process: BaseProcess | None = None
-        self._connection: Connection | None = None
-        self._deadline = 0.0
-        self._wall_seconds = 0.0
-
-    def start(self, job: Job, *, wall_seconds: float) -> None:
-        if self._process is not None:
-            raise RuntimeError("this executor runs a job already")
-        context = multiprocessing.get_context("spawn")
-        ours, theirs = context.Pipe()
-        self._process = context.Process(
-            target=run,
-            args=(theirs, job.model_dump_json()),
-            name=f"adaptd-worker-{job.stream}",
-            daemon=True,
-        )
-        try:
-            self._process.start()
-        except OSError as error:
-            ours.close()
-            self._process = None
-            raise WorkerFailed(f"no worker process could be started: {error}") from error
-        finally:
-            theirs.close()
-        self._connection = ours
-        self._wall_seconds = wall_seconds
-        self._deadline = self._clock.monotonic() + wall_seconds
-
-    def poll(self) -> Report:
-        if self._process is None or self._connection is None:
-            return Report()
-        progress: Progress | None = None
-        try:
-            while self._connection.poll():
-                message = orjson.loads(self._connection.recv_bytes())
-                match message["kind"]:
-                    case "progress":
-                        progress = Progress.model_validate(message["document"])
-                    case "result":
-                        result = Result.model_validate(message["document"])
-                        self.stop()
-                        return Report(progress, result)
-                    case "refusal":
-                        self.stop()
-                        raise JobError(str(message["error"]))
-                    case _:
-                        self.stop()
-                        raise WorkerFailed(str(message["error"]))
-        except (EOFError, OSError) as error:
-            self._process.join(JOIN_SECONDS)
-            code = self._process.exitcode
-            self.stop()
-            raise WorkerFailed(f"the worker ended without a result (exit code {code})") from error
-        if self._clock.monotonic() > self._deadline:
-            self.stop()
-            raise WorkerFailed(f"the worker was killed at its wall limit of {self._wall_seconds} s")
-        return Report(progress)
-
-    def stop(self) -> None:
-        if self._process is None or self._connection is None:
-            return
-        self._connection.close()
-        self._process.kill()
-        self._process.join(JOIN_SECONDS)
-        self._process.close()
-        self._process = self._connection = None

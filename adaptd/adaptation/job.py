@@ -5,6 +5,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from adaptd.architecture.canonical import digest_of
+
 # Members of a trial, in the order in which they are trained and shown.
 RECALIBRATED = "recalibrated"
 FINE_TUNED = "fine-tuned"
@@ -13,6 +15,12 @@ SHRUNK = "shrink-perturbed"
 NEIGHBOUR = "random-neighbour"
 REOPENED = "reopened"
 INITIAL = "initial"
+
+# The phase of a job that no worker has taken up yet; step is then how many are before it.
+WAITING = "waiting"
+
+# What a job is the same without: who asks, and where things lie. Digests stand for what lies there.
+_CIRCUMSTANCES = {"epoch", "records", "champion", "output"}
 
 # What keeps the architecture, and what searches for another.
 Rung = Literal["weights", "reopen"]
@@ -32,7 +40,9 @@ class Job(_Document):
     records: Arrow file of labelled records, all of which may be trained on; its hex digest
     guards it.
     champion: release directory whose weights are inherited (`adapt` only); its digest guards it.
-    output: directory that the worker empties and fills, one folder for each member.
+    output: directory that the worker fills, one folder for each member. An attempt that was cut off
+    has left there where it stood, and the next one goes on from it.
+    epoch: of the stream's owner who asks; the result carries it.
     steps: optimiser steps, the same for each remedy. macs_cap: absolute, None for no cap.
     minimum_records: a reopening with fewer, or fewer than 40 × classes, is refused.
     concentrations: prior of the architecture parameters, group -> operation -> count.
@@ -56,6 +66,12 @@ class Job(_Document):
     minimum_records: int = 1
     concentrations: dict[str, dict[str, float]] = {}
     device: str | None = None
+    epoch: int = 0
+
+    @property
+    def digest(self) -> str:
+        """Of what is asked for: jobs of one digest have one outcome, whoever asks, wherever."""
+        return digest_of(self.model_dump(mode="json", exclude=_CIRCUMSTANCES))
 
 
 class Member(_Document):
@@ -71,7 +87,11 @@ class Member(_Document):
 
 
 class Result(_Document):
-    """What came of a job. refused: why nothing was searched, or None."""
+    """What came of a job. refused: why nothing was searched, or None.
+
+    job: digest of what was asked for. epoch: of the owner who asked. cpu_seconds: user and system,
+    of all attempts at the job.
+    """
 
     schema_version: Literal[1] = 1
     members: dict[str, Member] = {}
@@ -80,6 +100,9 @@ class Result(_Document):
     supernet_memory_ratio: float | None = None
     phase_seconds: dict[str, float] = {}
     refused: str | None = None
+    job: str = ""
+    epoch: int = 0
+    cpu_seconds: float = 0.0
 
 
 class Progress(_Document):

@@ -2,13 +2,12 @@
 
 import copy
 import math
-import shutil
-import time
 from collections.abc import Callable, Mapping
-from types import MappingProxyType
 
 import torch
 
+from adaptd.adaptation.bench import Bench, Report
+from adaptd.adaptation.execution.working_directory import WorkingDirectory
 from adaptd.adaptation.job import (
     FINE_TUNED,
     INITIAL,
@@ -18,27 +17,30 @@ from adaptd.adaptation.job import (
     RETRAINED,
     SHRUNK,
     Job,
-    Member,
-    Progress,
     Result,
 )
+from adaptd.adaptation.keeper import Keeper
+from adaptd.adaptation.search.report import versions
 from adaptd.architecture import Architecture, Contract
 from adaptd.errors import JobError
 from adaptd.registry import manifest
-from adaptd.search.bounded import reopen
+from adaptd.search.bounded import begin_reopening, reopened
 from adaptd.search.candidates import reopening_of
 from adaptd.search.caps import Cap
 from adaptd.search.compute import checked_device, usual_device
 from adaptd.search.neighbour import random_neighbour
-from adaptd.search.recalibration import recalibrate
+from adaptd.search.recalibration import begin_recalibration
 from adaptd.search.scarcity import InsufficientData, require_records
-from adaptd.search.stacked import train_stacked
+from adaptd.search.stacked import StackedTraining
 from adaptd.search.training import Samples
-from adaptd.space.cost import EdgeCosts, count_macs
-from adaptd.space.export import export, load_network
+from adaptd.space.cost import EdgeCosts
+from adaptd.space.export import load_network
 from adaptd.space.network import build, initial_architecture, morph, shrink_and_perturb
 from adaptd.space.standardise import fit_standardisation
 from adaptd.stream.segment import read_segment
+
+# Name -> what is trained under it.
+Members = dict[str, tuple[Architecture, torch.nn.Module]]
 
 # What stays where records are too few to search around it.
 FALLBACK = "the deployed architecture"
@@ -56,21 +58,18 @@ RECALIBRATION_SHARE = 0.25
 # What is trained beside the reopened network, all at once.
 RIVALS = "rivals"
 
-# Progress goes over a pipe: a message every so many steps keeps it out of the profile.
-STEPS_PER_REPORT = 10
 
-Report = Callable[[Progress], None]
+def perform(job: Job, report: Report, *, keeper: Keeper | None = None, threads: int = 1) -> Result:
+    """Does what the job's kind says, in this process, on a CUDA device or so many threads.
 
-
-def perform(job: Job, report: Report) -> Result:
-    """Does what the job's kind says, in this process, on a CUDA device or one thread.
-
+    Goes on where an earlier attempt at the same job was cut off, if it left a checkpoint in the
+    job's output directory, and ends with the same networks to the bit (on the processor). keeper:
+    of that directory. The result does not say yet who asked, nor what it has cost.
     Raises ArtifactError if the records or the champion's files are not what was named, JobError for
-    a device that is not there.
+    a device that is not there, Interrupted.
     """
-    torch.set_num_threads(1)
-    shutil.rmtree(job.output, ignore_errors=True)
-    job.output.mkdir(parents=True)
+    torch.set_num_threads(threads)
+    job.output.mkdir(parents=True, exist_ok=True)
     batch = read_segment(job.records, job.records_digest)
     try:
         device = usual_device() if job.device is None else checked_device(job.device)
@@ -79,15 +78,24 @@ def perform(job: Job, report: Report) -> Result:
             f"stream {job.stream}: training.device: {job.device} is not there: {error}"
         ) from error
     samples = Samples(torch.from_numpy(batch.x), torch.from_numpy(batch.target)).to(device)
-    return initial(job, samples, report) if job.kind == "initial" else adapt(job, samples, report)
+
+    def open_bench() -> Bench:
+        # Last of all that may draw from torch's global generator: it may set it to where it was.
+        return Bench(
+            job,
+            report,
+            keeper or Keeper(WorkingDirectory(job.output)),
+            identity={**versions(device), "threads": threads},
+        )
+
+    return (initial if job.kind == "initial" else adapt)(job, samples, open_bench)
 
 
-def initial(job: Job, samples: Samples, report: Report) -> Result:
+def initial(job: Job, samples: Samples, open_bench: Callable[[], Bench]) -> Result:
     """The first model: the wanted operation on every edge, from a fresh initialisation.
 
     Raises JobError, naming the model, if no network can be built like that.
     """
-    bench = _Bench(job, report)
     if job.operation is None:
         raise ValueError("an initial job names the operation on every edge")
     wanted = Architecture.from_document(job.architecture)
@@ -95,17 +103,24 @@ def initial(job: Job, samples: Samples, report: Report) -> Result:
         architecture = initial_architecture(
             wanted.network, wanted.settings, operation=job.operation
         )
-        network = bench.fresh(architecture, samples)
+        fresh(job, architecture, samples)
     except (ImportError, TypeError, ValueError) as error:
         raise JobError(
             f"stream {job.stream}: model: cannot build {wanted.network} with "
             f"{dict(wanted.settings)} and {job.operation!r} on every edge: {error}"
         ) from error
-    bench.keep(INITIAL, {INITIAL: (architecture, network)}, samples)
+    bench = open_bench()
+    train_together(
+        bench,
+        job,
+        samples,
+        INITIAL,
+        lambda: {INITIAL: (architecture, fresh(job, architecture, samples))},
+    )
     return bench.result()
 
 
-def adapt(job: Job, samples: Samples, report: Report) -> Result:
+def adapt(job: Job, samples: Samples, open_bench: Callable[[], Bench]) -> Result:
     """The remedies of the job's rungs. With too few records none: the result then says why.
 
     weights: recalibrate, in a quarter of the steps; fine-tune, retrain, shrink and perturb.
@@ -118,7 +133,6 @@ def adapt(job: Job, samples: Samples, report: Report) -> Result:
     if job.champion is None or job.macs_cap is None:
         raise ValueError("an adapt job names its champion and its cap on MACs")
     manifest.verify(job.champion, digest=job.champion_digest)
-    bench = _Bench(job, report)
     champion, architecture = load_network(job.champion)
     champion.to(samples.x.device)
     caps = (Cap(EdgeCosts.of(architecture, contract.shape), job.macs_cap),)
@@ -126,47 +140,130 @@ def adapt(job: Job, samples: Samples, report: Report) -> Result:
     def draws() -> torch.Generator:
         return torch.Generator().manual_seed(job.seed)
 
-    # All that are trained alike, so that they are trained at once.
-    rivals: dict[str, tuple[Architecture, torch.nn.Module]] = {}
-    if "weights" in job.rungs:
-        bench.recalibrate(champion, architecture, samples)
-        shrunk = shrink_and_perturb(champion, architecture, factor=KEPT_SHARE, generator=draws())
-        rivals[FINE_TUNED] = architecture, copy.deepcopy(champion)
-        rivals[RETRAINED] = architecture, bench.fresh(architecture, samples)
-        rivals[SHRUNK] = architecture, shrunk
-    if "reopen" in job.rungs:
-        neighbour = random_neighbour(
-            architecture, reopening_of(architecture, contract.shape), caps=caps, seed=job.seed
-        )
-        morphed = morph(champion, architecture, neighbour, noise=NEW_TAP_NOISE, generator=draws())
-        rivals[NEIGHBOUR] = neighbour, morphed
-    bench.keep(RIVALS, rivals, samples)
-    if "reopen" not in job.rungs:
-        return bench.result()
+    def rivals() -> Members:
+        """All that are trained alike, so that they are trained at once."""
+        made: Members = {}
+        if "weights" in job.rungs:
+            shrunk = shrink_and_perturb(
+                champion, architecture, factor=KEPT_SHARE, generator=draws()
+            )
+            made[FINE_TUNED] = architecture, copy.deepcopy(champion)
+            made[RETRAINED] = architecture, fresh(job, architecture, samples)
+            made[SHRUNK] = architecture, shrunk
+        if "reopen" in job.rungs:
+            neighbour = random_neighbour(
+                architecture, reopening_of(architecture, contract.shape), caps=caps, seed=job.seed
+            )
+            morphed = morph(
+                champion, architecture, neighbour, noise=NEW_TAP_NOISE, generator=draws()
+            )
+            made[NEIGHBOUR] = neighbour, morphed
+        return made
 
-    started = time.monotonic()
-    reopened = reopen(
-        champion,
-        architecture,
-        samples,
-        steps=job.steps,
-        seed=job.seed,
-        caps=caps,
-        concentrations=job.concentrations,
-        progress=lambda phase, step, loss: bench.show(phase, step, job.steps, loss),
+    bench = open_bench()
+    if "weights" in job.rungs:
+        recalibrate(bench, job, samples, champion=champion, architecture=architecture)
+    train_together(bench, job, samples, RIVALS, rivals)
+    if "reopen" in job.rungs:
+        reopen(bench, job, samples, champion=champion, architecture=architecture, caps=caps)
+    return bench.result()
+
+
+def fresh(job: Job, architecture: Architecture, samples: Samples) -> torch.nn.Module:
+    """A new initialisation whose normaliser knows the samples."""
+    network = build(architecture, seed=job.seed).to(samples.x.device)
+    fit_standardisation(network, samples.x)
+    return network
+
+
+def recalibrate(
+    bench: Bench,
+    job: Job,
+    samples: Samples,
+    *,
+    champion: torch.nn.Module,
+    architecture: Architecture,
+) -> None:
+    """Trains normalisation and head of a copy of the champion."""
+    if not bench.lacks(RECALIBRATED):
+        return
+    steps = math.ceil(job.steps * RECALIBRATION_SHARE)
+    network = bench.carry_out(
+        RECALIBRATED,
+        lambda: begin_recalibration(
+            copy.deepcopy(champion),
+            samples,
+            steps=steps,
+            seed=job.seed,
+            progress=lambda step, loss: bench.show(RECALIBRATED, step, steps, loss),
+        ),
     )
-    bench.phase_seconds.update(reopened.phase_seconds)
-    bench.add(
+    seconds = bench.phase_seconds[RECALIBRATED]
+    bench.add(RECALIBRATED, architecture, network, steps=steps, seconds=seconds)
+    bench.complete(RECALIBRATED)
+
+
+def train_together(
+    bench: Bench, job: Job, samples: Samples, phase: str, make: Callable[[], Members]
+) -> None:
+    """Trains the networks for the job's steps, all at once where they can be."""
+    if not bench.lacks(phase):
+        return
+    members: Members = {}
+
+    def begin() -> StackedTraining:
+        members.update(make())
+        return StackedTraining(
+            [network for _, network in members.values()],
+            samples,
+            steps=job.steps,
+            seed=job.seed,
+            progress=lambda _member, step, loss: bench.show(phase, step, job.steps, loss),
+        )
+
+    bench.carry_out(phase, begin)
+    seconds = bench.phase_seconds[phase] / len(members)
+    for name, (architecture, network) in members.items():
+        bench.add(name, architecture, network, steps=job.steps, seconds=seconds)
+    bench.complete(phase)
+
+
+def reopen(
+    bench: Bench,
+    job: Job,
+    samples: Samples,
+    *,
+    champion: torch.nn.Module,
+    architecture: Architecture,
+    caps: tuple[Cap, ...],
+) -> None:
+    """Searches around the champion, and trains what it finds."""
+    if not bench.lacks(REOPENED):
+        return
+    found = reopened(
+        bench.carry_out(
+            REOPENED,
+            lambda: begin_reopening(
+                champion,
+                architecture,
+                samples,
+                steps=job.steps,
+                seed=job.seed,
+                caps=caps,
+                concentrations=job.concentrations,
+                progress=lambda phase, step, loss: bench.show(phase, step, job.steps, loss),
+            ),
+        )
+    )
+    # Its two parts are told apart.
+    seconds = bench.phase_seconds.pop(REOPENED)
+    bench.phase_seconds.update(found.phase_seconds)
+    bench.add(REOPENED, found.architecture, found.network, steps=found.steps, seconds=seconds)
+    bench.complete(
         REOPENED,
-        reopened.architecture,
-        reopened.network,
-        steps=reopened.steps,
-        seconds=time.monotonic() - started,
-    )
-    return bench.result(
-        alphas=reopened.alphas,
-        concentrations=reopened.concentrations,
-        supernet_memory_ratio=reopened.supernet_memory_ratio,
+        alphas=_plain(found.alphas),
+        concentrations=_plain(found.concentrations),
+        supernet_memory_ratio=found.supernet_memory_ratio,
     )
 
 
@@ -180,105 +277,6 @@ def record_shortage(records: int, classes: int | None, minimum: int) -> str | No
     except InsufficientData as error:
         return error.shortage
     return None
-
-
-class _Bench:
-    """Trains, times and exports the members of one job."""
-
-    def __init__(self, job: Job, report: Report) -> None:
-        self._job = job
-        self._report = report
-        self._contract = Contract.from_document(job.contract)
-        self._members: dict[str, Member] = {}
-        self.phase_seconds: dict[str, float] = {}
-
-    def fresh(self, architecture: Architecture, samples: Samples) -> torch.nn.Module:
-        """A new initialisation whose normaliser knows the samples."""
-        network = build(architecture, seed=self._job.seed).to(samples.x.device)
-        fit_standardisation(network, samples.x)
-        return network
-
-    def show(self, phase: str, step: int, steps: int, loss: float | None) -> None:
-        """Reports now and then, and always the last step."""
-        if step % STEPS_PER_REPORT == 0 or step == steps:
-            self._report(Progress(phase=phase, step=step, steps=steps, loss=loss))
-
-    def recalibrate(
-        self, champion: torch.nn.Module, architecture: Architecture, samples: Samples
-    ) -> None:
-        """Trains normalisation and head of a copy, and adds it."""
-        started = time.monotonic()
-        network, steps = copy.deepcopy(champion), math.ceil(self._job.steps * RECALIBRATION_SHARE)
-        recalibrate(
-            network,
-            samples,
-            steps=steps,
-            seed=self._job.seed,
-            progress=lambda step, loss: self.show(RECALIBRATED, step, steps, loss),
-        )
-        seconds = self.phase_seconds[RECALIBRATED] = time.monotonic() - started
-        self.add(RECALIBRATED, architecture, network, steps=steps, seconds=seconds)
-
-    def keep(
-        self,
-        phase: str,
-        members: Mapping[str, tuple[Architecture, torch.nn.Module]],
-        samples: Samples,
-    ) -> None:
-        """Trains the networks for the job's steps, all at once where they can be, and adds them."""
-        started, steps = time.monotonic(), self._job.steps
-        train_stacked(
-            [network for _, network in members.values()],
-            samples,
-            steps=steps,
-            seed=self._job.seed,
-            progress=lambda _member, step, loss: self.show(phase, step, steps, loss),
-        )
-        self.phase_seconds[phase] = time.monotonic() - started
-        for name, (architecture, network) in members.items():
-            seconds = self.phase_seconds[phase] / len(members)
-            self.add(name, architecture, network, steps=steps, seconds=seconds)
-
-    def add(
-        self,
-        name: str,
-        architecture: Architecture,
-        network: torch.nn.Module,
-        *,
-        steps: int,
-        seconds: float,
-    ) -> None:
-        """Exports a trained network as a member."""
-        started = time.monotonic()
-        self.show("export", 0, 0, None)
-        directory = self._job.output / name
-        export(network, architecture, self._contract, directory)
-        self._members[name] = Member(
-            architecture=architecture.to_document(),
-            macs=count_macs(network, self._contract.shape),
-            parameters=sum(parameter.numel() for parameter in network.parameters()),
-            steps=steps,
-            seconds=seconds,
-            directory=name,
-        )
-        self.phase_seconds["export"] = (
-            self.phase_seconds.get("export", 0.0) + time.monotonic() - started
-        )
-
-    def result(
-        self,
-        *,
-        alphas: Mapping[str, Mapping[str, float]] = MappingProxyType({}),
-        concentrations: Mapping[str, Mapping[str, float]] = MappingProxyType({}),
-        supernet_memory_ratio: float | None = None,
-    ) -> Result:
-        return Result(
-            members=self._members,
-            alphas=_plain(alphas),
-            concentrations=_plain(concentrations),
-            supernet_memory_ratio=supernet_memory_ratio,
-            phase_seconds={name: round(seconds, 3) for name, seconds in self.phase_seconds.items()},
-        )
 
 
 def _plain(groups: Mapping[str, Mapping[str, float]]) -> dict[str, dict[str, float]]:

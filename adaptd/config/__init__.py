@@ -29,6 +29,7 @@ from adaptd.config.tree import (
     TrainingConfig,
     TrialConfig,
 )
+from adaptd.config.workers import WorkersConfig
 
 __all__ = [
     "load",
@@ -56,6 +57,7 @@ __all__ = [
     "PublishConfig",
     "RejectConfig",
     "CheckpointConfig",
+    "WorkersConfig",
     "HttpConfig",
     "ServerConfig",
     "MetricsConfig",

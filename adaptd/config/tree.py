@@ -12,6 +12,7 @@ from adaptd.config.labels import LabelsConfig
 from adaptd.config.record import RecordConfig
 from adaptd.config.section import Section
 from adaptd.config.source import ScenarioSourceConfig, SourceConfig
+from adaptd.config.workers import WorkersConfig
 
 # A depthwise kernel with an odd number of taps, so that it has a middle, and a dilation of at least
 # 1; or another operation: a name, then numbers each behind a letter. Without leading zeros, so that
@@ -384,6 +385,7 @@ class Config(Section):
     state_directory: Path
     seed: int = Field(default=0, ge=0, description="root of all randomness")
     streams: tuple[StreamConfig, ...] = Field(min_length=1)
+    workers: WorkersConfig = WorkersConfig()
     server: ServerConfig = ServerConfig()
     metrics: MetricsConfig = MetricsConfig()
     log: LogConfig = LogConfig()

@@ -38,3 +38,19 @@ def fallback(plan: Mapping[str, Any], trial: Trial | None) -> Mapping[str, Any] 
     if trial is not None and (trial.accuracy(winner) or 0.0) < (trial.accuracy(DEPLOYED) or 0.0):
         return None
     return first
+
+
+def given_up(plan: Mapping[str, Any], outcome: str, reason: str) -> dict[str, Any]:
+    """The plan of an episode that falls back, with what became of the rung that came to nothing."""
+    return {
+        **plan,
+        "given_up": {"rungs": list(rungs_of(plan)), "outcome": outcome, "reason": reason},
+    }
+
+
+def sentence(verdict: str, evidence: Mapping[str, Any]) -> str:
+    """A trial's outcome as the reason that an episode closes with."""
+    accuracy = ", ".join(
+        f"{name} {100 * value:.1f} %" for name, value in evidence["accuracy"].items()
+    )
+    return f"{verdict} after {evidence['records']} records: {accuracy}"

@@ -14,7 +14,7 @@ from adaptd.adaptation.trigger import Trigger
 from adaptd.architecture import Contract
 from adaptd.daemon import recall
 from adaptd.daemon.allowance import spend
-from adaptd.daemon.climbing import fallback, good_enough, is_to_climb
+from adaptd.daemon.climbing import fallback, given_up, good_enough, is_to_climb, sentence
 from adaptd.daemon.context import StreamContext
 from adaptd.daemon.diagnosing import Diagnostician
 from adaptd.daemon.dossier import proposed
@@ -89,8 +89,8 @@ class Conductor:
         return {"trial": None if self._trial is None else self._trial.state()}
 
     def restore(self, connection: Connection, state: dict[str, Any]) -> None:
-        """Takes the open episode up where the store left it; a search that was cut off begins
-        anew."""
+        """Takes the open episode up where the store left it; a search that was cut off goes
+        on where its worker stood."""
         episode = self._log.restore(connection)
         if episode is None:
             return
@@ -107,6 +107,10 @@ class Conductor:
                 self._close("failed", f"the trial was begun by another version of adaptd: {error}")
         elif episode.state == "proposed":
             self._proposals.restore(connection, episode)
+
+    def close(self) -> None:
+        """Ends the worker, which keeps where it stands."""
+        self._workshop.clear()
 
     def on_records(self, joined: Joined, *, first_record: int) -> None:
         """Counts what the champion and the members of a running trial had said of records that
@@ -357,10 +361,10 @@ class Conductor:
                 f"the stream ended after {trial.records} records of the trial",
             )
         elif verdict in ("not-better", "short"):
-            self._give_up(episode, "no-better", _sentence("not better", trial.evidence()))
+            self._give_up(episode, "no-better", sentence("not better", trial.evidence()))
         else:
             self._give_up(
-                episode, "inconclusive", _sentence("no evidence either way", trial.evidence())
+                episode, "inconclusive", sentence("no evidence either way", trial.evidence())
             )
 
     def _give_up(self, episode: Episode, outcome: str, reason: str) -> None:
@@ -378,6 +382,7 @@ class Conductor:
             outcome=outcome,
             reason=reason,
         )
+        self._log.advance(episode.state, plan=given_up(episode.plan, outcome, reason))
         self._propose(episode, proved)
 
     def _propose(self, episode: Episode, evidence: Mapping[str, Any]) -> None:
@@ -509,10 +514,3 @@ class Conductor:
         self._is_recall_begun = False
         self._workshop.clear()
         self._lineup.drop_members()
-
-
-def _sentence(verdict: str, evidence: dict[str, Any]) -> str:
-    accuracy = ", ".join(
-        f"{name} {100 * value:.1f} %" for name, value in evidence["accuracy"].items()
-    )
-    return f"{verdict} after {evidence['records']} records: {accuracy}"

@@ -11,7 +11,8 @@ import numpy as np
 import structlog
 from sqlalchemy import Connection
 
-from adaptd.adaptation.executor import LocalExecutor
+from adaptd.adaptation.execution.local import LocalExecutor
+from adaptd.adaptation.executor import Executor
 from adaptd.adaptation.trigger import TriggerQueue
 from adaptd.clock import Clock, SystemClock
 from adaptd.config import Config, StreamConfig
@@ -92,10 +93,16 @@ class Daemon:
                 on_trouble=self._show_relay,
             )
             stack.callback(relay.close)
+            workers = LocalExecutor(self._config.workers, clock=self._clock)
             slots = [
                 StreamSlot(
                     stream,
-                    open_loop=partial(self._open, database=database, epoch=owned[stream.name]),
+                    open_loop=partial(
+                        self._open,
+                        database=database,
+                        epoch=owned[stream.name],
+                        executor=workers,
+                    ),
                     backoff=Backoff(np.random.default_rng([self._config.seed, index])),
                     clock=self._clock,
                     health=self.health,
@@ -104,6 +111,8 @@ class Daemon:
             ]
             for slot in slots:
                 stack.callback(slot.close)
+            # Closed before the loops: all workers keep where they stand at one time.
+            stack.callback(workers.close)
             # Closed before the loops, so that no trigger comes after their last checkpoint.
             schedule = Schedule(database=database, queue=self._queue, clock=self._clock)
             stack.callback(schedule.close)
@@ -118,6 +127,9 @@ class Daemon:
                 if self._config.server.enabled:
                     operator_server.step()
                 self._round(slots, stop)
+                self.metrics.show_workers(
+                    count=workers.count, busy=workers.busy, waiting=workers.waiting
+                )
             log.info("daemon.stopping")
 
     def _round(self, slots: Sequence[StreamSlot], stop: threading.Event) -> None:
@@ -135,7 +147,9 @@ class Daemon:
         owner = f"{socket.gethostname()}:{os.getpid()}"
         return epochs.acquire(connection, stream=stream, owner=owner, now=self._clock.now())
 
-    def _open(self, config: StreamConfig, *, database: Database, epoch: int) -> StreamLoop:
+    def _open(
+        self, config: StreamConfig, *, database: Database, epoch: int, executor: Executor
+    ) -> StreamLoop:
         ledger = Ledger(config.name, epoch)
         ledger.verify(database)
         for directory in (self._state.releases(config.name), self._state.episodes(config.name)):
@@ -147,7 +161,7 @@ class Daemon:
             database=database,
             ledger=ledger,
             queue=self._queue,
-            executor=LocalExecutor(self._clock),
+            executor=executor,
             clock=self._clock,
             metrics=self.metrics,
         )

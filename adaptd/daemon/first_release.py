@@ -4,9 +4,10 @@ import structlog
 
 from adaptd.adaptation.job import INITIAL, Job, Result
 from adaptd.architecture import Architecture, Contract
+from adaptd.daemon.assignment import Assignment
 from adaptd.daemon.context import StreamContext
 from adaptd.daemon.release_desk import ReleaseDesk
-from adaptd.errors import ConfigError, WorkerFailed
+from adaptd.errors import ConfigError
 from adaptd.registry import progress
 from adaptd.registry.releases import Release
 from adaptd.stream.segment import write_segment
@@ -25,8 +26,8 @@ _TABULAR_OPERATION, _OPERATION = "linear", "dw k5 d1"
 
 
 class FirstRelease:
-    """Waits for the first window, has it learnt, publishes. Begins anew after a kill: it lost
-    nothing."""
+    """Waits for the first window, has it learnt, publishes. After a kill it asks for the same
+    again, and the worker goes on from where it stood."""
 
     def __init__(
         self,
@@ -41,7 +42,7 @@ class FirstRelease:
         self._window = window
         self._desk = desk
         self._directory = context.state.episodes(context.stream) / INITIAL
-        self._is_training = False
+        self._assignment = Assignment(context)
         self._result: Result | None = None
         self._digest: str | None = None
 
@@ -61,18 +62,18 @@ class FirstRelease:
         network = self._context.config.model.network or own_network(self._contract.shape)
         if self.wants_records:
             return None
-        if self._result is None and not self._is_training:
+        if self._result is None and not self._assignment.is_running:
             self._start(network)
         elif self._result is None:
             self._result = self._poll()
         return None if self._result is None else self._publish(self._result)
 
+    def close(self) -> None:
+        """Ends the training, which keeps where it stands."""
+        self._assignment.cancel()
+
     def _poll(self) -> Result | None:
-        try:
-            report = self._context.executor.poll()
-        except WorkerFailed:
-            self._is_training = False
-            raise
+        report = self._assignment.poll()
         if report.progress is not None:
             document = report.progress.model_dump()
             self._context.ledger.put_progress(
@@ -92,7 +93,7 @@ class FirstRelease:
         digest, path = write_segment(
             self._directory, self._window.between(first, first + config.records)
         )
-        self._context.executor.start(
+        self._assignment.start(
             Job(
                 kind="initial",
                 stream=self._context.stream,
@@ -108,10 +109,10 @@ class FirstRelease:
                 output=self._directory / "members",
                 steps=config.steps,
                 device=self._context.config.training.device,
+                epoch=self._context.ledger.epoch,
             ),
             wall_seconds=config.wall_seconds,
         )
-        self._is_training = True
         log.info("initial.training", stream=self._context.stream, records=config.records)
 
     def _publish(self, result: Result) -> Release:

@@ -105,6 +105,7 @@ def job_of(
         minimum_records=context.config.episode.minimum_records,
         concentrations=plan["concentrations"],
         device=context.config.training.device,
+        epoch=context.ledger.epoch,
     )
 
 

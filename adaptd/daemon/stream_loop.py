@@ -220,12 +220,13 @@ class StreamLoop:
         self._checkpoint_due = clock.monotonic() + self._context.config.checkpoint.seconds
 
     def close(self) -> None:
-        """Ends the worker, checkpoints, closes the source. What was learnt halfway is learnt anew.
+        """Ends the worker, checkpoints, closes the source. A worker goes on from where it stood.
 
         A round that an error broke off is not checkpointed: its records are read again.
         """
         try:
-            self._context.executor.stop()
+            self._first_release.close()
+            self._conductor.close()
             if self._is_whole:
                 self.checkpoint()
         finally:

@@ -9,8 +9,8 @@ from adaptd.architecture import Architecture
 from adaptd.clock import Clock
 from adaptd.search.candidates import reopening_of
 from adaptd.search.caps import Cap
-from adaptd.search.method import search
-from adaptd.search.problem import Moment, Problem
+from adaptd.search.method import METHODS, Search
+from adaptd.search.problem import Found, Moment, Problem
 from adaptd.search.training import Samples
 from adaptd.space import EdgeCosts, architecture_edges
 
@@ -66,12 +66,44 @@ def reopen(
     Raises ValueError for too few steps or samples or caps below every candidate, TrainingDiverged.
     Sources: Liu et al. 2019, "DARTS" (first order); Ash & Adams 2020 (shrink and perturb).
     """
+    found = begin_reopening(
+        network,
+        architecture,
+        samples,
+        steps=steps,
+        seed=seed,
+        caps=caps,
+        concentrations=concentrations,
+        progress=progress,
+        clock=clock,
+    ).run()
+    if found is None:
+        raise RuntimeError("a search that is not paused ends")
+    return reopened(found)
+
+
+def begin_reopening(
+    network: nn.Module,
+    architecture: Architecture,
+    samples: Samples,
+    *,
+    steps: int,
+    seed: int,
+    caps: tuple[Cap, ...],
+    concentrations: Mapping[str, Mapping[str, float]],
+    progress: SearchProgress | None = None,
+    clock: Clock | None = None,
+) -> Search:
+    """The search of `reopen` before its first step, for who pauses and saves it.
+
+    Raises ValueError as `reopen`.
+    """
 
     def watch(moment: Moment) -> None:
         if progress is not None:
             progress(moment.phase, moment.step, moment.loss)
 
-    found = search(
+    return METHODS["bounded"].begin(
         Problem(
             network=network,
             architecture=architecture,
@@ -84,12 +116,15 @@ def reopen(
             caps=caps,
             concentrations=concentrations,
         ),
-        "bounded",
         watch=watch,
         clock=clock,
     )
-    if found is None or found.supernet_memory_ratio is None:
-        raise RuntimeError("a search that is not paused ends, and this one opens a supernet")
+
+
+def reopened(found: Found) -> Reopened:
+    """What the search of a reopening has found. Raises ValueError for that of another method."""
+    if found.supernet_memory_ratio is None:
+        raise ValueError("a reopening opens a supernet, and this search opened none")
     return Reopened(
         architecture=found.architecture,
         network=found.network,

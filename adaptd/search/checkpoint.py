@@ -11,7 +11,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from adaptd.errors import PermanentError
+from adaptd.errors import PermanentError, StoreUnavailable
 
 SCHEMA_VERSION = 1
 
@@ -87,13 +87,20 @@ class Checkpoint:
         )
 
     def save(self, path: Path) -> None:
-        """Replaces the file in one go, so that a kill leaves the earlier one."""
+        """Replaces the file in one go, so that a kill leaves the earlier one.
+
+        Raises StoreUnavailable where the disk is full or read-only; the earlier one stays.
+        """
         aside = path.with_name(path.name + ".new")
         document = {"schema_version": SCHEMA_VERSION, **self.values}
-        save_file(self.tensors, aside, metadata={"values": orjson.dumps(document).decode()})
-        with aside.open("rb") as written:
-            os.fsync(written.fileno())
-        aside.replace(path)
+        try:
+            save_file(self.tensors, aside, metadata={"values": orjson.dumps(document).decode()})
+            with aside.open("rb") as written:
+                os.fsync(written.fileno())
+            aside.replace(path)
+        except (OSError, SafetensorError) as error:
+            aside.unlink(missing_ok=True)
+            raise StoreUnavailable(f"{path}: cannot be written: {error}") from error
 
     @classmethod
     def load(cls, path: Path) -> "Checkpoint":

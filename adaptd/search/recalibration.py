@@ -2,7 +2,8 @@
 
 from torch import nn
 
-from adaptd.search.training import Progress, Samples, train
+from adaptd.search.course import Course
+from adaptd.search.training import Progress, Samples
 from adaptd.space.standardise import fit_standardisation
 
 _NORMALISATIONS = (
@@ -52,8 +53,20 @@ def recalibrate(
     Sources: Li et al. 2018, "Adaptive Batch Normalization"; Kirichenko et al. 2023, "Last Layer
     Re-Training is Sufficient for Robustness to Spurious Correlations".
     """
+    begin_recalibration(network, samples, steps=steps, seed=seed, progress=progress).run()
+
+
+def begin_recalibration(
+    network: nn.Module,
+    samples: Samples,
+    *,
+    steps: int,
+    seed: int,
+    progress: Progress | None = None,
+) -> Course:
+    """The training of `recalibrate` before its first step, for who pauses and saves it."""
     fit_standardisation(network, samples.x)
-    train(
+    return Course(
         network,
         samples,
         steps=steps,

@@ -10,6 +10,7 @@ from adaptd.search.checkpoint import Checkpoint
 from adaptd.search.task import Task
 from adaptd.search.training import (
     RATE,
+    WEIGHT_DECAY,
     Samples,
     checked,
     descend,
@@ -29,6 +30,7 @@ class Trainee:
         task: Task,
         generator: torch.Generator,
         parameters: list[nn.Parameter] | None = None,
+        weight_decay: float = WEIGHT_DECAY,
     ) -> None:
         self.network = network.train()
         self.done = 0
@@ -37,7 +39,7 @@ class Trainee:
         self._samples = samples
         self._batches = minibatches(samples, generator)
         own = list(network.parameters()) if parameters is None else parameters
-        self._optimiser = optimiser_for(own, rate=RATE)
+        self._optimiser = optimiser_for(own, rate=RATE, weight_decay=weight_decay)
 
     def advance(self, rate: float) -> float:
         """One step of AdamW at this rate. Returns its loss. Raises TrainingDiverged."""

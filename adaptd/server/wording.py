@@ -39,6 +39,7 @@ DIAGNOSES = {
 }
 
 PHASES = {
+    "waiting": "waiting for a worker",
     "initial": "training release 1",
     "collecting": "collecting records",
     "recalibrated": "recalibrating",

@@ -47,8 +47,8 @@ class Stack:
         _require_independence(networks)
         self._networks = tuple(networks)
         self._layers: dict[str, Layer] = {}
-        self._whole = copy.deepcopy(networks[0])
-        if self._replacement(self._whole, "") is not None:
+        self.module = copy.deepcopy(networks[0])
+        if self._replacement(self.module, "") is not None:
             raise Unstackable("the networks differ as wholes, not in some of their parts")
         loops = [layer for layer in self._layers.values() if isinstance(layer, Loop)]
         if len(loops) > len(self._layers) / 2:
@@ -60,7 +60,7 @@ class Stack:
         self.looped_share = len(loops) / max(1, len(self._layers))
         # All that is to be trained; each holds numbers of one member or of all. A member without a
         # tap that another one has holds a zero there, whose gradient is zero.
-        self.parameters = list(self._whole.parameters())
+        self.parameters = list(self.module.parameters())
 
     def __call__(self, x: Tensor) -> Tensor:
         """Every member's output for the same records, [members, *output]."""
@@ -69,7 +69,7 @@ class Stack:
             repeated = x.transpose(0, 1).repeat(1, members, 1).transpose(0, 1)
         else:
             repeated = x.repeat(members, *(1,) * (x.ndim - 1))
-        outcome: Tensor = self._whole(repeated)
+        outcome: Tensor = self.module(repeated)
         return outcome.reshape(members, len(x), *outcome.shape[1:])
 
     def check(self, x: Tensor) -> None:

@@ -44,6 +44,20 @@ class Metrics:
         self.episode_step = gauge("adaptd_episode_step", "Step that the running phase has reached")
         self.episode_steps = gauge("adaptd_episode_steps", "Steps of the running phase")
         self.episodes = counter("adaptd_episodes", "Closed episodes", "outcome")
+        self.worker_failures = counter(
+            "adaptd_worker_failures", "Workers that ended without a result", "cause"
+        )
+        self.workers = Gauge(
+            "adaptd_workers",
+            "Workers of this daemon, all its streams together, by what they do",
+            ("state",),
+            registry=self.registry,
+        )
+        self.jobs_waiting = Gauge(
+            "adaptd_jobs_waiting",
+            "Trainings and searches that wait for a worker",
+            registry=self.registry,
+        )
         self.trial_log_e_value = gauge(
             "adaptd_trial_log_e_value",
             "Natural log of the trial's e-value against a rival",
@@ -145,6 +159,12 @@ class Metrics:
         for reason in reasons:
             self.rejected_labels.labels(stream, reason)
         self.label_delay_seconds.labels(stream)
+
+    def show_workers(self, *, count: int, busy: int, waiting: int) -> None:
+        """waiting: jobs for which there is no worker."""
+        self.workers.labels("busy").set(busy)
+        self.workers.labels("free").set(max(0, count - busy))
+        self.jobs_waiting.set(waiting)
 
     def show_label_lag(self, stream: str, lag: Mapping[int, int]) -> None:
         """lag: partition -> labels behind its end."""

@@ -11,7 +11,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from adaptd.adaptation.executor import Report
+from adaptd.adaptation.executor import Handle, Report
 from adaptd.adaptation.job import (
     FINE_TUNED,
     INITIAL,
@@ -101,7 +101,8 @@ def write_model(directory: Path, *, channel: int) -> None:
 
 @dataclass
 class ScriptedExecutor:
-    """Does jobs at once, without learning. `errors`: raised by the next polls, one each."""
+    """Does one stream's jobs at once, without learning. `errors`: raised by the next questions, one
+    each."""
 
     jobs: list[Job] = field(default_factory=list)
     errors: list[Exception] = field(default_factory=list)
@@ -109,21 +110,26 @@ class ScriptedExecutor:
     refused: str | None = None
     is_running: bool = False
 
-    def start(self, job: Job, *, wall_seconds: float) -> None:
+    def start(self, job: Job, *, wall_seconds: float) -> Handle:
         assert not self.is_running
         assert wall_seconds > 0
         self.jobs.append(job)
         self.is_running = True
+        return Handle(len(self.jobs))
 
-    def poll(self) -> Report:
-        if not self.is_running:
-            return Report()
+    def progress(self, handle: Handle) -> Report:
+        assert self.is_running
+        assert handle == len(self.jobs)
         self.is_running = False
         if self.errors:
             raise self.errors.pop(0)
-        return Report(Progress(phase="search", step=1, steps=1), self._result(self.jobs[-1]))
+        job = self.jobs[-1]
+        asked = {"job": job.digest, "epoch": job.epoch}
+        result = self._result(job).model_copy(update=asked)
+        return Report(Progress(phase="search", step=1, steps=1), result)
 
-    def stop(self) -> None:
+    def cancel(self, handle: Handle) -> None:
+        assert handle <= len(self.jobs)
         self.is_running = False
 
     def _result(self, job: Job) -> Result:

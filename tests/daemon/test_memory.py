@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from adaptd.adaptation.executor import LocalExecutor
+from adaptd.adaptation.execution.local import LocalExecutor
 from adaptd.adaptation.trigger import TriggerQueue
 from adaptd.clock import FakeClock
 from adaptd.config import ScenarioSourceConfig, StreamConfig
@@ -40,7 +40,7 @@ def context_of(state: StateDirectory, database: Database, clock: FakeClock) -> S
         database=database,
         ledger=Ledger("s", epoch),
         queue=TriggerQueue(),
-        executor=LocalExecutor(clock),
+        executor=LocalExecutor(clock=clock),
         clock=clock,
         metrics=Metrics(),
     )

@@ -141,7 +141,9 @@ def daemon(tmp_path: Path) -> Iterator[DaemonMaker]:
         running.close()
 
 
-def document(state: Path, *, server: bool = False, **changes: Any) -> dict[str, Any]:
+def document(
+    state: Path, *, server: bool = False, workers: dict[str, Any] | None = None, **changes: Any
+) -> dict[str, Any]:
     """A configuration that goes from start to release in well under a minute.
 
     On this scenario a network of width 8 that may change its kernels reaches 70 % in 250 steps,
@@ -164,6 +166,7 @@ def document(state: Path, *, server: bool = False, **changes: Any) -> dict[str, 
     return {
         "state_directory": str(state),
         "streams": [{**stream, **changes}],
+        "workers": workers or {},
         "server": {"enabled": server, "port": 0},
         "metrics": {"port": 0},
         "log": {"format": "json"},

@@ -43,12 +43,12 @@ def remedies(samples: Samples) -> list[nn.Module]:
     return networks
 
 
-def small_networks(*parts: nn.Module) -> list[nn.Module]:
+def small_networks(*parts: nn.Module, inputs: int = 24) -> list[nn.Module]:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(1)
         return [
             nn.Sequential(
-                nn.Flatten(), nn.Linear(24, 8), copy.deepcopy(part), nn.ReLU(), nn.Linear(8, 3)
+                nn.Flatten(), nn.Linear(inputs, 8), copy.deepcopy(part), nn.ReLU(), nn.Linear(8, 3)
             ).double()
             for part in parts
         ]

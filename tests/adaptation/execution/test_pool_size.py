@@ -1,0 +1,38 @@
+"""How many workers there are, and what each may take, where nobody says it."""
+
+import pytest
+
+from adaptd.adaptation.execution import local
+from adaptd.adaptation.execution.local import LocalExecutor
+from adaptd.clock import FakeClock
+from adaptd.config import WorkersConfig
+
+GIB = 2**30
+
+
+@pytest.fixture
+def machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Eight cores, 16 GiB."""
+    monkeypatch.setattr(local, "usable_cores", lambda: frozenset(range(8)))
+    monkeypatch.setattr(local, "usable_core_count", lambda: 8)
+    monkeypatch.setattr(local, "memory_bytes", lambda: 16 * GIB)
+
+
+@pytest.mark.parametrize(
+    ("config", "count", "gibibytes"),
+    [
+        ({}, 7, 12 / 7),
+        ({"threads": 3}, 2, 6),
+        ({"threads": 20}, 1, 12),
+        # The observer has the other cores to itself.
+        ({"cores": [6, 7]}, 2, 6),
+        ({"count": 3}, 3, 4),
+        ({"count": 3, "memory_bytes": "2GiB"}, 3, 2),
+    ],
+)
+def test_one_core_is_the_observer_s_and_so_is_a_quarter_of_the_memory(
+    machine: None, config: dict[str, object], count: int, gibibytes: float
+) -> None:
+    executor = LocalExecutor(WorkersConfig.model_validate(config), clock=FakeClock())
+    assert executor.count == count
+    assert executor.memory_bytes == pytest.approx(gibibytes * GIB, abs=1)
