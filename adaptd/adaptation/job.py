@@ -60,7 +60,8 @@ class Job(_Document):
 
 class Member(_Document):
     """One trained and exported network. seconds: of training; directory: below the job's output;
-    parameters: None where nobody has counted them."""
+    parameters: None where nobody has counted them; weights: hex sha256 of its weights' file, None
+    where nobody has taken it."""
 
     architecture: dict[str, Any]
     macs: int
@@ -68,10 +69,12 @@ class Member(_Document):
     steps: int
     seconds: float
     directory: str
+    weights: str | None = None
 
 
 class Result(_Document):
-    """What came of a job. refused: why nothing was searched, or None."""
+    """What came of a job. refused: why nothing was searched, or None. made_by: versions and the
+    machine, see `telemetry.provenance`."""
 
     schema_version: Literal[1] = 1
     members: dict[str, Member] = {}
@@ -79,6 +82,7 @@ class Result(_Document):
     concentrations: dict[str, dict[str, float]] = {}
     supernet_memory_ratio: float | None = None
     phase_seconds: dict[str, float] = {}
+    made_by: dict[str, str] = {}
     refused: str | None = None
 
 

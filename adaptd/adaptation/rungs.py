@@ -1,6 +1,7 @@
 """The remedies of an episode, each trained on the same records with the same number of steps."""
 
 import copy
+import hashlib
 import math
 import shutil
 import time
@@ -39,6 +40,7 @@ from adaptd.space.export import export, load_network
 from adaptd.space.network import build, initial_architecture, morph, shrink_and_perturb
 from adaptd.space.standardise import fit_standardisation
 from adaptd.stream.segment import read_segment
+from adaptd.telemetry.provenance import provenance
 
 # What stays where records are too few to search around it.
 FALLBACK = "the deployed architecture"
@@ -79,7 +81,18 @@ def perform(job: Job, report: Report) -> Result:
             f"stream {job.stream}: training.device: {job.device} is not there: {error}"
         ) from error
     samples = Samples(torch.from_numpy(batch.x), torch.from_numpy(batch.target)).to(device)
-    return initial(job, samples, report) if job.kind == "initial" else adapt(job, samples, report)
+    result = initial(job, samples, report) if job.kind == "initial" else adapt(job, samples, report)
+    return result.model_copy(update={"made_by": _made_by(device)})
+
+
+def _made_by(device: torch.device) -> dict[str, str]:
+    """Of this process, with what only torch knows: it may use less than the processor has."""
+    return {
+        **provenance(),
+        "instructions": torch.backends.cpu.get_cpu_capability(),
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
+        "threads": str(torch.get_num_threads()),
+    }
 
 
 def initial(job: Job, samples: Samples, report: Report) -> Result:
@@ -260,6 +273,7 @@ class _Bench:
             steps=steps,
             seconds=seconds,
             directory=name,
+            weights=hashlib.sha256((directory / manifest.WEIGHTS).read_bytes()).hexdigest(),
         )
         self.phase_seconds["export"] = (
             self.phase_seconds.get("export", 0.0) + time.monotonic() - started
