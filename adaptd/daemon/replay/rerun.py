@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +66,7 @@ def rerun(
             members = {name: _released(directories[name]) for name in row.members}
         else:
             job = _job(recorded, row, state=state, output=output / row.kind)
-            result = _perform(job, executor, lambda at, kind=row.kind: report(kind, at))
+            result = _perform(job, executor, partial(report, row.kind))
             training = result.made_by
             members = {
                 name: {
