@@ -87,14 +87,17 @@ def counted_records(recorded: Recorded, row: TrialRow, state: Path) -> list[tupl
     Raises NotReplayable where some are gone, ArtifactError for a file that is damaged.
     """
     found = []
+    # Many ranges may lie in one file, and rise as the files do.
+    latest: tuple[str, Batch] | None = None
     for first, end in Counted.restore(row.counted or {}).ranges:
         pieces, at = [], first
         for segment in recorded.segments:
             if segment.first_record <= at < min(end, segment.first_record + segment.records):
-                batch = read_segment(state / segment.path, segment.digest)
-                piece = batch[at - segment.first_record : end - segment.first_record]
-                pieces.append(piece)
-                at += len(piece)
+                if latest is None or latest[0] != segment.path:
+                    batch = read_segment(state / segment.path, segment.digest)
+                    latest = segment.path, batch
+                pieces.append(latest[1][at - segment.first_record : end - segment.first_record])
+                at += len(pieces[-1])
         if at < end:
             raise NotReplayable(
                 f"records {at} to {end - 1}, which the trial of episode {recorded.episode.id} "
