@@ -38,6 +38,10 @@ class ArtifactError(PermanentError):
     """A release's files do not match their manifest."""
 
 
+class NotReplayable(PermanentError):
+    """An episode cannot be run again: nothing was tried in it, or what it takes is not kept."""
+
+
 class JobError(PermanentError):
     """A job can never be done as it was asked for (no such network, training diverged).
 

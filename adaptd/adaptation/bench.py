@@ -11,6 +11,7 @@ import torch
 from adaptd.adaptation.job import Job, Member, Progress, Result
 from adaptd.adaptation.keeper import Keeper
 from adaptd.architecture import Architecture, Contract
+from adaptd.registry import manifest
 from adaptd.search.checkpoint import Checkpoint, CheckpointError
 from adaptd.search.course import Resumable
 from adaptd.space.cost import count_macs
@@ -127,6 +128,7 @@ class Bench:
             steps=steps,
             seconds=seconds,
             directory=name,
+            weights=self._digests[name][manifest.WEIGHTS],
         )
         self.phase_seconds["export"] = (
             self.phase_seconds.get("export", 0.0) + time.monotonic() - started

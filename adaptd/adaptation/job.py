@@ -76,7 +76,8 @@ class Job(_Document):
 
 class Member(_Document):
     """One trained and exported network. seconds: of training; directory: below the job's output;
-    parameters: None where nobody has counted them."""
+    parameters: None where nobody has counted them; weights: hex sha256 of its weights' file, None
+    where nobody has taken it."""
 
     architecture: dict[str, Any]
     macs: int
@@ -84,13 +85,14 @@ class Member(_Document):
     steps: int
     seconds: float
     directory: str
+    weights: str | None = None
 
 
 class Result(_Document):
     """What came of a job. refused: why nothing was searched, or None.
 
-    job: digest of what was asked for. epoch: of the owner who asked. cpu_seconds: user and system,
-    of all attempts at the job.
+    made_by: versions and the machine, see `telemetry.provenance`. job: digest of what was asked
+    for. epoch: of the owner who asked. cpu_seconds: user and system, of all attempts at the job.
     """
 
     schema_version: Literal[1] = 1
@@ -99,6 +101,7 @@ class Result(_Document):
     concentrations: dict[str, dict[str, float]] = {}
     supernet_memory_ratio: float | None = None
     phase_seconds: dict[str, float] = {}
+    made_by: dict[str, str] = {}
     refused: str | None = None
     job: str = ""
     epoch: int = 0

@@ -20,7 +20,6 @@ from adaptd.adaptation.job import (
     Result,
 )
 from adaptd.adaptation.keeper import Keeper
-from adaptd.adaptation.search.report import versions
 from adaptd.architecture import Architecture, Contract
 from adaptd.errors import JobError
 from adaptd.registry import manifest
@@ -38,6 +37,7 @@ from adaptd.space.export import load_network
 from adaptd.space.network import build, initial_architecture, morph, shrink_and_perturb
 from adaptd.space.standardise import fit_standardisation
 from adaptd.stream.segment import read_segment
+from adaptd.telemetry.provenance import provenance
 
 # Name -> what is trained under it.
 Members = dict[str, tuple[Architecture, torch.nn.Module]]
@@ -78,17 +78,24 @@ def perform(job: Job, report: Report, *, keeper: Keeper | None = None, threads: 
             f"stream {job.stream}: training.device: {job.device} is not there: {error}"
         ) from error
     samples = Samples(torch.from_numpy(batch.x), torch.from_numpy(batch.target)).to(device)
+    made_by = _made_by(device)
 
     def open_bench() -> Bench:
         # Last of all that may draw from torch's global generator: it may set it to where it was.
-        return Bench(
-            job,
-            report,
-            keeper or Keeper(WorkingDirectory(job.output)),
-            identity={**versions(device), "threads": threads},
-        )
+        return Bench(job, report, keeper or Keeper(WorkingDirectory(job.output)), identity=made_by)
 
-    return (initial if job.kind == "initial" else adapt)(job, samples, open_bench)
+    result = (initial if job.kind == "initial" else adapt)(job, samples, open_bench)
+    return result.model_copy(update={"made_by": made_by})
+
+
+def _made_by(device: torch.device) -> dict[str, str]:
+    """Of this process, with what only torch knows: it may use less than the processor has."""
+    return {
+        **provenance(),
+        "instructions": torch.backends.cpu.get_cpu_capability(),
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
+        "threads": str(torch.get_num_threads()),
+    }
 
 
 def initial(job: Job, samples: Samples, open_bench: Callable[[], Bench]) -> Result:

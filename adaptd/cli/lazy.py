@@ -14,6 +14,7 @@ COMMANDS: dict[str, str] = {
     "inspect": "Show what could change in a network, and what opening it would cost.",
     "search": "Search for a better architecture around a network, on records of a stream.",
     "drift": "Replay a recording: what would have alarmed when, and what drift it looks like.",
+    "replay": "Run a past episode again and compare: same architecture, same verdict?",
     "scenarios": "List the generated streams there are.",
     "stream": "Send a recorded stream to a topic.",
     "backup": "Copy a daemon's state directory while it runs.",

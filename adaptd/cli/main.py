@@ -26,6 +26,8 @@ Examples:
 
   adaptd drift FILE --picture drift.png        what would have alarmed, and when
 
+  adaptd replay EPISODE -c FILE                a past episode again: the same outcome?
+
   adaptd proposals list -c FILE                what awaits a decision
 
   adaptd proposals approve ID -c FILE --comment "looked at the evidence"

@@ -87,6 +87,7 @@ def _facts(console: Console, view: ProposalView) -> Table:
     table = open_table(console, "", "", title=f"Proposal {proposal.id}")
     table.add_row("stream", proposal.stream)
     table.add_row("state", proposal.state)
+    table.add_row("episode", proposal.episode_id)
     table.add_row(
         "created", f"{instant(proposal.created_at)}, at record {count(proposal.created_record)}"
     )

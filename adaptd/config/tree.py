@@ -105,6 +105,12 @@ class EpisodeConfig(Section):
         ge=1,
         description="multiply-accumulates of any challenger over those of release 1",
     )
+    replayable: int = Field(
+        default=20,
+        ge=0,
+        description="latest episodes whose records of training and of trials are kept, so that "
+        "`adaptd replay` can run them again; takes disk for so many times that many records",
+    )
 
     @field_validator("records")
     @classmethod

@@ -1,6 +1,5 @@
 """Leads one stream's episode from its trigger to its outcome."""
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -9,10 +8,10 @@ import structlog
 from sqlalchemy import Connection
 
 from adaptd.adaptation.job import RUNGS, Progress, Result
-from adaptd.adaptation.trial import DEPLOYED, WEIGHTS_ONLY, Trial
+from adaptd.adaptation.trial import WEIGHTS_ONLY, Trial
 from adaptd.adaptation.trigger import Trigger
 from adaptd.architecture import Contract
-from adaptd.daemon import recall
+from adaptd.daemon import archive, recall
 from adaptd.daemon.allowance import spend
 from adaptd.daemon.climbing import fallback, given_up, good_enough, is_to_climb, sentence
 from adaptd.daemon.context import StreamContext
@@ -29,16 +28,15 @@ from adaptd.daemon.planning import (
     plan,
     rungs_of,
     span,
-    sweep_members,
 )
 from adaptd.daemon.proposal_desk import ProposalDesk
 from adaptd.daemon.release_desk import ReleaseDesk
 from adaptd.daemon.schedule import periodic
+from adaptd.daemon.trial_desk import TrialDesk
 from adaptd.daemon.workshop import Failure, Workshop
 from adaptd.errors import ArtifactError, ConflictError
 from adaptd.observer.joined import Joined
-from adaptd.observer.score import score
-from adaptd.registry import concentrations, episodes, schedules, scores, spendings
+from adaptd.registry import concentrations, episodes, schedules, scores, spendings, trials
 from adaptd.registry.episodes import Episode
 from adaptd.registry.releases import Release
 from adaptd.stream.window import Window
@@ -71,7 +69,7 @@ class Conductor:
         self._log = EpisodeLog(context)
         self._proposals = ProposalDesk(context, desk)
         self._on_close = on_close
-        self._trial: Trial | None = None
+        self._trials = TrialDesk(context)
         self._workshop = Workshop(context)
         self._diagnostician = Diagnostician(
             window,
@@ -86,7 +84,7 @@ class Conductor:
     def state(self) -> dict[str, Any]:
         """What the checkpoint keeps: the trial's counts. All else of an episode stands in its
         row."""
-        return {"trial": None if self._trial is None else self._trial.state()}
+        return self._trials.state()
 
     def restore(self, connection: Connection, state: dict[str, Any]) -> None:
         """Takes the open episode up where the store left it; a search that was cut off goes
@@ -101,7 +99,7 @@ class Conductor:
                 self._close("failed", f"a member of the trial is missing or damaged: {error}")
                 return
             try:
-                self._trial = Trial.restore(state["trial"])
+                self._trials.restore(episode.id, state)
             except ValueError as error:
                 # Its rivals were others: what was counted against them does not carry over.
                 self._close("failed", f"the trial was begun by another version of adaptd: {error}")
@@ -115,21 +113,13 @@ class Conductor:
     def on_records(self, joined: Joined, *, first_record: int) -> None:
         """Counts what the champion and the members of a running trial had said of records that
         nobody has trained on."""
-        if self._trial is None or self._trial.verdict() != "running":
-            return
-        champion = joined.predictions.get(self._champion().digest)
-        members = self._lineup.of_members(joined.predictions)
-        if champion is None or members is None:
-            return
-        target = joined.batch.target
-        hits = {
-            name: score(said, target)[0] for name, said in {DEPLOYED: champion, **members}.items()
-        }
-        self._trial.update(hits, first_record=first_record)
-        metrics, stream = self._context.metrics, self._context.stream
-        metrics.trial_log_e_needed.labels(stream).set(-math.log(self._trial.alpha))
-        for rival, log_value in self._trial.log_e_values().items():
-            metrics.trial_log_e_value.labels(stream, rival).set(log_value)
+        if self._trials.current is not None:
+            self._trials.count(
+                joined,
+                first_record=first_record,
+                champion=self._champion().digest,
+                members=self._lineup.of_members(joined.predictions),
+            )
 
     def step(self, *, is_exhausted: bool) -> Release | None:
         """Goes on as far as it can without waiting. Returns a release right after its publication.
@@ -167,7 +157,7 @@ class Conductor:
                 self._begin_recall(episode, trigger)
             self._is_recall_begun = True
             return
-        if self._trial is not None and self._is_recalled(episode, self._trial):
+        if self._trials.current is not None and self._is_recalled(episode, self._trials.current):
             return
         first, end = span(trigger, self._window, records=self._context.config.episode.records)
         collected = self._window.next_record - first
@@ -191,7 +181,7 @@ class Conductor:
         if diagnosis is not None and (broken := self._diagnostician.broken(diagnosis)) is not None:
             self._hold(broken)
             return
-        sweep_members(self._context, keep=episode.id)
+        archive.sweep(self._context, opening=episode.id)
         champion = self._champion()
         with self._context.database.read() as connection:
             cap = macs_cap(connection, self._context)
@@ -218,7 +208,7 @@ class Conductor:
                 channels=planned["diagnosis"]["channels"],
             )
         # Of earlier releases none has come to anything.
-        self._trial = None
+        self._trials.end()
         self._lineup.drop_members()
         self._log.advance("searching", plan=planned, result={})
 
@@ -252,12 +242,13 @@ class Conductor:
             return
         self._seat(episode, result)
         trial = self._context.config.trial
-        self._trial = Trial.start(
-            (DEPLOYED, *result.members),
+        self._trials.begin(
+            episode.id,
+            result,
+            kind=trials.RECALL,
+            first_record=self._window.next_record,
             alpha=spend(self._context, episode=episode.id, kind="recall"),
-            not_better_alpha=trial.alpha,
             minimum_records=min(recall.LEAST_RECORDS, trial.minimum_records),
-            maximum_records=trial.maximum_records,
             remedies=[*result.members],
         )
         self._log.advance(
@@ -319,14 +310,13 @@ class Conductor:
         if result.concentrations:
             self._keep_concentrations(self._champion().digest, result)
         self._seat(episode, result)
-        trial = self._context.config.trial
-        self._trial = Trial.start(
-            (DEPLOYED, *result.members),
+        self._trials.begin(
+            episode.id,
+            result,
+            kind="-".join(rungs_of(episode.plan)),
+            first_record=self._window.next_record,
             alpha=self._alpha(episode),
-            # It releases nothing, so it spends nothing.
-            not_better_alpha=trial.alpha,
-            minimum_records=trial.minimum_records,
-            maximum_records=trial.maximum_records,
+            minimum_records=self._context.config.trial.minimum_records,
             good_enough=good_enough(self._context.config.episode, episode.plan),
         )
         self._workshop.clear()
@@ -343,7 +333,7 @@ class Conductor:
             return spendings.of_episode(connection, episode.id, kind="trial").alpha / 2
 
     def _judge(self, episode: Episode, *, is_exhausted: bool) -> None:
-        trial = self._trial
+        trial = self._trials.current
         if trial is None:
             raise RuntimeError(f"episode {episode.id} is in trial without one")
         verdict = trial.verdict()
@@ -370,7 +360,7 @@ class Conductor:
     def _give_up(self, episode: Episode, outcome: str, reason: str) -> None:
         """Ends an episode whose search came to nothing: with what new weights alone were proved to
         be worth before, if that is something, else without a proposal."""
-        proved = fallback(episode.plan, self._trial)
+        proved = fallback(episode.plan, self._trials.current)
         if proved is None:
             self._close(outcome, reason)
             return
@@ -392,7 +382,7 @@ class Conductor:
             champion=self._champion(),
             record=self._window.next_record,
         )
-        self._trial = None
+        self._trials.end()
         self._workshop.clear()
         self._lineup.drop_members()
         for state in episodes.STATES[episodes.STATES.index(episode.state) + 1 : -1]:
@@ -400,7 +390,7 @@ class Conductor:
 
     def _climb(self, episode: Episode, trial: Trial) -> None:
         evidence = trial.evidence()
-        self._trial = None
+        self._trials.end()
         self._lineup.drop_members()
         self._log.advance(
             "searching",
@@ -509,7 +499,7 @@ class Conductor:
         self._clear()
 
     def _clear(self) -> None:
-        self._trial = None
+        self._trials.end()
         self._is_looked_at = False
         self._is_recall_begun = False
         self._workshop.clear()

@@ -9,12 +9,13 @@ from typing import Any
 import structlog
 from sqlalchemy import Connection
 
+from adaptd.daemon import archive
 from adaptd.daemon.context import StreamContext
 from adaptd.daemon.ledger import Effect
 from adaptd.errors import ArtifactError, StateDirectoryError
 from adaptd.registry import scores
 from adaptd.registry.scores import BlockScore
-from adaptd.store import checkpoints, segments
+from adaptd.store import checkpoints, pins, segments
 from adaptd.store.checkpoints import Checkpoint
 from adaptd.store.directory import RESTORE
 from adaptd.store.segments import SegmentRow
@@ -70,7 +71,8 @@ class Memory:
             raise StateDirectoryError(
                 f"{context.state.database}: stream {context.stream}: {error}; {RESTORE}"
             ) from error
-        _sweep(context.state.segments(context.stream), {context.absolute(row.path) for row in rows})
+        named = {row.path for row in rows} | pins.paths(connection, context.stream)
+        _sweep(context.state.segments(context.stream), set(map(context.absolute, named)))
         memory = cls(
             context,
             window=window,
@@ -128,9 +130,8 @@ class Memory:
         )
 
         def close(connection: Connection) -> None:
-            dropped.extend(
-                segments.drop_before(connection, stream, record=self.window.first_record)
-            )
+            leaving = segments.drop_before(connection, stream, record=self.window.first_record)
+            dropped.extend(archive.settle(connection, self._context, leaving))
             checkpoints.save(connection, checkpoint, now=self._context.clock.now())
 
         ledger.commit(self._context.database, close, *closing)

@@ -1,6 +1,5 @@
 """What an episode will train on and under which budget, fixed before it begins."""
 
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from adaptd.architecture import Contract
 from adaptd.daemon.context import StreamContext
 from adaptd.registry import releases
 from adaptd.registry.releases import Release
+from adaptd.store.directory import StateDirectory
 from adaptd.stream.segment import write_segment
 from adaptd.stream.window import Window
 
@@ -60,6 +60,7 @@ def plan(
         "champion": champion.digest,
         "seed": context.seed_for("episode", end),
         "steps": context.config.episode.steps,
+        "minimum_records": context.config.episode.minimum_records,
         "macs_cap": macs_cap,
         "concentrations": concentrations,
         "reference_accuracy": reference_accuracy,
@@ -83,29 +84,52 @@ def job_of(
     context: StreamContext,
     *,
     episode: str,
-    plan: dict[str, Any],
+    plan: Mapping[str, Any],
     champion: Release,
     contract: Contract,
 ) -> Job:
     """The worker's job for a plan; the same plan gives the same job whenever it is asked."""
+    return adapt_job(
+        # Plans of earlier versions leave it to the configuration.
+        {"minimum_records": context.config.episode.minimum_records, **plan},
+        state=context.state,
+        champion=champion,
+        contract=contract,
+        output=members_directory(context, episode) / _folder(plan),
+        device=context.config.training.device,
+        epoch=context.ledger.epoch,
+    )
+
+
+def adapt_job(
+    plan: Mapping[str, Any],
+    *,
+    state: StateDirectory,
+    champion: Release,
+    contract: Contract,
+    output: Path,
+    device: str | None,
+    epoch: int = 0,
+) -> Job:
+    """The job of a plan's rungs, whoever asks for it."""
     return Job(
         kind="adapt",
         rungs=rungs_of(plan),
-        stream=context.stream,
+        stream=champion.stream,
         seed=plan["seed"],
         architecture=champion.architecture.to_document(),
         contract=contract.to_document(),
-        records=context.absolute(plan["records"]),
+        records=state.path / plan["records"],
         records_digest=plan["records_digest"],
-        champion=context.absolute(champion.path),
+        champion=state.path / champion.path,
         champion_digest=champion.digest,
-        output=members_directory(context, episode) / _folder(plan),
+        output=output,
         steps=plan["steps"],
         macs_cap=plan["macs_cap"],
-        minimum_records=context.config.episode.minimum_records,
+        minimum_records=plan["minimum_records"],
         concentrations=plan["concentrations"],
-        device=context.config.training.device,
-        epoch=context.ledger.epoch,
+        device=device,
+        epoch=epoch,
     )
 
 
@@ -130,17 +154,10 @@ def joined(before: Result, after: Result) -> Result:
     return after.model_copy(update={"members": members, "phase_seconds": seconds})
 
 
-def _folder(plan: dict[str, Any]) -> str:
+def _folder(plan: Mapping[str, Any]) -> str:
     return "-".join(rungs_of(plan))
 
 
 def members_directory(context: StreamContext, episode: str) -> Path:
     """Where an episode's worker leaves its networks."""
     return context.state.episodes(context.stream) / episode / "members"
-
-
-def sweep_members(context: StreamContext, *, keep: str) -> None:
-    """Deletes the networks of episodes that are over; their records and their rows stay."""
-    for directory in context.state.episodes(context.stream).glob("*/members"):
-        if directory.parent.name != keep:
-            shutil.rmtree(directory, ignore_errors=True)

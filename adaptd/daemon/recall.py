@@ -35,6 +35,13 @@ def is_recalled(name: str) -> bool:
     return name.startswith(_PREFIX)
 
 
+def by_name(connection: Connection, stream: str) -> dict[str, Release]:
+    """Every release of the stream by the name that it has as a member of a trial."""
+    return {
+        f"{_PREFIX}{release.number}": release for release in releases.history(connection, stream)
+    }
+
+
 def earlier(connection: Connection, champion: Release) -> list[Release]:
     """Releases that took and gave what the champion does, the newest of them first."""
     return [
@@ -52,7 +59,7 @@ def seated(context: StreamContext, episode: str, found: Sequence[Release]) -> Re
     for release in found:
         source = context.absolute(release.path)
         try:
-            manifest.verify(source, digest=release.digest)
+            files_of = manifest.verify(source, digest=release.digest)["files"]
         except ArtifactError as error:
             log.warning("recall.damaged", stream=context.stream, error=str(error))
             continue
@@ -70,6 +77,7 @@ def seated(context: StreamContext, episode: str, found: Sequence[Release]) -> Re
             steps=0,
             seconds=0.0,
             directory=f"{_FOLDER}/{name}",
+            weights=files_of[manifest.WEIGHTS]["sha256"],
         )
     return Result(members=members)
 
@@ -95,10 +103,7 @@ def plan_of(
     connection: Connection, context: StreamContext, winner: str, plan: dict[str, Any]
 ) -> dict[str, Any]:
     """The episode's plan as its proposal needs it: what the earlier release had learnt from."""
-    number = int(winner.removeprefix(_PREFIX))
-    release = next(
-        one for one in releases.history(connection, context.stream) if one.number == number
-    )
+    release = by_name(connection, context.stream)[winner]
     evidence = manifest.verify(context.absolute(release.path))["evidence"]
     first, last = evidence["training_records"]
     return {

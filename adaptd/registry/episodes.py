@@ -141,6 +141,16 @@ def get(connection: Connection, id: str) -> Episode:
     return found[0]
 
 
+def beginning_with(connection: Connection, prefix: str) -> list[Episode]:
+    """Episodes of all streams whose id begins like that, newest first."""
+    return _rows(
+        connection,
+        select(episodes)
+        .where(episodes.c.id.startswith(prefix, autoescape=True))
+        .order_by(episodes.c.opened_at.desc(), episodes.c.id.desc()),
+    )
+
+
 def history(connection: Connection, stream: str, limit: int = 100) -> list[Episode]:
     """The stream's latest episodes, newest first."""
     return _rows(

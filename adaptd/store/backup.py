@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sqlalchemy import URL, create_engine, select
+from sqlalchemy import URL, create_engine, inspect, select
 
 from adaptd.errors import ArtifactError, NotFoundError, StateDirectoryError, StoreUnavailable
 from adaptd.store.database import DAMAGED
@@ -23,7 +23,7 @@ from adaptd.store.files import (
     fsync_tree,
     publish_directory,
 )
-from adaptd.store.tables import segments
+from adaptd.store.tables import pins, segments
 
 SCHEMA_VERSION = 1
 MANIFEST = "backup.json"
@@ -198,7 +198,11 @@ def _segments(database: Path) -> list[str]:
     engine = create_engine(URL.create("sqlite", database=str(database)))
     try:
         with engine.connect() as connection:
-            return list(connection.scalars(select(segments.c.path).distinct()))
+            named = set(connection.scalars(select(segments.c.path)))
+            # A daemon of an earlier version, which may still run, pins nothing.
+            if inspect(connection).has_table(pins.name):
+                named |= set(connection.scalars(select(pins.c.path)))
+            return sorted(named)
     finally:
         engine.dispose()
 

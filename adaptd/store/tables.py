@@ -240,6 +240,41 @@ spendings = Table(
     UniqueConstraint("episode_id", "kind"),
 )
 
+# An episode has one or two, or three where it tried earlier releases first. `end_record` and what
+# follows it are there once it has ended.
+trials = Table(
+    "trials",
+    metadata,
+    Column("episode_id", ULID, ForeignKey("episodes.id"), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("stream", STREAM, nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("terms", Document, nullable=False),
+    Column("members", Document, nullable=False),
+    Column("made_by", Document, nullable=False),
+    Column("first_record", BigInteger, nullable=False),
+    Column("end_record", BigInteger),
+    Column("counted", Document),
+    Column("evidence", Document),
+    Column("begun_at", Instant, nullable=False),
+    Column("ended_at", Instant),
+    Index("ix_trials_stream_begun_at", "stream", "begun_at"),
+)
+
+# Segments that have left the window and are kept, since an episode's trial has counted records of
+# them.
+pins = Table(
+    "pins",
+    metadata,
+    Column("episode_id", ULID, ForeignKey("episodes.id"), primary_key=True),
+    Column("first_record", BigInteger, primary_key=True),
+    Column("stream", STREAM, nullable=False),
+    Column("records", Integer, nullable=False),
+    Column("digest", DIGEST, nullable=False),
+    Column("path", Text, nullable=False),
+    Index("ix_pins_stream", "stream"),
+)
+
 # No foreign key to releases: it would be looked up for every block, and releases are never deleted.
 scores = Table(
     "scores",

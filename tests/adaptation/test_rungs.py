@@ -1,9 +1,12 @@
+import hashlib
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from adaptd.adaptation.job import (
     FINE_TUNED,
@@ -41,6 +44,16 @@ def test_the_first_model_has_the_wanted_operation_on_every_edge(job: JobMaker) -
     assert set(operations.values()) == {"dw k3 d1"}
     probabilities = Predictor.load(wanted.output / member.directory).predict(records(8).x)
     assert probabilities.shape == (8, 4)
+
+
+def test_a_result_says_what_made_it_and_has_its_weights_digests(job: JobMaker) -> None:
+    wanted = job(steps=2, device="cpu")
+    result = perform(wanted, ignore)
+    assert result.made_by["torch"] == version("torch")
+    assert (result.made_by["device"], result.made_by["threads"]) == ("cpu", "1")
+    assert result.made_by["instructions"] == torch.backends.cpu.get_cpu_capability()
+    weights = (wanted.output / INITIAL / "weights.safetensors").read_bytes()
+    assert result.members[INITIAL].weights == hashlib.sha256(weights).hexdigest()
 
 
 def test_progress_reaches_the_last_step(job: JobMaker) -> None:

@@ -1,3 +1,5 @@
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +13,8 @@ from adaptd.daemon.context import StreamContext
 from adaptd.daemon.ledger import Ledger
 from adaptd.daemon.memory import Memory
 from adaptd.errors import ArtifactError
-from adaptd.store import epochs
+from adaptd.registry import episodes, trials
+from adaptd.store import epochs, pins, segments
 from adaptd.store.database import Database
 from adaptd.store.directory import StateDirectory
 from adaptd.stream.batch import Batch, id_column
@@ -102,6 +105,67 @@ def test_files_of_records_that_left_the_window_are_deleted(context: StreamContex
     again = opened(context)
     assert again.window.first_record == 200
     assert np.array_equal(again.window.between(200, 300).x, batch(200, 100).x)
+
+
+def test_files_that_a_trial_has_counted_stay_until_its_episode_is_old(
+    context: StreamContext,
+) -> None:
+    for number in range(2):
+        with context.database.write() as connection:
+            episodes.open_(
+                connection, id=f"E{number}", stream="s", trigger={}, now=context.clock.now()
+            )
+            episodes.close(
+                connection,
+                f"E{number}",
+                outcome="no-better",
+                reason=None,
+                now=context.clock.now(),
+            )
+        memory = opened(context)
+        at = memory.window.next_record
+        with context.database.write() as connection:
+            trials.begin(
+                connection,
+                episode_id=f"E{number}",
+                stream="s",
+                kind="weights",
+                terms={},
+                members={},
+                made_by={},
+                first_record=at + 10,
+                now=context.clock.now() + timedelta(minutes=number),
+            )
+            trials.end(
+                connection,
+                f"E{number}",
+                end_record=at + 40,
+                counted={},
+                evidence={},
+                now=context.clock.now(),
+            )
+        for first in range(at, at + 300, 30):
+            memory.append(batch(first, 30))
+            memory.save({})
+        opened(context)
+        assert len(list(context.state.segments("s").iterdir())) == 4 + 2 * (number + 1)
+    lasting = replace(
+        context,
+        config=context.config.model_copy(
+            update={"episode": context.config.episode.model_copy(update={"replayable": 1})}
+        ),
+    )
+    memory = opened(lasting)
+    for first in range(600, 660, 30):
+        memory.append(batch(first, 30))
+        memory.save({})
+    with context.database.read() as connection:
+        assert pins.of_episode(connection, "E0") == []
+        kept = {context.absolute(row.path) for row in pins.of_episode(connection, "E1")}
+        window = {context.absolute(row.path) for row in segments.listing(connection, "s")}
+    assert len(kept) == 2
+    opened(lasting)
+    assert set(context.state.segments("s").iterdir()) == kept | window
 
 
 def test_files_that_no_row_names_are_swept_at_start(context: StreamContext) -> None:

@@ -11,12 +11,15 @@ from sqlalchemy import insert, select
 
 from adaptd.clock import FakeClock
 from adaptd.errors import ArtifactError, NotFoundError, StateDirectoryError
-from adaptd.store import segments
+from adaptd.registry import episodes
+from adaptd.store import pins, segments
 from adaptd.store.backup import MANIFEST, back_up, read_backup, restore
 from adaptd.store.database import Database
 from adaptd.store.directory import DaemonLock, StateDirectory
+from adaptd.store.pins import Wanted
 from adaptd.store.segments import SegmentRow
 from adaptd.store.tables import epochs
+from adaptd.store.tables import pins as pin_table
 
 NOW = FakeClock().now()
 
@@ -46,6 +49,13 @@ class Deployment:
         row = {"stream": stream, "epoch": 1, "owner": "test", "acquired_at": NOW}
         with self.database.write() as connection:
             connection.execute(insert(epochs).values(**row))
+
+    def pin(self, number: int) -> None:
+        """What leaves the window is kept for an episode."""
+        with self.database.write() as connection:
+            episodes.open_(connection, id="E", stream="pump", trigger={}, now=NOW)
+            gone = segments.drop_before(connection, "pump", record=number + 1)
+            pins.keep(connection, gone, [Wanted("E", 0, None)])
 
 
 @pytest.fixture
@@ -195,3 +205,19 @@ def test_what_is_no_longer_as_it_was_backed_up_is_refused(
         read_backup(made.path)
     with pytest.raises(NotFoundError, match="no backup"):
         read_backup(tmp_path / "nowhere")
+
+
+def test_a_backup_holds_what_is_pinned(deployment: Deployment, tmp_path: Path) -> None:
+    deployment.pin(0)
+    back_up(deployment.state, tmp_path / "copy", now=NOW)
+    copied = {path.name for path in (tmp_path / "copy" / "segments" / "pump").iterdir()}
+    assert copied == {"0.arrow", "1.arrow", "2.arrow"}
+
+
+def test_a_state_of_a_daemon_that_pins_nothing_is_backed_up(
+    deployment: Deployment, tmp_path: Path
+) -> None:
+    with deployment.database.write() as connection:
+        pin_table.drop(connection)
+    back_up(deployment.state, tmp_path / "copy", now=NOW)
+    assert (tmp_path / "copy" / "segments" / "pump" / "0.arrow").exists()

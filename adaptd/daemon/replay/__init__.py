@@ -1,0 +1,1 @@
+"""Runs a past episode again from what was kept of it, and compares."""
