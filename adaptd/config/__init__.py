@@ -29,6 +29,7 @@ from adaptd.config.tree import (
     TrainingConfig,
     TrialConfig,
 )
+from adaptd.config.watch import WatchConfig
 
 __all__ = [
     "load",
@@ -52,6 +53,7 @@ __all__ = [
     "EpisodeConfig",
     "TrialConfig",
     "ApprovalConfig",
+    "WatchConfig",
     "ScheduleConfig",
     "PublishConfig",
     "RejectConfig",

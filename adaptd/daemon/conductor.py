@@ -17,7 +17,7 @@ from adaptd.daemon.allowance import spend
 from adaptd.daemon.climbing import fallback, good_enough, is_to_climb
 from adaptd.daemon.context import StreamContext
 from adaptd.daemon.diagnosing import Diagnostician
-from adaptd.daemon.dossier import proposed
+from adaptd.daemon.dossier import in_words, proposed
 from adaptd.daemon.episode_log import EpisodeLog
 from adaptd.daemon.lineup import Lineup
 from adaptd.daemon.planning import (
@@ -357,10 +357,10 @@ class Conductor:
                 f"the stream ended after {trial.records} records of the trial",
             )
         elif verdict in ("not-better", "short"):
-            self._give_up(episode, "no-better", _sentence("not better", trial.evidence()))
+            self._give_up(episode, "no-better", in_words("not better", trial.evidence()))
         else:
             self._give_up(
-                episode, "inconclusive", _sentence("no evidence either way", trial.evidence())
+                episode, "inconclusive", in_words("no evidence either way", trial.evidence())
             )
 
     def _give_up(self, episode: Episode, outcome: str, reason: str) -> None:
@@ -426,7 +426,8 @@ class Conductor:
                 self._proposals.withdraw(proposal)
                 raise
             else:
-                self._forget_triggers_before(episode.plan["end_record"])
+                # It has learnt from what came before; a later drift it has never seen.
+                self._context.queue.forget_before(self._context.stream, episode.plan["end_record"])
                 self._end("released")
                 return release
         elif proposal.state == "rejected":
@@ -491,13 +492,14 @@ class Conductor:
         if all(trigger.kind != "drift" for trigger in waiting):
             self._on_close()
 
-    def _forget_triggers_before(self, record: int) -> None:
-        # The release has learnt from what came before; a later drift it has never seen.
-        queue, stream = self._context.queue, self._context.stream
-        later = [trigger for trigger in queue.waiting(stream) if trigger.since_record >= record]
-        queue.forget(stream)
-        for trigger in later:
-            queue.put(trigger)
+    def give_way(self) -> None:
+        """Another release was published, and the open episode ended with it in the store. A drift
+        that waits was one of the release that is gone."""
+        self._context.executor.stop()
+        self._context.queue.forget_drift(self._context.stream)
+        self._context.metrics.drift_active.labels(self._context.stream).set(0)
+        if self._log.current is not None:
+            self._end("failed")
 
     def _end(self, outcome: str) -> None:
         self._log.forget(outcome)
@@ -509,10 +511,3 @@ class Conductor:
         self._is_recall_begun = False
         self._workshop.clear()
         self._lineup.drop_members()
-
-
-def _sentence(verdict: str, evidence: dict[str, Any]) -> str:
-    accuracy = ", ".join(
-        f"{name} {100 * value:.1f} %" for name, value in evidence["accuracy"].items()
-    )
-    return f"{verdict} after {evidence['records']} records: {accuracy}"

@@ -11,7 +11,7 @@ from adaptd.registry import episodes
 from adaptd.registry.spendings import next_test
 from adaptd.store import schema
 from adaptd.store.database import Database
-from adaptd.store.tables import metadata, spendings
+from adaptd.store.tables import metadata, spendings, watches
 
 
 def test_the_migrations_make_exactly_the_tables_of_the_code(database: Database) -> None:
@@ -63,6 +63,7 @@ def test_a_state_from_before_alpha_was_shared_out_keeps_its_episodes_and_has_spe
     database: Database,
 ) -> None:
     with database.write() as connection:
+        watches.drop(connection)
         spendings.drop(connection)
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0003'")
         now = FakeClock().now()
