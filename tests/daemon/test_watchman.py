@@ -10,7 +10,7 @@ from adaptd.adaptation.job import REOPENED
 from adaptd.adaptation.trigger import Trigger
 from adaptd.clock import FakeClock
 from adaptd.config import WatchConfig
-from adaptd.daemon import recall, watchman
+from adaptd.daemon import allowance, recall
 from adaptd.daemon.ledger import Effect, Ledger
 from adaptd.errors import StoreUnavailable
 from adaptd.registry import (
@@ -26,6 +26,7 @@ from adaptd.registry import (
 )
 from adaptd.registry.publisher import envelope
 from adaptd.registry.releases import Release
+from adaptd.server import proposal_view
 from adaptd.store import outbox
 from adaptd.store.database import Database
 from adaptd.stream.delayed_labels import DelayedLabels
@@ -159,6 +160,24 @@ def test_what_was_taken_back_predicts_no_longer_and_the_stream_goes_on(loop: Loo
     assert sample(running, "release_info", number="3", digest=released(running)[0].digest) == 1
 
 
+def test_its_evidence_reads_as_that_of_every_proposal(loop: LoopMaker) -> None:
+    running = loop(approval=BY_OPERATOR)
+    approve_too_late(running)
+    running.until(lambda: len(released(running)) == 3)
+    with running.context.database.read() as connection:
+        proposal = proposals.listing(connection, STREAM)[0]
+        shown = proposal_view.view(connection, proposal, now=running.clock.now())
+    assert shown.evidence is not None
+    assert shown.trigger == "the watch over a fresh release"
+    assert shown.summary.startswith("Release 1, brought back, as it was. Right on 100.0")
+    assert [check.text for check in shown.checks if not check.holds] == []
+    assert [row.title for row in shown.rivals] == ["deployed model, unchanged"]
+    assert shown.budget is not None
+    assert "This is test 2: 0 was spent before it, 0.00833 is spent by it" in shown.budget
+    assert shown.decision is not None
+    assert shown.decision.actor == "policy:rollback"
+
+
 def test_it_is_told_as_every_release_is(loop: LoopMaker) -> None:
     running = loop(approval=BY_OPERATOR)
     approve_too_late(running)
@@ -203,8 +222,8 @@ def test_a_watch_spends_its_own_alpha_by_the_numbers_that_all_tests_share(loop: 
     with running.context.database.read() as connection:
         watch = spendings.of_episode(connection, episode, kind="watch")
         trial = spendings.of_episode(connection, episode, kind="trial")
-    assert (trial.test, trial.alpha) == (1, pytest.approx(0.025))
-    assert (watch.test, watch.alpha, watch.spent_before) == (2, pytest.approx(0.3 / 6), 0)
+    assert (trial.test, watch.test, watch.spent_before) == (1, 2, 0)
+    assert [trial.alpha, watch.alpha] == pytest.approx([0.025, 0.3 / 6])
     assert watched(running)[0].evidence["alpha"] == pytest.approx(0.3 / 6)
 
 
@@ -576,7 +595,7 @@ def test_a_store_that_is_away_delays_the_watch_and_spends_once(
 ) -> None:
     running = loop(approval=BY_OPERATOR)
     failures = iter([True, True])
-    spend = watchman.spend
+    spend = allowance.spend
 
     def away(*arguments: Any, **named: Any) -> float:
         if named["kind"] == "watch" and next(failures, False):
