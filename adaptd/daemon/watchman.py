@@ -114,7 +114,11 @@ class Watchman:
         compare them on what came since.
         """
         watch, predecessor = self._watch, self._predecessor
-        if watch is None or predecessor is None or self._release is None:
+        if self._release is None:
+            return
+        if watch is None or predecessor is None:
+            if alarm_record is not None:
+                self._skip(self._release, "a drift came before it could begin")
             return
         said = [joined.predictions.get(one.digest) for one in (self._release, predecessor)]
         # Not where the poll happens to end: the same records give the same verdict.
