@@ -44,6 +44,16 @@ class Watch:
         """Records that count."""
         return self._process.records
 
+    @property
+    def alpha(self) -> float:
+        """Of this watch alone: it takes an e-value of 1 / alpha."""
+        return self._process.alpha
+
+    @property
+    def log_e_value(self) -> float:
+        """The natural log of the evidence for the predecessor, now."""
+        return self._process.log_value
+
     def update(
         self, released: NDArray[Any], predecessor: NDArray[Any], *, first_record: int
     ) -> None:
@@ -88,6 +98,8 @@ class Watch:
             "log_e_value": self._process.maximum_log_value,
             "records_as_one": self._process.records_as_one,
             "alpha": self._process.alpha,
+            "minimum_records": self._process.minimum_records,
+            "maximum_records": self._maximum_records,
             "verdict": self.verdict(),
         }
 

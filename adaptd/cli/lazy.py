@@ -21,6 +21,7 @@ COMMANDS: dict[str, str] = {
     "restore": "Put a backup in the place of a state directory.",
     "repair": "Drop damaged files from the window, where no backup has them.",
     "proposals": "List, show, approve and reject proposed releases; check the decisions.",
+    "watches": "List the watches over fresh releases, or end one.",
 }
 
 

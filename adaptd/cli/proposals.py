@@ -1,8 +1,6 @@
 """`adaptd proposals`: what awaits a decision, the decision, and whether the decisions hold."""
 
 import json
-import os
-import pwd
 from typing import Annotated, Literal
 
 import typer
@@ -10,6 +8,7 @@ from sqlalchemy import Connection
 
 from adaptd.cli.console import open_console
 from adaptd.cli.location import ConfigOption, StateOption, attached, state_directory
+from adaptd.cli.login import login
 from adaptd.cli.proposal_output import SCHEMA_VERSION, document, print_list, print_one
 from adaptd.clock import SystemClock
 from adaptd.errors import ConflictError, NotFoundError
@@ -152,7 +151,7 @@ def _decide(
             proposal_id=found.id,
             digest=found.digest if digest is None else digest,
             verdict=verdict,
-            actor=f"user:{_login()}",
+            actor=f"user:{login()}",
             comment=comment.strip(),
             now=SystemClock().now(),
         )
@@ -177,11 +176,3 @@ def _find(connection: Connection, prefix: str) -> Proposal:
 
 def _of(proposal: Proposal, made: list[Decision]) -> Decision | None:
     return next((decision for decision in made if decision.proposal_id == proposal.id), None)
-
-
-def _login() -> str:
-    # The account that the process runs as, not what the environment claims.
-    try:
-        return pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:
-        return f"uid-{os.getuid()}"

@@ -29,6 +29,7 @@ from adaptd.config.tree import (
     TrainingConfig,
     TrialConfig,
 )
+from adaptd.config.watch import WatchConfig
 from adaptd.config.workers import WorkersConfig
 
 __all__ = [
@@ -53,6 +54,7 @@ __all__ = [
     "EpisodeConfig",
     "TrialConfig",
     "ApprovalConfig",
+    "WatchConfig",
     "ScheduleConfig",
     "PublishConfig",
     "RejectConfig",

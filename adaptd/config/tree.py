@@ -12,6 +12,7 @@ from adaptd.config.labels import LabelsConfig
 from adaptd.config.record import RecordConfig
 from adaptd.config.section import Section
 from adaptd.config.source import ScenarioSourceConfig, SourceConfig
+from adaptd.config.watch import WatchConfig
 from adaptd.config.workers import WorkersConfig
 
 # A depthwise kernel with an odd number of taps, so that it has a middle, and a dilation of at least
@@ -212,6 +213,10 @@ class PublishConfig(Section):
         default=None,
         description="of proposals and what becomes of them; None: <source topic>.proposals",
     )
+    watches_topic: str | None = Field(
+        default=None,
+        description="of watches over fresh releases and how they end; None: <source topic>.watches",
+    )
 
 
 class RejectConfig(Section):
@@ -258,6 +263,7 @@ class StreamConfig(Section):
     episode: EpisodeConfig = EpisodeConfig()
     trial: TrialConfig = TrialConfig()
     approval: ApprovalConfig = ApprovalConfig()
+    watch: WatchConfig = WatchConfig()
     schedule: ScheduleConfig = ScheduleConfig()
     publish: PublishConfig = PublishConfig()
     rejects: RejectConfig = RejectConfig()
@@ -305,7 +311,7 @@ class StreamConfig(Section):
         source = info.data.get("source")
         if source is None or source.kind == "kafka":
             return section
-        for key in ("topic", "drift_topic", "proposals_topic"):
+        for key in ("topic", "drift_topic", "proposals_topic", "watches_topic"):
             topic = getattr(section, key, None)
             if topic is not None:
                 raise at_key(

@@ -10,10 +10,16 @@ log = structlog.get_logger()
 
 
 def spend(context: StreamContext, *, episode: str, kind: str) -> float:
-    """The alpha of a test that begins now; its row goes through the ledger, with what begins it."""
+    """The alpha of a test that begins now; its row goes through the ledger, with what begins it.
+
+    Tests of all kinds are numbered together, so that none takes the share of another. Of which
+    alpha it is a share depends on what the test may lead to: a release, or the way back from one.
+    """
+    config = context.config
+    whole = config.watch.alpha if kind == "watch" else config.trial.alpha
     with context.database.read() as connection:
         test = spendings.next_test(connection, context.stream)
-    alpha, now = context.config.trial.alpha * share_of(test), context.clock.now()
+    alpha, now = whole * share_of(test), context.clock.now()
     context.ledger.add(
         lambda connection: spendings.add(
             connection,

@@ -46,11 +46,3 @@ def given_up(plan: Mapping[str, Any], outcome: str, reason: str) -> dict[str, An
         **plan,
         "given_up": {"rungs": list(rungs_of(plan)), "outcome": outcome, "reason": reason},
     }
-
-
-def sentence(verdict: str, evidence: Mapping[str, Any]) -> str:
-    """A trial's outcome as the reason that an episode closes with."""
-    accuracy = ", ".join(
-        f"{name} {100 * value:.1f} %" for name, value in evidence["accuracy"].items()
-    )
-    return f"{verdict} after {evidence['records']} records: {accuracy}"

@@ -13,10 +13,10 @@ from adaptd.adaptation.trigger import Trigger
 from adaptd.architecture import Contract
 from adaptd.daemon import archive, recall
 from adaptd.daemon.allowance import spend
-from adaptd.daemon.climbing import fallback, given_up, good_enough, is_to_climb, sentence
+from adaptd.daemon.climbing import fallback, given_up, good_enough, is_to_climb
 from adaptd.daemon.context import StreamContext
 from adaptd.daemon.diagnosing import Diagnostician
-from adaptd.daemon.dossier import proposed
+from adaptd.daemon.dossier import in_words, proposed
 from adaptd.daemon.episode_log import EpisodeLog
 from adaptd.daemon.lineup import Lineup
 from adaptd.daemon.planning import (
@@ -351,10 +351,10 @@ class Conductor:
                 f"the stream ended after {trial.records} records of the trial",
             )
         elif verdict in ("not-better", "short"):
-            self._give_up(episode, "no-better", sentence("not better", trial.evidence()))
+            self._give_up(episode, "no-better", in_words("not better", trial.evidence()))
         else:
             self._give_up(
-                episode, "inconclusive", sentence("no evidence either way", trial.evidence())
+                episode, "inconclusive", in_words("no evidence either way", trial.evidence())
             )
 
     def _give_up(self, episode: Episode, outcome: str, reason: str) -> None:
@@ -421,7 +421,8 @@ class Conductor:
                 self._proposals.withdraw(proposal)
                 raise
             else:
-                self._forget_triggers_before(episode.plan["end_record"])
+                # It has learnt from what came before; a later drift it has never seen.
+                self._context.queue.forget_before(self._context.stream, episode.plan["end_record"])
                 self._end("released")
                 return release
         elif proposal.state == "rejected":
@@ -486,13 +487,14 @@ class Conductor:
         if all(trigger.kind != "drift" for trigger in waiting):
             self._on_close()
 
-    def _forget_triggers_before(self, record: int) -> None:
-        # The release has learnt from what came before; a later drift it has never seen.
-        queue, stream = self._context.queue, self._context.stream
-        later = [trigger for trigger in queue.waiting(stream) if trigger.since_record >= record]
-        queue.forget(stream)
-        for trigger in later:
-            queue.put(trigger)
+    def give_way(self) -> None:
+        """Another release was published, and the open episode ended with it in the store. A drift
+        that waits was one of the release that is gone."""
+        self._workshop.clear()
+        self._context.queue.forget_drift(self._context.stream)
+        self._context.metrics.drift_active.labels(self._context.stream).set(0)
+        if self._log.current is not None:
+            self._end("failed")
 
     def _end(self, outcome: str) -> None:
         self._log.forget(outcome)

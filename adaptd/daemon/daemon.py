@@ -195,6 +195,7 @@ class Daemon:
                     "release": stream.publish.topic or f"{topic}.releases",
                     "drift": stream.publish.drift_topic or f"{topic}.drift",
                     "proposal": stream.publish.proposals_topic or f"{topic}.proposals",
+                    "watch": stream.publish.watches_topic or f"{topic}.watches",
                 },
             )
             office = KafkaOffice(

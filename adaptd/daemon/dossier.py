@@ -67,3 +67,11 @@ def proposed(evidence: Mapping[str, Any]) -> str:
     """Which member of the trial a proposal's evidence is for; the reopened network in those that
     were written when nothing else could be proposed."""
     return str(evidence.get("challenger", REOPENED))
+
+
+def in_words(verdict: str, evidence: Mapping[str, Any]) -> str:
+    """A trial's verdict and what it rests on, in one line."""
+    accuracy = ", ".join(
+        f"{name} {100 * value:.1f} %" for name, value in evidence["accuracy"].items()
+    )
+    return f"{verdict} after {evidence['records']} records: {accuracy}"

@@ -1,4 +1,4 @@
-"""The networks that predict a stream now: the champion, and the members of a trial."""
+"""The networks that predict a stream now: the champion, its predecessor, members of a trial."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,18 +19,32 @@ class Lineup:
         self._contract = contract
         self.release: Release | None = None
         self._champion: Predictor | None = None
+        self._predecessor: tuple[str, Predictor] | None = None
         self._members: dict[str, Predictor] = {}
         self._episode = ""
 
     def set_champion(self, release: Release, directory: Path) -> None:
-        """Loads a release as the champion and lets the members of a trial go.
+        """Loads a release as the champion and lets all others go.
 
         Raises ArtifactError if its files are not what was released.
         """
         manifest.verify(directory, digest=release.digest)
         self._champion = Predictor.load(directory, self._contract)
         self.release = release
+        self._predecessor = None
         self._members = {}
+
+    def load_predecessor(self, release: Release, directory: Path) -> None:
+        """Lets an earlier release predict beside the champion.
+
+        Raises ArtifactError if its files are not what was released.
+        """
+        manifest.verify(directory, digest=release.digest)
+        self._predecessor = (release.digest, Predictor.load(directory, self._contract))
+
+    def drop_predecessor(self) -> None:
+        """Lets it go."""
+        self._predecessor = None
 
     def load_members(self, episode: str, members: Mapping[str, Path]) -> None:
         """Loads the members of an episode's trial by name."""
@@ -44,16 +58,18 @@ class Lineup:
         self._members = {}
 
     def predict(self, x: npt.NDArray[np.float32]) -> dict[str, npt.NDArray[np.float32]]:
-        """Who predicts -> probabilities [n, classes]: the champion by its digest, then the members
-        of the trial. Empty before release 1.
+        """Who predicts -> probabilities [n, classes]: the champion by its digest, its predecessor
+        likewise, then the members of the trial. Empty before release 1.
 
         The names stay true when the line-up changes, so that what was predicted may be judged
         later.
         """
         if self._champion is None or self.release is None:
             return {}
+        predecessor = {} if self._predecessor is None else dict([self._predecessor])
         return {
             self.release.digest: self._champion.predict(x),
+            **{digest: predictor.predict(x) for digest, predictor in predecessor.items()},
             **{self._key(name): predictor.predict(x) for name, predictor in self._members.items()},
         }
 

@@ -1,6 +1,5 @@
 """The first rung: earlier releases, which may fit again when an old concept returns."""
 
-import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -13,9 +12,8 @@ from adaptd.adaptation.trigger import Trigger
 from adaptd.daemon.context import StreamContext
 from adaptd.daemon.planning import macs_cap, members_directory
 from adaptd.errors import ArtifactError
-from adaptd.registry import concentrations, episodes, manifest, releases
+from adaptd.registry import artifact, concentrations, episodes, manifest, releases, watches
 from adaptd.registry.releases import Release
-from adaptd.store import files
 
 log = structlog.get_logger()
 
@@ -28,6 +26,11 @@ _FOLDER = "recall"
 _PREFIX = "release-"
 # What a trigger says whose episode was to bring back an earlier release, which was declined.
 _DECLINED = "an earlier release was declined"
+
+
+def name_of(release: Release) -> str:
+    """What an earlier release is called among those that it is compared with."""
+    return f"{_PREFIX}{release.number}"
 
 
 def is_recalled(name: str) -> bool:
@@ -43,11 +46,18 @@ def by_name(connection: Connection, stream: str) -> dict[str, Release]:
 
 
 def earlier(connection: Connection, champion: Release) -> list[Release]:
-    """Releases that took and gave what the champion does, the newest of them first."""
+    """Releases that took and gave what the champion does, the newest of them first.
+
+    Where the champion was rolled back to, neither that release of old, which is the same, nor the
+    one that it was better than: so the two never take turns.
+    """
+    left_out, rolled_back = {champion.digest}, watches.ended_with(connection, champion.digest)
+    if rolled_back is not None:
+        left_out |= {rolled_back.release_digest, rolled_back.predecessor_digest}
     return [
         release
         for release in releases.history(connection, champion.stream)
-        if release.digest != champion.digest and release.contract == champion.contract
+        if release.digest not in left_out and release.contract == champion.contract
     ][:MOST_RECALLED]
 
 
@@ -57,19 +67,13 @@ def seated(context: StreamContext, episode: str, found: Sequence[Release]) -> Re
     disk."""
     members: dict[str, Member] = {}
     for release in found:
-        source = context.absolute(release.path)
+        name = name_of(release)
+        target = members_directory(context, episode) / _FOLDER / name
         try:
-            files_of = manifest.verify(source, digest=release.digest)["files"]
+            released = artifact.copy(context.absolute(release.path), target, digest=release.digest)
         except ArtifactError as error:
             log.warning("recall.damaged", stream=context.stream, error=str(error))
             continue
-        name = f"{_PREFIX}{release.number}"
-        target = members_directory(context, episode) / _FOLDER / name
-        shutil.rmtree(target, ignore_errors=True)
-        with files.disk_errors(target):
-            target.mkdir(parents=True)
-            for file in manifest.REQUIRED:
-                shutil.copyfile(source / file, target / file)
         members[name] = Member(
             architecture=release.architecture.to_document(),
             macs=release.macs,
@@ -77,7 +81,7 @@ def seated(context: StreamContext, episode: str, found: Sequence[Release]) -> Re
             steps=0,
             seconds=0.0,
             directory=f"{_FOLDER}/{name}",
-            weights=files_of[manifest.WEIGHTS]["sha256"],
+            weights=released["files"][manifest.WEIGHTS]["sha256"],
         )
     return Result(members=members)
 
@@ -95,7 +99,7 @@ def accuracies(connection: Connection, found: Sequence[Release]) -> dict[str, fl
         ]
         before = [plan["reference_accuracy"] for plan in plans if plan.get("reference_accuracy")]
         if before:
-            known[f"{_PREFIX}{release.number}"] = float(before[0])
+            known[name_of(release)] = float(before[0])
     return known
 
 

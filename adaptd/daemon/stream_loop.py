@@ -19,6 +19,8 @@ from adaptd.daemon.late_labels import LateLabels
 from adaptd.daemon.lineup import Lineup
 from adaptd.daemon.memory import Memory
 from adaptd.daemon.release_desk import ReleaseDesk
+from adaptd.daemon.rollback import RollbackDesk
+from adaptd.daemon.watchman import Watchman
 from adaptd.drift.alarm import Alarm
 from adaptd.drift.monitor import SIGNALS
 from adaptd.errors import (
@@ -88,6 +90,13 @@ class StreamLoop:
             lineup=self._lineup,
             desk=desk,
             on_close=self._observer.resume_alarms,
+        )
+        self._watchman = Watchman(
+            context,
+            window=self._memory.window,
+            lineup=self._lineup,
+            desk=RollbackDesk(context, desk),
+            on_rollback=self._conductor.give_way,
         )
         self._first_release = FirstRelease(
             context,
@@ -165,7 +174,10 @@ class StreamLoop:
             release = self._first_release.step()
             wants_records = self._first_release.wants_records
         else:
-            release = self._conductor.step(is_exhausted=self._is_exhausted)
+            release = self._watchman.step()
+            # What has just been spent of alpha, or was not taken by the store, comes first.
+            if release is None and not self._context.ledger.is_urgent:
+                release = self._conductor.step(is_exhausted=self._is_exhausted)
             wants_records = True
         if release is not None:
             self._take_over(release)
@@ -199,6 +211,7 @@ class StreamLoop:
                         "schema_version": SCHEMA_VERSION,
                         "observer": self._observer.state(),
                         "conductor": self._conductor.state(),
+                        "watch": self._watchman.state(),
                         "breaker": self._breaker.state(),
                         "labels": None if self._late is None else self._late.state(),
                         "queue": [
@@ -206,6 +219,7 @@ class StreamLoop:
                             for trigger in self._context.queue.waiting(self.stream)
                         ],
                     },
+                    self._watchman.save,
                     *(() if self._late is None else (self._late.save,)),
                 )
             except StoreUnavailable as error:
@@ -263,8 +277,10 @@ class StreamLoop:
         self._show_release(release)
         self._observer.reset(release.digest)
         if document is not None:
-            if document["observer"]["release_digest"] == release.digest:
+            is_new = document["observer"]["release_digest"] != release.digest
+            if not is_new:
                 self._observer.restore(document["observer"])
+            self._watchman.restore(connection, document.get("watch"), release, is_new=is_new)
             for trigger in document.get("queue", ()):
                 self._context.queue.put(Trigger.from_document(trigger))
             self._conductor.restore(connection, document["conductor"])
@@ -378,6 +394,11 @@ class StreamLoop:
         )
         self._record(observation, now)
         self._conductor.on_records(joined, first_record=first_record)
+        self._watchman.on_records(
+            joined,
+            first_record=first_record,
+            alarm_record=observation.alarms[0].record if observation.alarms else None,
+        )
 
     def _record(self, observation: Observation, now: datetime) -> None:
         metrics = self._context.metrics
@@ -441,6 +462,7 @@ class StreamLoop:
         self._observer.reset(release.digest)
         self._context.metrics.releases.labels(self.stream).inc()
         self._show_release(release)
+        self._watchman.on_release(release)
         self.checkpoint()
         log.info(
             "release.published", stream=self.stream, number=release.number, digest=release.digest

@@ -1,5 +1,6 @@
 """From a directory with a model in it to an immutable release directory."""
 
+import shutil
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
@@ -7,8 +8,8 @@ from typing import Any
 
 from adaptd.architecture import Architecture, Contract
 from adaptd.architecture.canonical import canonical_json
-from adaptd.registry.manifest import MANIFEST, build_manifest, release_digest, verify
-from adaptd.store.files import publish_directory, write_atomically
+from adaptd.registry.manifest import MANIFEST, REQUIRED, build_manifest, release_digest, verify
+from adaptd.store.files import disk_errors, publish_directory, write_atomically
 
 
 def seal(
@@ -39,6 +40,21 @@ def seal(
     )
     write_atomically(directory / MANIFEST, canonical_json(manifest).encode() + b"\n")
     return release_digest(manifest)
+
+
+def copy(release: Path, target: Path, *, digest: str) -> dict[str, Any]:
+    """Copies a release's model to `target`, in place of what is there, so that it can be sealed and
+    released anew. Returns the manifest that it was released with.
+
+    Raises ArtifactError if it is not what the digest says; StoreUnavailable if the disk is full.
+    """
+    manifest = verify(release, digest=digest)
+    shutil.rmtree(target, ignore_errors=True)
+    with disk_errors(target):
+        target.mkdir(parents=True)
+        for file in REQUIRED:
+            shutil.copyfile(release / file, target / file)
+    return manifest
 
 
 def install(directory: Path, releases: Path, *, digest: str | None = None) -> Path:

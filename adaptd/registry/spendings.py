@@ -12,11 +12,15 @@ from adaptd.store.tables import spendings
 # watch: of a release against the one before it.
 KINDS = ("trial", "recall", "watch")
 
+# What can go wrong in them, each with an alpha of its own: a release that is not better, and going
+# back from one that is not worse.
+_ERRORS = (("trial", "recall"), ("watch",))
+
 
 @dataclass(frozen=True)
 class Spending:
     """One test. test: its number in the stream, from 1. alpha: of this test alone. spent_before:
-    the sum over the tests before it."""
+    the sum over the tests before it in which the same may go wrong."""
 
     stream: str
     test: int
@@ -71,7 +75,9 @@ def of_episode(connection: Connection, episode_id: str, *, kind: str) -> Spendin
         raise NotFoundError(f"episode {episode_id!r} had no {kind}")
     before = connection.scalar(
         select(func.coalesce(func.sum(spendings.c.alpha), 0.0)).where(
-            spendings.c.stream == row["stream"], spendings.c.test < row["test"]
+            spendings.c.stream == row["stream"],
+            spendings.c.test < row["test"],
+            spendings.c.kind.in_(next(kinds for kinds in _ERRORS if kind in kinds)),
         )
     )
     return Spending(**row, spent_before=float(before or 0.0))

@@ -10,7 +10,7 @@ from starlette.concurrency import run_in_threadpool
 
 from adaptd.clock import Clock
 from adaptd.errors import AdaptdError
-from adaptd.registry import decisions, episodes, progress, proposals, releases, scores
+from adaptd.registry import decisions, episodes, progress, proposals, releases, scores, watches
 from adaptd.server.stream_state import streams
 from adaptd.server.visible_store import VisibleStore
 
@@ -41,6 +41,7 @@ def version_of(connection: Connection) -> str:
             progress.latest(connection, stream),
             [(item.id, item.state) for item in proposals.listing(connection, stream)],
             len(decisions.listing(connection, stream)),
+            [(one.outcome, one.evidence) for one in watches.listing(connection, stream)[:1]],
         ]
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 

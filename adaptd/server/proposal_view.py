@@ -16,6 +16,7 @@ TRIGGERS = {
     "drift": "a drift alarm",
     "schedule": "the schedule, without an alarm",
     "manual": "an operator's request",
+    "watch": "the watch over a fresh release",
 }
 
 

@@ -7,13 +7,24 @@ from typing import Any
 
 from sqlalchemy import Connection, select, union
 
-from adaptd.registry import alarms, decisions, episodes, progress, proposals, releases, scores
+from adaptd.registry import (
+    alarms,
+    decisions,
+    episodes,
+    progress,
+    proposals,
+    releases,
+    scores,
+    watches,
+)
 from adaptd.registry.alarms import AlarmRow
 from adaptd.registry.decisions import Decision
 from adaptd.registry.episodes import Episode
 from adaptd.registry.proposals import Proposal
 from adaptd.registry.releases import Release
 from adaptd.registry.scores import BlockScore
+from adaptd.registry.watches import Watch
+from adaptd.server import watch_view
 from adaptd.store import tables
 
 SCHEMA_VERSION = 1
@@ -34,7 +45,7 @@ class StreamState:
 
     champion: None before release 1. accuracy: fraction over the latest LATEST_RECORDS records.
     series: blocks, oldest first. progress: the document of the running phase. Everything else is
-    newest first; `awaiting` are the proposals without a decision.
+    newest first; `awaiting` are the proposals without a decision, `watches` those over releases.
     """
 
     stream: str
@@ -47,6 +58,7 @@ class StreamState:
     episodes: tuple[Episode, ...]
     awaiting: tuple[Proposal, ...]
     releases: tuple[Release, ...]
+    watches: tuple[Watch, ...]
     decisions: tuple[Decision, ...]
 
 
@@ -69,6 +81,7 @@ def read(connection: Connection, stream: str) -> StreamState:
         episodes=tuple(episodes.history(connection, stream, LATEST_EPISODES)),
         awaiting=tuple(proposals.listing(connection, stream, state="awaiting")),
         releases=tuple(releases.history(connection, stream)),
+        watches=tuple(watches.listing(connection, stream)),
         decisions=tuple(reversed(decisions.listing(connection, stream))),
     )
 
@@ -147,6 +160,7 @@ def _stream_document(state: StreamState) -> dict[str, Any]:
         ],
         "proposals": [proposal_document(proposal) for proposal in state.awaiting],
         "releases": [_release_document(release) for release in state.releases],
+        "watches": [watch_view.document(watch) for watch in state.watches],
         "decisions": [decision_document(decision) for decision in state.decisions],
     }
 

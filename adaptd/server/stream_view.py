@@ -1,5 +1,6 @@
 """`StreamView`: a stream as its page shows it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
@@ -9,10 +10,11 @@ from sqlalchemy import Connection
 
 from adaptd.architecture import diff
 from adaptd.registry.releases import Release
-from adaptd.server import accuracy_plot, proposal_view
+from adaptd.server import accuracy_plot, proposal_view, watch_view
 from adaptd.server.accuracy_plot import WINDOW_RECORDS, AccuracyPlot, Block, Mark, Span
 from adaptd.server.proposal_view import TRIGGERS, ProposalView
 from adaptd.server.stream_state import StreamState
+from adaptd.server.watch_view import WatchView
 from adaptd.server.wording import phase
 
 # State of an episode -> what a person calls that part of it, in order.
@@ -61,15 +63,17 @@ class Plots:
 
 @dataclass(frozen=True)
 class ReleaseRow:
-    """A release, and what it changed in its parent's architecture, one edit each."""
+    """A release, what it changed in its parent's architecture, one edit each, and its watch."""
 
     release: Release
     changes: tuple[str, ...]
+    watch: WatchView | None
 
 
 @dataclass(frozen=True)
 class StreamView:
-    """All that the page says. plots: None before the first scores; releases: newest first."""
+    """All that the page says. plots: None before the first scores; releases: newest first; watch:
+    the one that runs."""
 
     state: StreamState
     status: Status
@@ -79,11 +83,13 @@ class StreamView:
     progress: Progress | None
     proposals: tuple[ProposalView, ...]
     releases: tuple[ReleaseRow, ...]
+    watch: WatchView | None
 
 
 def view(connection: Connection, state: StreamState, *, now: datetime) -> StreamView:
     """Everything the page says, from what one read transaction saw."""
     progress = _progress(state.progress)
+    watched = watch_view.views(state.watches, state.releases)
     return StreamView(
         state=state,
         status=_status(state, progress),
@@ -94,7 +100,8 @@ def view(connection: Connection, state: StreamState, *, now: datetime) -> Stream
         proposals=tuple(
             proposal_view.view(connection, proposal, now=now) for proposal in state.awaiting
         ),
-        releases=_release_rows(state.releases),
+        releases=_release_rows(state.releases, watched),
+        watch=next((one for one in watched.values() if one.watch.outcome is None), None),
     )
 
 
@@ -106,6 +113,8 @@ def _status(state: StreamState, progress: Progress | None) -> Status:
         return Status("busy", text.lower())
     if state.champion is None:
         return Status("starting", progress.title if progress else "waiting for the first window")
+    if any(watch.outcome is None for watch in state.watches):
+        return Status("steady", f"release {state.champion.number} is watched")
     return Status("steady", "steady")
 
 
@@ -195,10 +204,20 @@ def _spans(state: StreamState) -> list[Span]:
     return spans
 
 
-def _release_rows(releases: tuple[Release, ...]) -> tuple[ReleaseRow, ...]:
+def _release_rows(
+    releases: tuple[Release, ...], watched: Mapping[str, WatchView]
+) -> tuple[ReleaseRow, ...]:
     by_digest = {release.digest: release for release in releases}
+    came_back = {
+        one.watch.rollback_digest: (f"release {one.predecessor} brought back",)
+        for one in watched.values()
+    }
     return tuple(
-        ReleaseRow(release, _changes(by_digest.get(release.parent or ""), release))
+        ReleaseRow(
+            release,
+            came_back.get(release.digest) or _changes(by_digest.get(release.parent or ""), release),
+            watched.get(release.digest),
+        )
         for release in releases
     )
 

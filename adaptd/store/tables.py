@@ -275,6 +275,29 @@ pins = Table(
     Index("ix_pins_stream", "stream"),
 )
 
+# A watch is of a release and of its predecessor; rollback_digest: the release that it ended with.
+watches = Table(
+    "watches",
+    metadata,
+    Column("release_digest", DIGEST, ForeignKey("releases.digest"), primary_key=True),
+    Column("stream", STREAM, nullable=False),
+    Column("predecessor_digest", DIGEST, ForeignKey("releases.digest"), nullable=False),
+    Column("evidence", Document, nullable=False),
+    Column("outcome", String(16)),
+    Column("reason", Text),
+    Column("rollback_digest", DIGEST, ForeignKey("releases.digest")),
+    Column("begun_at", Instant, nullable=False),
+    Column("ended_at", Instant),
+    # A stream has one champion, and so one watch at a time.
+    Index(
+        "uq_watches_running",
+        "stream",
+        unique=True,
+        sqlite_where=text("outcome IS NULL"),
+        postgresql_where=text("outcome IS NULL"),
+    ),
+)
+
 # No foreign key to releases: it would be looked up for every block, and releases are never deleted.
 scores = Table(
     "scores",

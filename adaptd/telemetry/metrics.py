@@ -68,6 +68,20 @@ class Metrics:
             "Natural log of the e-value that the running trial needs against each rival",
         )
         self.proposals_awaiting = gauge("adaptd_proposals_awaiting", "Proposals without a decision")
+        self.watch_active = gauge(
+            "adaptd_watch_active", "1 while a fresh release is watched beside its predecessor"
+        )
+        self.watch_records = gauge(
+            "adaptd_watch_records", "Records on which the two have been compared"
+        )
+        self.watch_log_e_value = gauge(
+            "adaptd_watch_log_e_value",
+            "Natural log of the e-value that the release is worse than its predecessor",
+        )
+        self.watch_log_e_needed = gauge(
+            "adaptd_watch_log_e_needed", "Natural log of the e-value at which it is rolled back"
+        )
+        self.watches = counter("adaptd_watches", "Watches that have ended", "outcome")
         self.releases = counter("adaptd_releases", "Releases published by this process")
         self.release = Info(
             "adaptd_release", "The release that predicts now", by_stream, registry=self.registry
@@ -143,6 +157,12 @@ class Metrics:
         for outcome in outcomes:
             self.episodes.labels(stream, outcome)
 
+    def prepare_watches(self, stream: str, *, outcomes: Iterable[str]) -> None:
+        """As `prepare`, of the watches over its releases."""
+        self.watch_active.labels(stream).set(0)
+        for outcome in outcomes:
+            self.watches.labels(stream, outcome)
+
     def prepare_labels(
         self,
         stream: str,
@@ -188,3 +208,10 @@ class Metrics:
             self.episode_steps,
         ):
             gauge.labels(stream).set(0)
+
+    def close_watch(self, stream: str, outcome: str) -> None:
+        """Counts the outcome and takes the watch's gauges back."""
+        self.watches.labels(stream, outcome).inc()
+        self.watch_active.labels(stream).set(0)
+        for gauge in (self.watch_records, self.watch_log_e_value, self.watch_log_e_needed):
+            gauge.remove_by_labels({"stream": stream})

@@ -1,5 +1,6 @@
 import json
 import threading
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -74,18 +75,29 @@ def test_streams_do_not_see_each_other() -> None:
     assert queue.put(trigger(stream="fan"))
     assert queue.waiting("valve") == []
     assert queue.take("valve") is None
-    queue.forget("fan")
+    queue.forget_drift("fan")
     assert queue.take("fan") is None
     assert queue.take("pump") == trigger(stream="pump")
 
 
-def test_forgotten_triggers_are_gone() -> None:
+def test_a_forgotten_drift_is_gone_and_the_others_wait_on() -> None:
     queue = TriggerQueue()
     queue.put(trigger("drift"))
     queue.put(trigger("schedule"))
-    queue.forget("pump")
-    assert queue.waiting("pump") == []
+    queue.forget_drift("pump")
+    queue.forget_drift("pump")
+    assert [one.kind for one in queue.waiting("pump")] == ["schedule"]
     assert queue.put(trigger("drift"))
+
+
+def test_what_is_of_earlier_records_is_forgotten_and_what_is_of_later_ones_is_not() -> None:
+    queue = TriggerQueue()
+    queue.put(replace(trigger("drift"), since_record=99))
+    queue.put(replace(trigger("schedule"), since_record=100))
+    queue.forget_before("pump", 100)
+    assert [one.kind for one in queue.waiting("pump")] == ["schedule"]
+    queue.forget_before("fan", 10**6)
+    assert len(queue.waiting("pump")) == 1
 
 
 def test_no_trigger_is_lost_or_taken_twice_between_threads() -> None:

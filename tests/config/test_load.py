@@ -98,6 +98,10 @@ def test_environment_takes_the_place_of_the_file(tmp_path: Path) -> None:
             ["streams.0.trial.maximum_records: expected at least 500", "minimum_records", "499"],
         ),
         (
+            within("watch: {minimum_records: 500, maximum_records: 499}"),
+            ["streams.0.watch.maximum_records: expected at least 500", "minimum_records", "499"],
+        ),
+        (
             within("trial: {minimum_records: 6001}"),
             ["streams.0.trial.maximum_records: expected at least 6001", "got 6000"],
         ),

@@ -13,6 +13,7 @@ from kafka import KafkaConsumer, KafkaProducer
 
 from adaptd.stream.scenario import SCENARIOS, generate
 from tests.brokers import make_topic, received
+from tests.events import validate_event
 from tests.integration.conftest import STREAM, DaemonMaker
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -73,6 +74,10 @@ def test_a_drift_on_kafka_ends_in_a_release_event(
             break
     consumer.close()
     assert sorted(set(numbers)) == [1, 2]
+    (watch,) = received(kafka_broker, f"{records}.watches", 1)
+    begun = json.loads(watch.value)
+    validate_event(begun)
+    assert (begun["kind"], begun["data"]["state"]) == ("watch", "watching")
     (poison,) = received(kafka_broker, f"{records}.dead-letters", 1)
     assert poison.value == POISON
     assert dict(poison.headers)["adaptd-reason"] == b"unreadable"

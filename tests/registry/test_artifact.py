@@ -8,8 +8,8 @@ import pytest
 from adaptd.architecture import Architecture, Contract
 from adaptd.clock import FakeClock
 from adaptd.errors import ArtifactError
-from adaptd.registry.artifact import install, seal
-from adaptd.registry.manifest import verify
+from adaptd.registry.artifact import copy, install, seal
+from adaptd.registry.manifest import MANIFEST, REQUIRED, verify
 
 Sealed = Callable[[str], tuple[Path, str]]
 
@@ -101,3 +101,27 @@ def test_installing_after_a_kill_finds_what_was_installed(
 def test_installing_what_is_nowhere_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match="manifest"):
         install(tmp_path / "absent", tmp_path / "releases", digest="0" * 64)
+
+
+def test_a_copy_is_the_model_alone_in_place_of_what_was_there(
+    make_sealed: Sealed, tmp_path: Path
+) -> None:
+    directory, digest = make_sealed("release")
+    target = tmp_path / "deep" / "copy"
+    for _ in range(2):
+        manifest = copy(directory, target, digest=digest)
+        assert manifest == verify(directory)
+        assert sorted(path.name for path in target.iterdir()) == sorted(REQUIRED)
+        assert all(
+            (target / name).read_bytes() == (directory / name).read_bytes() for name in REQUIRED
+        )
+        (target / "left over").write_text("of a copy that was cut off")
+    assert (directory / MANIFEST).exists()
+
+
+def test_what_is_not_as_it_was_released_is_not_copied(make_sealed: Sealed, tmp_path: Path) -> None:
+    directory, digest = make_sealed("release")
+    (directory / "model.onnx").write_bytes(b"torn")
+    with pytest.raises(ArtifactError, match=r"model\.onnx"):
+        copy(directory, tmp_path / "copy", digest=digest)
+    assert not (tmp_path / "copy").exists()

@@ -7,7 +7,7 @@ import jsonschema
 import pytest
 
 from adaptd.clock import FakeClock
-from adaptd.registry import alarms, episodes, proposals
+from adaptd.registry import alarms, episodes, proposals, watches
 from adaptd.registry.publisher import envelope
 from adaptd.store import outbox
 from adaptd.store.database import Database
@@ -88,6 +88,9 @@ def test_the_documents_lists_are_the_codes() -> None:
     assert headers["adaptd-reason"]["enum"] == list(REASONS)
     (_, proposal) = messages["proposal"]["payload"]["allOf"]
     assert proposal["properties"]["data"]["properties"]["state"]["enum"] == list(proposals.STATES)
+    (_, watch) = messages["watch"]["payload"]["allOf"]
+    states = watch["properties"]["data"]["properties"]["state"]["enum"]
+    assert states == ["watching", *watches.OUTCOMES]
     channels = {name for of in DOCUMENT["channels"].values() for name in of["messages"]}
     assert channels == set(messages)
 

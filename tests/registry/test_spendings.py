@@ -41,9 +41,11 @@ def test_tests_are_numbered_within_their_stream_and_know_what_was_spent_before(
     with database.read() as connection:
         third = spendings.of_episode(connection, "E3", kind="trial")
         assert (third.test, third.alpha, third.at) == (3, 0.004, NOW)
-        assert third.spent_before == pytest.approx(0.035)
+        # A watch may err in another way, of which another alpha is the bound.
+        assert third.spent_before == pytest.approx(0.025)
         assert spendings.of_episode(connection, "E2", kind="trial").spent_before == 0
-        assert spendings.of_episode(connection, "E1", kind="watch").test == 2
+        watch = spendings.of_episode(connection, "E1", kind="watch")
+        assert (watch.test, watch.spent_before) == (2, 0)
 
 
 def test_a_number_is_spent_once(database: Database, rows: Rows) -> None:

@@ -11,7 +11,7 @@ from adaptd.registry import episodes
 from adaptd.registry.spendings import next_test
 from adaptd.store import schema
 from adaptd.store.database import Database
-from adaptd.store.tables import metadata, pins, spendings, trials
+from adaptd.store.tables import metadata, pins, spendings, trials, watches
 
 
 def test_the_migrations_make_exactly_the_tables_of_the_code(database: Database) -> None:
@@ -63,7 +63,7 @@ def test_a_state_from_before_alpha_was_shared_out_keeps_its_episodes_and_has_spe
     database: Database,
 ) -> None:
     with database.write() as connection:
-        for later in (pins, trials, spendings):
+        for later in (watches, pins, trials, spendings):
             later.drop(connection)
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0003'")
         now = FakeClock().now()

@@ -36,3 +36,18 @@ def test_lag_is_shown_for_each_partition() -> None:
     shown = text(metrics)
     assert 'adaptd_stream_lag_records{partition="0",stream="s"} 5.0' in shown
     assert 'adaptd_stream_lag_records{partition="3",stream="s"} 0.0' in shown
+
+
+def test_the_end_of_a_watch_counts_it_and_takes_its_gauges_back() -> None:
+    metrics = Metrics()
+    metrics.prepare_watches("s", outcomes=["kept", "rolled-back"])
+    assert 'adaptd_watches_total{outcome="rolled-back",stream="s"} 0.0' in text(metrics)
+    metrics.watch_active.labels("s").set(1)
+    metrics.watch_records.labels("s").set(40)
+    metrics.watch_log_e_value.labels("other").set(1.5)
+    metrics.close_watch("s", "kept")
+    shown = text(metrics)
+    assert 'adaptd_watches_total{outcome="kept",stream="s"} 1.0' in shown
+    assert 'adaptd_watch_active{stream="s"} 0.0' in shown
+    assert 'adaptd_watch_records{stream="s"}' not in shown
+    assert 'adaptd_watch_log_e_value{stream="other"} 1.5' in shown
