@@ -1,14 +1,16 @@
 """Runs jobs out of the observing process: start, poll, stop."""
 
 import multiprocessing
+from collections.abc import Mapping
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
-from typing import Protocol
+from typing import Any, Protocol
 
 import orjson
 
 from adaptd.adaptation.job import Job, Progress, Result
+from adaptd.adaptation.process_time import process_cpu_seconds
 from adaptd.adaptation.worker import run
 from adaptd.clock import Clock
 from adaptd.errors import JobError, WorkerFailed
@@ -49,6 +51,12 @@ class Executor(Protocol):
         """Kills what runs; does nothing where nothing does."""
         ...
 
+    @property
+    def cpu_seconds(self) -> float:
+        """Processor seconds of all its workers so far: of those that ended, failed or were killed,
+        and of the one that runs. Never falls."""
+        ...
+
 
 class LocalExecutor:
     """A spawned process for each job. The process ends when this one does, however that happens."""
@@ -58,6 +66,8 @@ class LocalExecutor:
         self._process: BaseProcess | None = None
         self._connection: Connection | None = None
         self._deadline = 0.0
+        # Of the workers that are over, and of the one that runs as far as was seen.
+        self._spent = self._running = 0.0
         self._wall_seconds = 0.0
 
     def start(self, job: Job, *, wall_seconds: float) -> None:
@@ -94,16 +104,17 @@ class LocalExecutor:
                     case "progress":
                         progress = Progress.model_validate(message["document"])
                     case "result":
+                        used = self._end(message)
                         result = Result.model_validate(message["document"])
-                        self.stop()
-                        return Report(progress, result)
+                        return Report(progress, result.model_copy(update={"cpu_seconds": used}))
                     case "refusal":
-                        self.stop()
+                        self._end(message)
                         raise JobError(str(message["error"]))
                     case _:
-                        self.stop()
+                        self._end(message)
                         raise WorkerFailed(str(message["error"]))
         except (EOFError, OSError) as error:
+            self._measure()
             self._process.join(JOIN_SECONDS)
             code = self._process.exitcode
             self.stop()
@@ -113,11 +124,29 @@ class LocalExecutor:
             raise WorkerFailed(f"the worker was killed at its wall limit of {self._wall_seconds} s")
         return Report(progress)
 
+    @property
+    def cpu_seconds(self) -> float:
+        self._measure()
+        return self._spent + self._running
+
     def stop(self) -> None:
         if self._process is None or self._connection is None:
             return
+        self._measure()
+        self._spent, self._running = self._spent + self._running, 0.0
         self._connection.close()
         self._process.kill()
         self._process.join(JOIN_SECONDS)
         self._process.close()
         self._process = self._connection = None
+
+    def _end(self, message: Mapping[str, Any]) -> float:
+        """Ends a worker that has said its last, and how much it has used; returns that."""
+        self._measure()
+        self._running = used = max(self._running, float(message["cpu_seconds"]))
+        self.stop()
+        return used
+
+    def _measure(self) -> None:
+        if self._process is not None and self._process.pid is not None:
+            self._running = max(self._running, process_cpu_seconds(self._process.pid))

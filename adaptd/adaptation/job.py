@@ -71,7 +71,8 @@ class Member(_Document):
 
 
 class Result(_Document):
-    """What came of a job. refused: why nothing was searched, or None."""
+    """What came of a job. refused: why nothing was searched, or None. cpu_seconds: of the whole
+    worker."""
 
     schema_version: Literal[1] = 1
     members: dict[str, Member] = {}
@@ -80,6 +81,7 @@ class Result(_Document):
     supernet_memory_ratio: float | None = None
     phase_seconds: dict[str, float] = {}
     refused: str | None = None
+    cpu_seconds: float = 0.0
 
 
 class Progress(_Document):

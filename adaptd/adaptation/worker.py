@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import resource
 import signal
 import threading
 import traceback
@@ -15,7 +16,8 @@ from adaptd.errors import PermanentError
 
 
 def run(connection: Connection, job_json: str) -> None:
-    """Does the job and sends progress, then one result, refusal or error, as JSON bytes.
+    """Does the job and sends progress, then one result, refusal or error, as JSON bytes,
+    the last with the processor seconds that it all took.
 
     The process ends when the other end of the pipe closes, whatever it is doing then.
     """
@@ -35,11 +37,17 @@ def run(connection: Connection, job_json: str) -> None:
         # By name, since the parent imports this module too and must stay without torch.
         rungs = importlib.import_module("adaptd.adaptation.rungs")
         result = rungs.perform(Job.model_validate_json(job_json), report)
-        send({"kind": "result", "document": result.model_dump(mode="json")})
+        ending = {"kind": "result", "document": result.model_dump(mode="json")}
     except PermanentError as error:
-        send({"kind": "refusal", "error": str(error)})
+        ending = {"kind": "refusal", "error": str(error)}
     except Exception:  # noqa: BLE001 -- the outermost frame of a process: its parent must learn why
-        send({"kind": "error", "error": traceback.format_exc()})
+        ending = {"kind": "error", "error": traceback.format_exc()}
+    send({**ending, "cpu_seconds": _cpu_seconds()})
+
+
+def _cpu_seconds() -> float:
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
 
 
 def _end_with(connection: Connection) -> None:

@@ -3,6 +3,7 @@
 from adaptd.config.kafka import SaslConfig, SecretConfig, TlsConfig
 from adaptd.config.load import load, parse
 from adaptd.config.record import AvroConfig, RecordConfig
+from adaptd.config.schedule import ScheduleConfig
 from adaptd.config.source import (
     KafkaSourceConfig,
     PaceConfig,
@@ -23,12 +24,12 @@ from adaptd.config.tree import (
     ModelConfig,
     PublishConfig,
     RejectConfig,
-    ScheduleConfig,
     ServerConfig,
     StreamConfig,
     TrainingConfig,
     TrialConfig,
 )
+from adaptd.config.triggers import TriggersConfig
 
 __all__ = [
     "load",
@@ -53,6 +54,7 @@ __all__ = [
     "TrialConfig",
     "ApprovalConfig",
     "ScheduleConfig",
+    "TriggersConfig",
     "PublishConfig",
     "RejectConfig",
     "CheckpointConfig",

@@ -44,6 +44,15 @@ class Metrics:
         self.episode_step = gauge("adaptd_episode_step", "Step that the running phase has reached")
         self.episode_steps = gauge("adaptd_episode_steps", "Steps of the running phase")
         self.episodes = counter("adaptd_episodes", "Closed episodes", "outcome")
+        self.triggers_waiting = gauge(
+            "adaptd_triggers_waiting",
+            "Triggers that wait for an episode, by what holds them back",
+            "kind",
+            "reason",
+        )
+        self.compute_seconds = counter(
+            "adaptd_compute_seconds", "Processor seconds of the stream's workers"
+        )
         self.trial_log_e_value = gauge(
             "adaptd_trial_log_e_value",
             "Natural log of the trial's e-value against a rival",
@@ -112,6 +121,7 @@ class Metrics:
             self.records,
             self.releases,
             self.store_unavailable,
+            self.compute_seconds,
         ):
             counter.labels(stream)
         for gauge in (

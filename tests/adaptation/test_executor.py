@@ -73,6 +73,38 @@ def test_a_killed_worker_is_reported_once(executor: LocalExecutor, job: JobMaker
     assert executor.poll().result is None
 
 
+def test_what_workers_use_is_counted_however_they_end(
+    executor: LocalExecutor, job: JobMaker
+) -> None:
+    assert executor.cpu_seconds == 0.0
+    executor.start(job(), wall_seconds=120)
+    result = finish(executor)
+    done = executor.cpu_seconds
+    # Importing torch alone takes longer than that.
+    assert result.cpu_seconds == done > 0.2
+
+    executor.start(job(records_digest="0" * 64), wall_seconds=120)
+    with pytest.raises(JobError):
+        finish(executor)
+    refused = executor.cpu_seconds
+    assert refused > done + 0.2
+
+    executor.start(job(steps=ENDLESS), wall_seconds=120)
+    wait_for_progress(executor)
+    running = executor.cpu_seconds
+    assert running > refused + 0.2
+    os.kill(worker_pid(), signal.SIGKILL)
+    with pytest.raises(WorkerFailed):
+        finish(executor)
+    died = executor.cpu_seconds
+    assert died >= running
+
+    executor.start(job(steps=ENDLESS), wall_seconds=120)
+    wait_for_progress(executor)
+    executor.stop()
+    assert executor.cpu_seconds > died + 0.2
+
+
 def test_the_wall_limit_kills(job: JobMaker) -> None:
     clock = FakeClock()
     executor = LocalExecutor(clock)

@@ -108,6 +108,9 @@ class ScriptedExecutor:
     follows: Mapping[str, int] = field(default_factory=lambda: FOLLOWS)
     refused: str | None = None
     is_running: bool = False
+    cpu_seconds: float = 0.0
+    # Of each job.
+    costs_seconds: float = 0.0
 
     def start(self, job: Job, *, wall_seconds: float) -> None:
         assert not self.is_running
@@ -119,6 +122,7 @@ class ScriptedExecutor:
         if not self.is_running:
             return Report()
         self.is_running = False
+        self.cpu_seconds += self.costs_seconds
         if self.errors:
             raise self.errors.pop(0)
         return Report(Progress(phase="search", step=1, steps=1), self._result(self.jobs[-1]))
@@ -243,7 +247,7 @@ class Running:
     def again(self, **changes: Any) -> "Running":
         """Another process on the same store: nothing of this one's memory is left."""
         source = replace(self.source, rejects=[], error=None, is_closed=False, next=0)
-        executor = replace(self.executor, jobs=[], errors=[], is_running=False)
+        executor = replace(self.executor, jobs=[], errors=[], is_running=False, cpu_seconds=0.0)
         config = self.context.config.model_copy(update=changes)
         context = self.context
         return start(
