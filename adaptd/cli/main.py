@@ -26,6 +26,10 @@ Examples:
 
   adaptd drift FILE --picture drift.png        what would have alarmed, and when
 
+  adaptd adapt STREAM -c FILE --reason "new bearing"
+
+                                               an episode now, without a drift
+
   adaptd proposals list -c FILE                what awaits a decision
 
   adaptd proposals approve ID -c FILE --comment "looked at the evidence"

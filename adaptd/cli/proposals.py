@@ -1,13 +1,12 @@
 """`adaptd proposals`: what awaits a decision, the decision, and whether the decisions hold."""
 
 import json
-import os
-import pwd
 from typing import Annotated, Literal
 
 import typer
 from sqlalchemy import Connection
 
+from adaptd.cli.account import account
 from adaptd.cli.console import open_console
 from adaptd.cli.location import ConfigOption, StateOption, attached, state_directory
 from adaptd.cli.proposal_output import SCHEMA_VERSION, document, print_list, print_one
@@ -152,7 +151,7 @@ def _decide(
             proposal_id=found.id,
             digest=found.digest if digest is None else digest,
             verdict=verdict,
-            actor=f"user:{_login()}",
+            actor=account(),
             comment=comment.strip(),
             now=SystemClock().now(),
         )
@@ -177,11 +176,3 @@ def _find(connection: Connection, prefix: str) -> Proposal:
 
 def _of(proposal: Proposal, made: list[Decision]) -> Decision | None:
     return next((decision for decision in made if decision.proposal_id == proposal.id), None)
-
-
-def _login() -> str:
-    # The account that the process runs as, not what the environment claims.
-    try:
-        return pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:
-        return f"uid-{os.getuid()}"

@@ -10,7 +10,17 @@ from starlette.concurrency import run_in_threadpool
 
 from adaptd.clock import Clock
 from adaptd.errors import AdaptdError
-from adaptd.registry import decisions, episodes, progress, proposals, releases, scores
+from adaptd.registry import (
+    decisions,
+    episodes,
+    progress,
+    proposals,
+    releases,
+    requests,
+    schedules,
+    scores,
+    waits,
+)
 from adaptd.server.stream_state import streams
 from adaptd.server.visible_store import VisibleStore
 
@@ -41,6 +51,9 @@ def version_of(connection: Connection) -> str:
             progress.latest(connection, stream),
             [(item.id, item.state) for item in proposals.listing(connection, stream)],
             len(decisions.listing(connection, stream)),
+            waits.listing(connection, stream),
+            [request.id for request in requests.waiting(connection, stream)],
+            schedules.get(connection, stream),
         ]
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 

@@ -14,6 +14,8 @@ from adaptd.registry.episodes import Episode
 from adaptd.registry.proposals import Proposal
 from adaptd.registry.releases import Release
 from adaptd.registry.scores import BlockScore
+from adaptd.server import trigger_state
+from adaptd.server.trigger_state import TriggerState
 from adaptd.store import tables
 
 SCHEMA_VERSION = 1
@@ -48,6 +50,7 @@ class StreamState:
     awaiting: tuple[Proposal, ...]
     releases: tuple[Release, ...]
     decisions: tuple[Decision, ...]
+    triggers: TriggerState
 
 
 def streams(connection: Connection) -> list[str]:
@@ -56,7 +59,7 @@ def streams(connection: Connection) -> list[str]:
     return sorted(connection.scalars(names))
 
 
-def read(connection: Connection, stream: str) -> StreamState:
+def read(connection: Connection, stream: str, *, now: datetime) -> StreamState:
     """The state of one stream; empty for a name that is unknown."""
     return StreamState(
         stream=stream,
@@ -70,6 +73,7 @@ def read(connection: Connection, stream: str) -> StreamState:
         awaiting=tuple(proposals.listing(connection, stream, state="awaiting")),
         releases=tuple(releases.history(connection, stream)),
         decisions=tuple(reversed(decisions.listing(connection, stream))),
+        triggers=trigger_state.read(connection, stream, now=now),
     )
 
 
@@ -133,6 +137,7 @@ def _stream_document(state: StreamState) -> dict[str, Any]:
         if state.episode is None
         else {**_episode_document(state.episode), "progress": state.progress},
         "progress": state.progress,
+        "triggers": trigger_state.document(state.triggers),
         "episodes": [_episode_document(episode) for episode in state.episodes],
         "alarms": [
             {

@@ -106,6 +106,8 @@ def _status(state: StreamState, progress: Progress | None) -> Status:
         return Status("busy", text.lower())
     if state.champion is None:
         return Status("starting", progress.title if progress else "waiting for the first window")
+    if state.triggers.queue:
+        return Status("busy", "a trigger waits")
     return Status("steady", "steady")
 
 

@@ -15,7 +15,8 @@ def runs(
     text: str, *, timezone: str = "UTC", start: datetime = MONDAY, days: int = 7
 ) -> list[datetime]:
     """All runs within so many days, in the zone's own time."""
-    trigger, found = cron_trigger(text, timezone), []
+    trigger = cron_trigger(text, timezone)
+    found: list[datetime] = []
     moment = start
     while True:
         due = trigger.get_next_fire_time(None, moment)
