@@ -67,7 +67,8 @@ def test_a_schedule_without_a_drift_really_reopens_the_supernet(daemon: DaemonMa
     assert kept == latest[0]["concentrations"]
     assert row is not None
     assert row.last_run is not None
-    assert row.last_run >= second.opened_at
+    assert first.closed_at is not None
+    assert row.last_run >= first.closed_at
     assert row.next_due is not None
     assert row.next_due > row.last_run
     assert used > 0
