@@ -45,3 +45,8 @@ class Executor(Protocol):
         """Nobody wants the result any more. A job that runs is given a moment to keep where it
         stands, for whoever starts it again. Does nothing for a handle that is of no further use."""
         ...
+
+    def cpu_seconds(self, stream: str) -> float:
+        """User and system, of all workers for the stream so far: of those that ended, failed or
+        were killed, and of those that run. Never falls."""
+        ...

@@ -1,7 +1,7 @@
 """`Trigger`: why an episode begins; `TriggerQueue`: those that wait for theirs."""
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, get_args
 
@@ -19,7 +19,8 @@ class Trigger:
 
     kind: `drift`, `manual` or `schedule`. record: number of the latest record when it arose.
     since_record: number of the first record of what is to be learnt: after a drift its estimated
-    start, else `record`. detail: the signal of a drift, or a person's words.
+    start, else `record`. detail: the signal of a drift, or a person's words. actor: who asked.
+    is_over_budget: whether it may begin though the day's compute is used up.
     """
 
     kind: Kind
@@ -27,6 +28,8 @@ class Trigger:
     record: int
     since_record: int
     detail: str = ""
+    actor: str = ""
+    is_over_budget: bool = False
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -34,7 +37,11 @@ class Trigger:
 
     def merged_with(self, later: "Trigger") -> "Trigger":
         """One trigger for both: since the earlier of their starts, otherwise the later one."""
-        return replace(later, since_record=min(self.since_record, later.since_record))
+        return replace(
+            later,
+            since_record=min(self.since_record, later.since_record),
+            is_over_budget=self.is_over_budget or later.is_over_budget,
+        )
 
     def to_document(self) -> dict[str, Any]:
         """Plain values, with `schema_version`."""
@@ -55,6 +62,9 @@ class Trigger:
                 record=int(document["record"]),
                 since_record=int(document["since_record"]),
                 detail=str(document["detail"]),
+                # Not in documents of earlier versions.
+                actor=str(document.get("actor", "")),
+                is_over_budget=bool(document.get("is_over_budget", False)),
             )
         except (KeyError, TypeError) as error:
             raise ValueError(f"not a trigger: {error!r}") from error
@@ -78,10 +88,10 @@ class TriggerQueue:
             self._waiting[key] = trigger if earlier is None else earlier.merged_with(trigger)
             return earlier is None
 
-    def take(self, stream: str) -> Trigger | None:
-        """Removes and returns the stream's first trigger in the order of `KINDS`, or None."""
+    def take(self, stream: str, kinds: Iterable[Kind] = KINDS) -> Trigger | None:
+        """Removes and returns the stream's first trigger in the order of `kinds`, or None."""
         with self._lock:
-            for kind in KINDS:
+            for kind in kinds:
                 trigger = self._waiting.pop((stream, kind), None)
                 if trigger is not None:
                     return trigger

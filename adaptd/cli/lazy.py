@@ -20,6 +20,8 @@ COMMANDS: dict[str, str] = {
     "backup": "Copy a daemon's state directory while it runs.",
     "restore": "Put a backup in the place of a state directory.",
     "repair": "Drop damaged files from the window, where no backup has them.",
+    "adapt": "Ask for an episode of a stream now, without a drift.",
+    "triggers": "Show what waits for an episode, why and until when; schedules and compute.",
     "proposals": "List, show, approve and reject proposed releases; check the decisions.",
     "watches": "List the watches over fresh releases, or end one.",
 }

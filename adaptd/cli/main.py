@@ -27,6 +27,9 @@ Examples:
   adaptd drift FILE --picture drift.png        what would have alarmed, and when
 
   adaptd replay EPISODE -c FILE                a past episode again: the same outcome?
+  adaptd adapt STREAM -c FILE --reason "new bearing"
+
+                                               an episode now, without a drift
 
   adaptd proposals list -c FILE                what awaits a decision
 

@@ -6,9 +6,9 @@ from typing import Annotated, Literal
 import typer
 from sqlalchemy import Connection
 
+from adaptd.cli.account import account
 from adaptd.cli.console import open_console
 from adaptd.cli.location import ConfigOption, StateOption, attached, state_directory
-from adaptd.cli.login import login
 from adaptd.cli.proposal_output import SCHEMA_VERSION, document, print_list, print_one
 from adaptd.clock import SystemClock
 from adaptd.errors import ConflictError, NotFoundError
@@ -151,7 +151,7 @@ def _decide(
             proposal_id=found.id,
             digest=found.digest if digest is None else digest,
             verdict=verdict,
-            actor=f"user:{login()}",
+            actor=account(),
             comment=comment.strip(),
             now=SystemClock().now(),
         )

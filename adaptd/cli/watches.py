@@ -5,9 +5,9 @@ from typing import Annotated
 import orjson
 import typer
 
+from adaptd.cli.account import account
 from adaptd.cli.console import open_console, open_table
 from adaptd.cli.location import ConfigOption, StateOption, attached, state_directory
-from adaptd.cli.login import login
 from adaptd.clock import SystemClock
 from adaptd.errors import ConflictError, NotFoundError
 from adaptd.registry import releases, watches
@@ -84,7 +84,7 @@ def end(
                 f"no release of stream {stream!r} is watched now; `adaptd watches list` shows "
                 "those that were"
             )
-        reason = f"user:{login()}: {comment.strip()}"
+        reason = f"{account()}: {comment.strip()}"
         if not watches.end(
             connection,
             running.release_digest,

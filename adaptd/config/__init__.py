@@ -3,6 +3,7 @@
 from adaptd.config.kafka import SaslConfig, SecretConfig, TlsConfig
 from adaptd.config.load import load, parse
 from adaptd.config.record import AvroConfig, RecordConfig
+from adaptd.config.schedule import ScheduleConfig
 from adaptd.config.source import (
     KafkaSourceConfig,
     PaceConfig,
@@ -23,12 +24,12 @@ from adaptd.config.tree import (
     ModelConfig,
     PublishConfig,
     RejectConfig,
-    ScheduleConfig,
     ServerConfig,
     StreamConfig,
     TrainingConfig,
     TrialConfig,
 )
+from adaptd.config.triggers import TriggersConfig
 from adaptd.config.watch import WatchConfig
 from adaptd.config.workers import WorkersConfig
 
@@ -56,6 +57,7 @@ __all__ = [
     "ApprovalConfig",
     "WatchConfig",
     "ScheduleConfig",
+    "TriggersConfig",
     "PublishConfig",
     "RejectConfig",
     "CheckpointConfig",

@@ -4,14 +4,15 @@ import re
 from pathlib import Path
 from typing import Annotated, Literal
 
-from apscheduler.triggers.cron import CronTrigger
 from pydantic import Field, ValidationInfo, field_validator
 
 from adaptd.config.fault import at_key, at_variance
 from adaptd.config.labels import LabelsConfig
 from adaptd.config.record import RecordConfig
+from adaptd.config.schedule import ScheduleConfig
 from adaptd.config.section import Section
 from adaptd.config.source import ScenarioSourceConfig, SourceConfig
+from adaptd.config.triggers import TriggersConfig
 from adaptd.config.watch import WatchConfig
 from adaptd.config.workers import WorkersConfig
 
@@ -177,29 +178,6 @@ class ApprovalConfig(Section):
     )
 
 
-class ScheduleConfig(Section):
-    """A periodic trigger beside the drift trigger: every so many seconds, or by cron, not both."""
-
-    every_seconds: float | None = Field(default=None, gt=0)
-    cron: str | None = Field(default=None, description="five fields, UTC")
-
-    @field_validator("cron")
-    @classmethod
-    def _is_crontab(cls, cron: str | None, info: ValidationInfo) -> str | None:
-        if cron is None:
-            return None
-        if info.data.get("every_seconds") is not None:
-            raise ValueError("give every_seconds or cron, not both")
-        expected = "expected the five fields of crontab(5)"
-        if len(cron.split()) != 5:
-            raise ValueError(expected)
-        try:
-            CronTrigger.from_crontab(cron, timezone="UTC")
-        except ValueError as error:
-            raise ValueError(f"{expected}: {error}") from error
-        return cron
-
-
 class PublishConfig(Section):
     """Where events go, for Kafka: a topic for each kind. Others go to a file."""
 
@@ -265,6 +243,7 @@ class StreamConfig(Section):
     approval: ApprovalConfig = ApprovalConfig()
     watch: WatchConfig = WatchConfig()
     schedule: ScheduleConfig = ScheduleConfig()
+    triggers: TriggersConfig = TriggersConfig()
     publish: PublishConfig = PublishConfig()
     rejects: RejectConfig = RejectConfig()
     labels: LabelsConfig | None = Field(

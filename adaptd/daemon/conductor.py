@@ -1,7 +1,6 @@
 """Leads one stream's episode from its trigger to its outcome."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any
 
 import structlog
@@ -31,12 +30,12 @@ from adaptd.daemon.planning import (
 )
 from adaptd.daemon.proposal_desk import ProposalDesk
 from adaptd.daemon.release_desk import ReleaseDesk
-from adaptd.daemon.schedule import periodic
 from adaptd.daemon.trial_desk import TrialDesk
+from adaptd.daemon.trigger_desk import TriggerDesk
 from adaptd.daemon.workshop import Failure, Workshop
 from adaptd.errors import ArtifactError, ConflictError
 from adaptd.observer.joined import Joined
-from adaptd.registry import concentrations, episodes, schedules, scores, spendings, trials
+from adaptd.registry import concentrations, episodes, scores, spendings, trials
 from adaptd.registry.episodes import Episode
 from adaptd.registry.releases import Release
 from adaptd.stream.window import Window
@@ -59,6 +58,7 @@ class Conductor:
         window: Window,
         lineup: Lineup,
         desk: ReleaseDesk,
+        triggers: TriggerDesk,
         on_close: Callable[[], None],
     ) -> None:
         """on_close: called when an episode ends without a release."""
@@ -68,6 +68,7 @@ class Conductor:
         self._lineup = lineup
         self._log = EpisodeLog(context)
         self._proposals = ProposalDesk(context, desk)
+        self._triggers = triggers
         self._on_close = on_close
         self._trials = TrialDesk(context)
         self._workshop = Workshop(context)
@@ -82,13 +83,17 @@ class Conductor:
         self._is_recall_begun = False
 
     def state(self) -> dict[str, Any]:
-        """What the checkpoint keeps: the trial's counts. All else of an episode stands in its
-        row."""
-        return self._trials.state()
+        """What the checkpoint keeps: the trial's counts, and what triggers wait for. All else of an
+        episode stands in its row."""
+        return {
+            **self._trials.state(),
+            "triggers": self._triggers.state(is_episode_open=self._log.current is not None),
+        }
 
     def restore(self, connection: Connection, state: dict[str, Any]) -> None:
         """Takes the open episode up where the store left it; a search that was cut off goes
         on where its worker stood."""
+        self._triggers.restore(connection, state.get("triggers"))
         episode = self._log.restore(connection)
         if episode is None:
             return
@@ -127,10 +132,8 @@ class Conductor:
         is_exhausted: the stream has ended, so what still needs records will not get them.
         """
         episode = self._log.current
+        self._triggers.step(self._log)
         if episode is None:
-            trigger = self._context.queue.take(self._context.stream)
-            if trigger is not None:
-                self._take(trigger)
             return None
         try:
             return self._go_on(episode, is_exhausted=is_exhausted)
@@ -421,15 +424,14 @@ class Conductor:
                 self._proposals.withdraw(proposal)
                 raise
             else:
-                # It has learnt from what came before; a later drift it has never seen.
-                self._context.queue.forget_before(self._context.stream, episode.plan["end_record"])
+                self._triggers.forget_before(episode.plan["end_record"])
                 self._end("released")
                 return release
         elif proposal.state == "rejected":
             if recall.is_recalled(proposed(proposal.evidence)):
                 # The drift is still there: the next episode goes on without.
                 trigger = recall.declined(Trigger.from_document(episode.trigger))
-                self._context.queue.put(trigger)
+                self._triggers.put(trigger)
             self._close("rejected", "rejected by a decision")
         elif age > self._context.config.approval.expires_records and self._proposals.expire(
             episode, proposal, reason=f"no decision within {age} records"
@@ -437,20 +439,6 @@ class Conductor:
             self._end("expired")
             self._resume_alarms()
         return None
-
-    def _take(self, trigger: Trigger) -> None:
-        if trigger.kind == "schedule":
-            # It fired in a thread of its own, which knows the time but not the stream.
-            latest, now = self._window.next_record - 1, self._context.clock.now()
-            trigger = replace(trigger, record=latest, since_record=latest)
-            timing = periodic(self._context.config.schedule)
-            due = None if timing is None else timing.get_next_fire_time(now, now)
-            self._context.ledger.add(
-                lambda connection: schedules.ran(
-                    connection, self._context.stream, at=now, next_due=due
-                )
-            )
-        self._log.open(trigger)
 
     def _champion(self) -> Release:
         if self._lineup.release is None:
@@ -483,15 +471,14 @@ class Conductor:
 
     def _resume_alarms(self) -> None:
         # A drift that waits for its own episode is known: alarms stay quiet until that is over.
-        waiting = self._context.queue.waiting(self._context.stream)
-        if all(trigger.kind != "drift" for trigger in waiting):
+        if not self._triggers.is_drift_waiting:
             self._on_close()
 
     def give_way(self) -> None:
         """Another release was published, and the open episode ended with it in the store. A drift
         that waits was one of the release that is gone."""
         self._workshop.clear()
-        self._context.queue.forget_drift(self._context.stream)
+        self._triggers.forget_drift()
         self._context.metrics.drift_active.labels(self._context.stream).set(0)
         if self._log.current is not None:
             self._end("failed")
@@ -501,6 +488,7 @@ class Conductor:
         self._clear()
 
     def _clear(self) -> None:
+        self._triggers.ended()
         self._trials.end()
         self._is_looked_at = False
         self._is_recall_begun = False

@@ -41,7 +41,7 @@ class EpisodeLog:
             )
         return self._open
 
-    def open(self, trigger: Trigger) -> None:
+    def open(self, trigger: Trigger) -> Episode:
         """Begins an episode. Raises RuntimeError if one is open."""
         if self._open is not None:
             raise RuntimeError("one episode at a time for each stream")
@@ -77,6 +77,7 @@ class EpisodeLog:
             episode=episode.id,
             trigger=trigger.kind,
         )
+        return episode
 
     def advance(
         self,

@@ -151,7 +151,13 @@ def joined(before: Result, after: Result) -> Result:
     seconds = dict(before.phase_seconds)
     for phase, spent in after.phase_seconds.items():
         seconds[phase] = round(seconds.get(phase, 0.0) + spent, 3)
-    return after.model_copy(update={"members": members, "phase_seconds": seconds})
+    return after.model_copy(
+        update={
+            "members": members,
+            "phase_seconds": seconds,
+            "cpu_seconds": before.cpu_seconds + after.cpu_seconds,
+        }
+    )
 
 
 def _folder(plan: Mapping[str, Any]) -> str:

@@ -122,7 +122,12 @@ def plan_of(
 
 def may_be_tried(trigger: Trigger) -> bool:
     """Whether the trigger asks for it: a drift that nobody has declined it for."""
-    return trigger.kind == "drift" and not trigger.detail.endswith(_DECLINED)
+    return trigger.kind == "drift" and not is_declined(trigger)
+
+
+def is_declined(trigger: Trigger) -> bool:
+    """Whether it goes on with the drift of an episode that was to bring back an earlier release."""
+    return trigger.detail.endswith(_DECLINED)
 
 
 def declined(trigger: Trigger) -> Trigger:

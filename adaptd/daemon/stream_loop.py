@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 from adaptd.adaptation.trigger import Trigger
 from adaptd.architecture import Contract
 from adaptd.daemon.backoff import Backoff
+from adaptd.daemon.compute_meter import ComputeMeter
 from adaptd.daemon.conductor import Conductor
 from adaptd.daemon.context import StreamContext
 from adaptd.daemon.first_release import FirstRelease
@@ -20,6 +21,7 @@ from adaptd.daemon.lineup import Lineup
 from adaptd.daemon.memory import Memory
 from adaptd.daemon.release_desk import ReleaseDesk
 from adaptd.daemon.rollback import RollbackDesk
+from adaptd.daemon.trigger_desk import TriggerDesk
 from adaptd.daemon.watchman import Watchman
 from adaptd.drift.alarm import Alarm
 from adaptd.drift.monitor import SIGNALS
@@ -83,12 +85,14 @@ class StreamLoop:
         self._observer = Observer(
             stream=context.stream, contract=contract, alarm=context.config.alarm
         )
+        self._meter = ComputeMeter(context)
         self._conductor = Conductor(
             context,
             contract=contract,
             window=self._memory.window,
             lineup=self._lineup,
             desk=desk,
+            triggers=TriggerDesk(context, window=self._memory.window, meter=self._meter),
             on_close=self._observer.resume_alarms,
         )
         self._watchman = Watchman(
@@ -206,6 +210,7 @@ class StreamLoop:
         clock = self._context.clock
         with self._context.metrics.checkpoint_seconds.labels(self.stream).time():
             try:
+                self._meter.count()
                 self._memory.save(
                     {
                         "schema_version": SCHEMA_VERSION,

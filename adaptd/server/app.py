@@ -11,7 +11,7 @@ from starlette.staticfiles import StaticFiles
 
 from adaptd import __version__
 from adaptd.clock import Clock
-from adaptd.errors import NotFoundError, StateDirectoryError, StoreUnavailable
+from adaptd.errors import ConflictError, NotFoundError, StateDirectoryError, StoreUnavailable
 from adaptd.server import api, pages
 from adaptd.server.changes import Changes
 from adaptd.server.csrf import FormTokens
@@ -89,6 +89,9 @@ def _handle_errors(app: FastAPI, renderer: Renderer) -> None:
     def not_found(request: Request, error: Exception) -> Response:
         return answer(request, "Not found", _sentence(str(error)), 404)
 
+    def conflicting(request: Request, error: Exception) -> Response:
+        return answer(request, "Not possible", _sentence(str(error)), 409)
+
     def unavailable(request: Request, error: Exception) -> Response:
         log.warning("server.store_unavailable", path=request.url.path, error=str(error))
         response = answer(
@@ -117,6 +120,7 @@ def _handle_errors(app: FastAPI, renderer: Renderer) -> None:
         return PlainTextResponse("An error of the server; its log says more.\n", 500, HEADERS)
 
     app.add_exception_handler(NotFoundError, not_found)
+    app.add_exception_handler(ConflictError, conflicting)
     app.add_exception_handler(StoreUnavailable, unavailable)
     app.add_exception_handler(StateDirectoryError, unavailable)
     app.add_exception_handler(HTTPException, refused)

@@ -10,7 +10,18 @@ from starlette.concurrency import run_in_threadpool
 
 from adaptd.clock import Clock
 from adaptd.errors import AdaptdError
-from adaptd.registry import decisions, episodes, progress, proposals, releases, scores, watches
+from adaptd.registry import (
+    decisions,
+    episodes,
+    progress,
+    proposals,
+    releases,
+    requests,
+    schedules,
+    scores,
+    waits,
+    watches,
+)
 from adaptd.server.stream_state import streams
 from adaptd.server.visible_store import VisibleStore
 
@@ -42,6 +53,9 @@ def version_of(connection: Connection) -> str:
             [(item.id, item.state) for item in proposals.listing(connection, stream)],
             len(decisions.listing(connection, stream)),
             [(one.outcome, one.evidence) for one in watches.listing(connection, stream)[:1]],
+            waits.listing(connection, stream),
+            [request.id for request in requests.waiting(connection, stream)],
+            schedules.get(connection, stream),
         ]
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 

@@ -8,19 +8,20 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from adaptd.clock import Clock
 from adaptd.errors import ConflictError, NotFoundError
-from adaptd.registry import proposals
+from adaptd.registry import proposals, requests
 from adaptd.server import decision, proposal_view, stream_state, stream_view
 from adaptd.server.changes import version_of
 from adaptd.server.csrf import FormTokens
-from adaptd.server.decision import DecisionForm, FormProblem
+from adaptd.server.decision import ACTOR, DecisionForm, FormProblem
 from adaptd.server.rendering import Renderer
+from adaptd.server.trigger_wording import answered
 from adaptd.server.visible_store import VisibleStore
 
 
 def create_router(
     store: VisibleStore, renderer: Renderer, tokens: FormTokens, clock: Clock
 ) -> APIRouter:
-    """`/`, `/streams/{name}`, `/proposals/{id}` and the one form."""
+    """`/`, `/streams/{name}`, `/proposals/{id}` and the two forms."""
     router = APIRouter(default_response_class=HTMLResponse, include_in_schema=False)
 
     @router.get("/")
@@ -29,7 +30,7 @@ def create_router(
         now = clock.now()
         with store.read() as connection:
             views = [
-                stream_view.view(connection, stream_state.read(connection, name), now=now)
+                stream_view.view(connection, stream_state.read(connection, name, now=now), now=now)
                 for name in stream_state.streams(connection)
             ]
             seen = version_of(connection)
@@ -46,7 +47,9 @@ def create_router(
             names = stream_state.streams(connection)
             if name not in names:
                 raise NotFoundError(f"There is no stream {name!r} here.")
-            view = stream_view.view(connection, stream_state.read(connection, name), now=now)
+            view = stream_view.view(
+                connection, stream_state.read(connection, name, now=now), now=now
+            )
             seen = version_of(connection)
         token = _token(request, tokens)
         response = renderer.page(
@@ -59,6 +62,50 @@ def create_router(
             token=token,
         )
         return _with_token(request, response, token)
+
+    @router.post("/streams/{name}/requests")
+    def ask(
+        request: Request,
+        name: str,
+        *,
+        token: Annotated[str, Form()] = "",
+        reason: Annotated[str, Form()] = "",
+        over_budget: Annotated[bool, Form()] = False,
+    ) -> Response:
+        """Takes the form; 303 to the stream, which then shows what waits."""
+        back = f"/streams/{name}#triggers"
+        if not tokens.agree(cookie=request.cookies.get(_cookie(request), ""), form=token):
+            return renderer.problem(
+                "Form out of date",
+                "This form was shown by an earlier start of the server, or cookies are off. "
+                "Nothing was asked for; open the stream again and repeat it.",
+                status=403,
+                back=back,
+                back_text="Open the stream again",
+            )
+        try:
+            with store.write() as connection:
+                answer = requests.ask(
+                    connection,
+                    stream=name,
+                    actor=ACTOR,
+                    reason=reason.replace("\r\n", "\n").strip(),
+                    is_over_budget=over_budget,
+                    now=clock.now(),
+                )
+        except (ConflictError, ValueError) as error:
+            return renderer.problem(
+                "Not asked for",
+                f"{error}. Nothing was asked for.",
+                status=409 if isinstance(error, ConflictError) else 422,
+                back=back,
+                back_text="Open the stream again",
+            )
+        if not answer.is_new:
+            return renderer.problem(
+                "Asked for already", answered(answer), status=200, back=back, back_text="What waits"
+            )
+        return RedirectResponse(back, 303)
 
     @router.get("/proposals/{identifier}")
     def proposal(request: Request, identifier: str) -> Response:

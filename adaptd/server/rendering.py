@@ -8,7 +8,8 @@ from starlette.responses import HTMLResponse
 
 from adaptd import __version__
 from adaptd.clock import Clock
-from adaptd.server import wording
+from adaptd.registry.requests import MAXIMUM_REASON
+from adaptd.server import trigger_wording, wording
 from adaptd.server.decision import ACTOR, MAXIMUM_COMMENT
 from adaptd.server.stream_state import LATEST_RECORDS
 
@@ -21,6 +22,8 @@ FILTERS = (
     wording.instant,
     wording.duration,
 )
+
+TRIGGER_FILTERS = (trigger_wording.what, trigger_wording.why, trigger_wording.until)
 
 
 class Renderer:
@@ -37,10 +40,13 @@ class Renderer:
         )
         for function in FILTERS:
             self._environment.filters[function.__name__] = function
+        for words in TRIGGER_FILTERS:
+            self._environment.filters[f"trigger_{words.__name__}"] = words
         self._environment.globals.update(
             version=__version__,
             actor=ACTOR,
             maximum_comment=MAXIMUM_COMMENT,
+            maximum_reason=MAXIMUM_REASON,
             latest_records=LATEST_RECORDS,
         )
 

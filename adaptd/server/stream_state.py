@@ -24,7 +24,8 @@ from adaptd.registry.proposals import Proposal
 from adaptd.registry.releases import Release
 from adaptd.registry.scores import BlockScore
 from adaptd.registry.watches import Watch
-from adaptd.server import watch_view
+from adaptd.server import trigger_state, watch_view
+from adaptd.server.trigger_state import TriggerState
 from adaptd.store import tables
 
 SCHEMA_VERSION = 1
@@ -60,6 +61,7 @@ class StreamState:
     releases: tuple[Release, ...]
     watches: tuple[Watch, ...]
     decisions: tuple[Decision, ...]
+    triggers: TriggerState
 
 
 def streams(connection: Connection) -> list[str]:
@@ -68,7 +70,7 @@ def streams(connection: Connection) -> list[str]:
     return sorted(connection.scalars(names))
 
 
-def read(connection: Connection, stream: str) -> StreamState:
+def read(connection: Connection, stream: str, *, now: datetime) -> StreamState:
     """The state of one stream; empty for a name that is unknown."""
     return StreamState(
         stream=stream,
@@ -83,6 +85,7 @@ def read(connection: Connection, stream: str) -> StreamState:
         releases=tuple(releases.history(connection, stream)),
         watches=tuple(watches.listing(connection, stream)),
         decisions=tuple(reversed(decisions.listing(connection, stream))),
+        triggers=trigger_state.read(connection, stream, now=now),
     )
 
 
@@ -146,6 +149,7 @@ def _stream_document(state: StreamState) -> dict[str, Any]:
         if state.episode is None
         else {**_episode_document(state.episode), "progress": state.progress},
         "progress": state.progress,
+        "triggers": trigger_state.document(state.triggers),
         "episodes": [_episode_document(episode) for episode in state.episodes],
         "alarms": [
             {

@@ -113,6 +113,8 @@ def _status(state: StreamState, progress: Progress | None) -> Status:
         return Status("busy", text.lower())
     if state.champion is None:
         return Status("starting", progress.title if progress else "waiting for the first window")
+    if state.triggers.queue:
+        return Status("busy", "a trigger waits")
     if any(watch.outcome is None for watch in state.watches):
         return Status("steady", f"release {state.champion.number} is watched")
     return Status("steady", "steady")

@@ -9,11 +9,12 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
 
-def upgrade(connection: Connection) -> None:
-    """Brings the tables to the newest revision, inside the connection's transaction."""
+def upgrade(connection: Connection, revision: str = "head") -> None:
+    """Brings the tables up to a revision, the newest unless one is named, inside the connection's
+    transaction."""
     configuration = _configuration()
     configuration.attributes["connection"] = connection
-    command.upgrade(configuration, "head")
+    command.upgrade(configuration, revision)
 
 
 def revision_of(connection: Connection) -> str | None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     Dialect,
     Float,
@@ -338,8 +339,47 @@ schedules = Table(
     "schedules",
     metadata,
     Column("stream", STREAM, primary_key=True),
-    Column("last_run", Instant, nullable=False),
+    # None before the first run.
+    Column("last_run", Instant),
     Column("next_due", Instant),
+    # What `next_due` was reckoned from: another timing is another schedule.
+    Column("timing", Text),
+)
+
+# What operators have asked for. Only ever added to, but for the episode that has answered.
+requests = Table(
+    "requests",
+    metadata,
+    Column("id", ULID, primary_key=True),
+    Column("stream", STREAM, nullable=False),
+    Column("actor", String(255), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("is_over_budget", Boolean, nullable=False),
+    Column("asked_at", Instant, nullable=False),
+    Column("episode_id", ULID, ForeignKey("episodes.id")),
+    Index("ix_requests_stream_episode", "stream", "episode_id"),
+)
+
+# What a person sees of the triggers that wait; the daemon goes on from its checkpoint.
+waits = Table(
+    "waits",
+    metadata,
+    Column("stream", STREAM, primary_key=True),
+    Column("kind", String(16), primary_key=True),
+    Column("trigger", Document, nullable=False),
+    Column("since", Instant, nullable=False),
+    Column("reason", String(16), nullable=False),
+    Column("until", Instant),
+    Column("until_time", Float),
+)
+
+# Processor seconds of a stream's workers, by the day (UTC) on which they were counted.
+usage = Table(
+    "usage",
+    metadata,
+    Column("stream", STREAM, primary_key=True),
+    Column("day", String(10), primary_key=True),
+    Column("cpu_seconds", Float, nullable=False),
 )
 
 # `number` and not the id gives the order: ids do not sort when the clock is set back.

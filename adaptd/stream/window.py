@@ -67,6 +67,12 @@ class Window:
         """Number that the next record will have."""
         return self._next
 
+    @property
+    def latest_time(self) -> float | None:
+        """Event time of the records that came last, the latest of them, POSIX seconds; None where
+        none is held."""
+        return float(self._parts[-1][1].timestamps.max()) if self._parts else None
+
     def __len__(self) -> int:
         return self._next - self.first_record
 

@@ -58,6 +58,15 @@ class Metrics:
             "Trainings and searches that wait for a worker",
             registry=self.registry,
         )
+        self.triggers_waiting = gauge(
+            "adaptd_triggers_waiting",
+            "Triggers that wait for an episode, by what holds them back",
+            "kind",
+            "reason",
+        )
+        self.compute_seconds = counter(
+            "adaptd_compute_seconds", "Processor seconds of the stream's workers"
+        )
         self.trial_log_e_value = gauge(
             "adaptd_trial_log_e_value",
             "Natural log of the trial's e-value against a rival",
@@ -140,6 +149,7 @@ class Metrics:
             self.records,
             self.releases,
             self.store_unavailable,
+            self.compute_seconds,
         ):
             counter.labels(stream)
         for gauge in (

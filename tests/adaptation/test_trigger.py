@@ -24,6 +24,8 @@ def trigger(
         record=st.integers(0, 2**62),
         since_record=st.integers(0, 2**62),
         detail=st.text(),
+        actor=st.text(),
+        is_over_budget=st.booleans(),
     )
 )
 def test_trigger_survives_json(trigger: Trigger) -> None:
@@ -45,6 +47,30 @@ def test_document_without_a_key_is_refused_by_name(key: str) -> None:
     del document[key]
     with pytest.raises(ValueError, match=key):
         Trigger.from_document(document)
+
+
+def test_a_document_of_before_there_were_actors_is_read() -> None:
+    document = trigger().to_document()
+    del document["actor"], document["is_over_budget"]
+    assert Trigger.from_document(document) == trigger()
+
+
+def test_two_become_one_over_the_budget_where_either_is() -> None:
+    allowed = Trigger("manual", "pump", 1, 1, is_over_budget=True)
+    plain = Trigger("manual", "pump", 2, 2)
+    assert allowed.merged_with(plain).is_over_budget
+    assert plain.merged_with(allowed).is_over_budget
+    assert not plain.merged_with(plain).is_over_budget
+
+
+def test_of_those_that_wait_only_some_may_be_taken() -> None:
+    queue = TriggerQueue()
+    for kind in KINDS:
+        queue.put(trigger(kind))
+    taken = queue.take("pump", ("schedule",))
+    assert taken == trigger("schedule")
+    assert queue.take("pump", ("schedule",)) is None
+    assert queue.waiting("pump") == [trigger("drift"), trigger("manual")]
 
 
 def test_kind_that_is_none_is_refused() -> None:

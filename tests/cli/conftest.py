@@ -1,6 +1,6 @@
 """A demo's store at each of its stages, filled through the registry as the daemon fills it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -9,15 +9,16 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from adaptd.architecture import Architecture
 from adaptd.cli.demo_setup import Demo, claim
-from adaptd.clock import FakeClock
+from adaptd.cli.main import app
+from adaptd.clock import FakeClock, SystemClock
 from adaptd.registry import alarms, decisions, episodes, progress, proposals, releases, scores
 from adaptd.registry.proposals import Proposal
 from adaptd.registry.scores import BlockScore
-from adaptd.store import checkpoints
+from adaptd.store import checkpoints, epochs
 from adaptd.store.checkpoints import Checkpoint
 from adaptd.store.database import Database
 from adaptd.store.directory import StateDirectory
@@ -33,10 +34,24 @@ AFTER = BEFORE.with_operations({"b": "dw k9 d4"})
 BLOCK = 32
 ALARM, TAKE_OVER = 4_224, 8_000
 
+Call = Callable[..., Result]
+
 
 @pytest.fixture
 def runner() -> CliRunner:
     return CliRunner()
+
+
+@pytest.fixture
+def call(runner: CliRunner, state: StateDirectory, store: Database) -> Call:
+    """Calls `adaptd …` on the state directory of a daemon that has taken the stream up."""
+    with store.write() as connection:
+        epochs.acquire(connection, stream=STREAM, owner="test", now=SystemClock().now())
+
+    def invoke(*arguments: str) -> Result:
+        return runner.invoke(app, [*arguments, "--state", str(state.path)])
+
+    return invoke
 
 
 @pytest.fixture

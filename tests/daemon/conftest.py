@@ -109,6 +109,9 @@ class ScriptedExecutor:
     follows: Mapping[str, int] = field(default_factory=lambda: FOLLOWS)
     refused: str | None = None
     is_running: bool = False
+    spent_seconds: float = 0.0
+    # Of each job.
+    costs_seconds: float = 0.0
 
     def start(self, job: Job, *, wall_seconds: float) -> Handle:
         assert not self.is_running
@@ -121,12 +124,17 @@ class ScriptedExecutor:
         assert self.is_running
         assert handle == len(self.jobs)
         self.is_running = False
+        self.spent_seconds += self.costs_seconds
         if self.errors:
             raise self.errors.pop(0)
         job = self.jobs[-1]
         asked = {"job": job.digest, "epoch": job.epoch}
         result = self._result(job).model_copy(update=asked)
         return Report(Progress(phase="search", step=1, steps=1), result)
+
+    def cpu_seconds(self, stream: str) -> float:
+        assert all(job.stream == stream for job in self.jobs)
+        return self.spent_seconds
 
     def cancel(self, handle: Handle) -> None:
         assert handle <= len(self.jobs)
@@ -249,7 +257,7 @@ class Running:
     def again(self, **changes: Any) -> "Running":
         """Another process on the same store: nothing of this one's memory is left."""
         source = replace(self.source, rejects=[], error=None, is_closed=False, next=0)
-        executor = replace(self.executor, jobs=[], errors=[], is_running=False)
+        executor = replace(self.executor, jobs=[], errors=[], is_running=False, spent_seconds=0.0)
         config = self.context.config.model_copy(update=changes)
         context = self.context
         return start(

@@ -26,11 +26,13 @@ def test_effects_land_together_or_not_at_all(
     with pytest.raises(RuntimeError):
         ledger.commit(database, fail)
     with database.read() as connection:
-        assert schedules.last_run(connection, "s") is None
+        assert schedules.get(connection, "s") is None
     assert ledger.is_urgent
     ledger.commit(database)
     with database.read() as connection:
-        assert schedules.last_run(connection, "s") == clock.now()
+        row = schedules.get(connection, "s")
+    assert row is not None
+    assert row.last_run == clock.now()
     assert not ledger.is_urgent
 
 
@@ -70,4 +72,4 @@ def test_an_older_owner_can_write_nothing(
     with pytest.raises(StaleEpochError):
         ledger.commit(database)
     with database.read() as connection:
-        assert schedules.last_run(connection, "s") is None
+        assert schedules.get(connection, "s") is None

@@ -401,11 +401,13 @@ def test_an_episode_that_is_open_ends_with_the_release_that_it_was_to_improve_on
     running.until(lambda: sample(running, "episode_active") == 1)
 
 
-def test_a_worker_ends_with_the_release_that_its_job_was_to_improve_on(loop: LoopMaker) -> None:
+def test_a_worker_ends_with_the_release_that_its_job_was_to_improve_on(
+    loop: LoopMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
     running = loop(approval=BY_OPERATOR, watch={"minimum_records": 48})
     approve_too_late(running)
     # It never gets anywhere.
-    running.executor.poll = Report  # type: ignore[method-assign]
+    monkeypatch.setattr(running.executor, "progress", lambda _: Report())
     on_schedule(running)
     running.until(lambda: running.executor.is_running)
     running.until(lambda: len(released(running)) == 3)

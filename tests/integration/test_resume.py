@@ -2,6 +2,7 @@
 
 import hashlib
 import signal
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,10 @@ def checkpoint_of(daemon: RunningDaemon) -> Path:
     return daemon.state.episodes(STREAM) / INITIAL / "members" / "checkpoint.safetensors"
 
 
+def is_another(path: Path, before: bytes) -> bool:
+    return path.exists() and path.read_bytes() != before
+
+
 def weights_of(daemon: RunningDaemon) -> str:
     (release,) = daemon.releases()
     weights = daemon.state.path / release.path / "weights.safetensors"
@@ -34,10 +39,7 @@ def test_release_1_is_the_same_whether_its_training_was_cut_off_or_not(
         cut.wait_for_event("initial.training")
         path = checkpoint_of(cut)
         before = path.read_bytes() if path.exists() else b""
-        cut.wait_for(
-            lambda path=path, before=before: path.exists() and path.read_bytes() != before,
-            name="checkpoint",
-        )
+        cut.wait_for(partial(is_another, path, before), name="checkpoint")
         assert cut.end(number) == code
         assert cut.events("release.published") == []
     cut.start()

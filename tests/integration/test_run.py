@@ -5,8 +5,7 @@ import signal
 
 import pytest
 
-from adaptd.registry import concentrations, manifest
-from adaptd.store.database import Database
+from adaptd.registry import manifest
 from tests.events import validate_event
 from tests.integration.conftest import STREAM, DaemonMaker
 
@@ -95,29 +94,6 @@ def test_a_stop_in_the_middle_of_a_search_is_clean(daemon: DaemonMaker) -> None:
     running.wait_for_event("episode.advanced", state="searching")
     assert running.end(signal.SIGTERM) == 0
     assert running.episodes()[0].state == "searching"
-
-
-def test_a_schedule_reopens_and_moves_the_architecture_parameters(daemon: DaemonMaker) -> None:
-    running = daemon(
-        source={
-            "kind": "scenario",
-            "drift_at": 10**9,
-            "pace": {"records_per_second": 400},
-        },
-        schedule={"every_seconds": 1},
-        trial={"minimum_records": 100, "maximum_records": 200},
-    ).start()
-    closed = running.wait_for_event("episode.closed")
-    assert closed["outcome"] in ("no-better", "inconclusive")
-    assert running.end(signal.SIGTERM) == 0
-    (release,) = running.releases()
-    database = Database.attach(running.state.database)
-    with database.read() as connection:
-        counts = concentrations.load(connection, release.digest)
-    database.close()
-    assert counts
-    for group in counts.values():
-        assert len(set(group.values())) > 1
 
 
 def test_a_second_daemon_on_the_same_state_is_refused(daemon: DaemonMaker) -> None:

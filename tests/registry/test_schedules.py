@@ -2,41 +2,47 @@
 
 from datetime import timedelta
 
-from sqlalchemy import select
-
 from adaptd.clock import FakeClock
 from adaptd.registry import schedules
+from adaptd.registry.schedules import ScheduleRow
 from adaptd.store.database import Database
-from adaptd.store.tables import schedules as table
+
+HOUR = timedelta(hours=1)
 
 
-def test_the_last_run_of_a_stream_and_what_was_due_next(
+def test_a_schedule_that_was_never_run_is_due_and_has_no_last_run(
     database: Database, clock: FakeClock
 ) -> None:
-    with database.read() as connection:
-        assert schedules.last_run(connection, "pump") is None
-    first = clock.now()
-    clock.advance(3_600)
     with database.write() as connection:
-        schedules.ran(connection, "pump", at=first, next_due=clock.now())
-        schedules.ran(connection, "fan", at=first, next_due=None)
-        schedules.ran(connection, "pump", at=clock.now(), next_due=clock.now() + timedelta(hours=1))
-    with database.read() as connection:
-        assert schedules.last_run(connection, "pump") == clock.now()
-        assert schedules.last_run(connection, "fan") == first
-        due = {row.stream: row.next_due for row in connection.execute(select(table))}
-    assert due == {"pump": clock.now() + timedelta(hours=1), "fan": None}
+        assert schedules.get(connection, "pump") is None
+        schedules.expect(connection, "pump", next_due=clock.now() + HOUR, timing="every 3600 s")
+        row = schedules.get(connection, "pump")
+        assert schedules.get(connection, "fan") is None
+    assert row == ScheduleRow("pump", None, clock.now() + HOUR, "every 3600 s")
 
 
-def test_an_interval_that_was_anchored_has_begun_and_a_run_moves_it_on(
+def test_a_run_moves_it_on_and_a_run_that_is_put_off_leaves_the_last_one(
     database: Database, clock: FakeClock
 ) -> None:
     first = clock.now()
     with database.write() as connection:
-        schedules.anchor(connection, "pump", at=first, next_due=first + timedelta(hours=1))
-        assert schedules.last_run(connection, "pump") == first
-        assert schedules.last_run(connection, "fan") is None
-    clock.advance(3_600)
+        schedules.expect(connection, "pump", next_due=first, timing="every 3600 s")
+        schedules.ran(connection, "pump", at=first, next_due=first + HOUR)
+        assert schedules.get(connection, "pump") == ScheduleRow(
+            "pump", first, first + HOUR, "every 3600 s"
+        )
+        schedules.put_off(connection, "pump", next_due=first + 2 * HOUR)
+        assert schedules.get(connection, "pump") == ScheduleRow(
+            "pump", first, first + 2 * HOUR, "every 3600 s"
+        )
+
+
+def test_a_schedule_that_is_removed_is_gone_and_no_other(
+    database: Database, clock: FakeClock
+) -> None:
     with database.write() as connection:
-        schedules.ran(connection, "pump", at=clock.now(), next_due=None)
-        assert schedules.last_run(connection, "pump") == clock.now()
+        for stream in ("pump", "fan"):
+            schedules.ran(connection, stream, at=clock.now(), next_due=None)
+        schedules.remove(connection, "pump")
+        assert schedules.get(connection, "pump") is None
+        assert schedules.get(connection, "fan") is not None

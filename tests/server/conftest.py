@@ -13,10 +13,11 @@ from ulid import ULID
 
 from adaptd.architecture import Architecture, Contract
 from adaptd.clock import FakeClock
-from adaptd.registry import alarms, episodes, progress, proposals, releases, scores
+from adaptd.registry import alarms, episodes, progress, proposals, releases, scores, waits
 from adaptd.registry.proposals import Proposal
 from adaptd.registry.releases import Release
 from adaptd.registry.scores import BlockScore
+from adaptd.registry.waits import Wait
 from adaptd.server.app import create_app
 from adaptd.store import epochs
 from adaptd.store.database import Database
@@ -153,6 +154,24 @@ class Story:
                 created_record=record,
                 now=self.clock.now(),
             )
+
+    def waits(self, stream: str, kind: str = "schedule", **fields: Any) -> Wait:
+        """The daemon shows that a trigger waits, and no other."""
+        wait = Wait(
+            **{
+                "stream": stream,
+                "kind": kind,
+                "trigger": {"kind": kind, "record": 4_320, "detail": "loss"},
+                "since": self.clock.now(),
+                "reason": "quiet-hours",
+                "until": None,
+                "until_time": None,
+                **fields,
+            }
+        )
+        with self.database.write() as connection:
+            waits.show(connection, stream, [wait])
+        return wait
 
     def move(self, identifier: str, *, expected: str, to: str) -> None:
         with self.database.write() as connection:

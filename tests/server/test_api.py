@@ -89,3 +89,73 @@ def test_nothing_is_written_by_the_api(client: TestClient, drifted: Any) -> None
         f"/api/v1/proposals/{drifted.proposal.id}", headers={"origin": "http://127.0.0.1:8080"}
     )
     assert response.status_code == 405
+
+
+ORIGIN = {"origin": "http://127.0.0.1:8080"}
+
+
+def test_what_waits_is_told_with_why_and_until_when(
+    client: TestClient, story: Any, drifted: Any
+) -> None:
+    story.waits(drifted.stream, "drift", reason="cool-down", until_time=4_600.5)
+    document = client.get(f"/api/v1/streams/{drifted.stream}/triggers").json()
+    (waiting,) = document["waiting"]
+    assert document["stream"] == drifted.stream
+    assert (waiting["kind"], waiting["reason"], waiting["until_time"]) == (
+        "drift",
+        "cool-down",
+        4_600.5,
+    )
+    assert document["schedule"] is None
+    (stream,) = client.get("/api/v1/state").json()["streams"]
+    assert stream["triggers"]["waiting"] == document["waiting"]
+
+
+def test_asking_is_accepted_once_and_shows_who_asked(client: TestClient, drifted: Any) -> None:
+    path = f"/api/v1/streams/{drifted.stream}/requests"
+    first = client.post(path, json={"reason": "new bearing"}, headers=ORIGIN)
+    assert first.status_code == 202
+    assert first.json()["is_new"]
+    request = first.json()["request"]
+    assert (request["actor"], request["reason"]) == ("operator@loopback", "new bearing")
+    second = client.post(path, json={}, headers=ORIGIN)
+    assert second.status_code == 202
+    assert not second.json()["is_new"]
+    assert second.json()["request"] == request
+    over = client.post(path, json={"over_budget": True}, headers=ORIGIN)
+    assert over.json()["is_new"]
+    (waiting,) = client.get(f"/api/v1/streams/{drifted.stream}/triggers").json()["waiting"]
+    assert waiting["reason"] == "unseen"
+    assert waiting["is_over_budget"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "status"),
+    [
+        (("none", {}), 404),
+        (("press-5", {}), 409),
+        (("press-4", {"reason": "x" * 2_001}), 422),
+        (("press-4", {"reason": 1}), 422),
+        (("press-4", {"urgent": True}), 422),
+    ],
+)
+def test_asking_for_what_cannot_be_is_refused_in_a_sentence(
+    client: TestClient, story: Any, drifted: Any, asked: tuple[str, dict[str, Any]], status: int
+) -> None:
+    stream, body = asked
+    story.start("press-5")
+    response = client.post(f"/api/v1/streams/{stream}/requests", json=body, headers=ORIGIN)
+    assert response.status_code == status
+    assert response.json()["detail"].endswith(".")
+    document = client.get("/api/v1/streams/press-4/triggers").json()
+    assert document["waiting"] == []
+
+
+def test_another_origin_may_not_ask(client: TestClient, drifted: Any) -> None:
+    path = f"/api/v1/streams/{drifted.stream}/requests"
+    for headers in ({}, {"origin": "http://elsewhere.example"}):
+        assert client.post(path, json={}, headers=headers).status_code == 403
+
+
+def test_the_triggers_of_a_stream_that_is_none_are_not_found(client: TestClient) -> None:
+    assert client.get("/api/v1/streams/none/triggers").status_code == 404

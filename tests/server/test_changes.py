@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from adaptd.clock import FakeClock
+from adaptd.registry import requests, schedules
 from adaptd.server.changes import UNAVAILABLE, Changes
 from adaptd.server.visible_store import VisibleStore
 from adaptd.store.database import Database
@@ -40,6 +41,23 @@ def test_what_a_page_would_show_changes_the_version(
     story.report("press-4", None, phase="trial", step=1, steps=2, loss=None)
     expect_new()
     story.move(proposal.id, expected="awaiting", to="expired")
+    expect_new()
+    story.waits("press-4")
+    expect_new()
+    story.waits("press-4", reason="budget")
+    expect_new()
+    with story.database.write() as connection:
+        schedules.ran(connection, "press-4", at=clock.now(), next_due=None)
+    expect_new()
+    with story.database.write() as connection:
+        requests.ask(
+            connection,
+            stream="press-4",
+            actor="user:ada",
+            reason="",
+            is_over_budget=False,
+            now=clock.now(),
+        )
     expect_new()
 
 

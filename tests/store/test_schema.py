@@ -4,14 +4,15 @@ from contextlib import suppress
 
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import inspect
+from sqlalchemy import Connection, inspect
 
 from adaptd.clock import FakeClock
-from adaptd.registry import episodes
+from adaptd.registry import episodes, schedules
+from adaptd.registry.schedules import ScheduleRow
 from adaptd.registry.spendings import next_test
 from adaptd.store import schema
 from adaptd.store.database import Database
-from adaptd.store.tables import metadata, pins, spendings, trials, watches
+from adaptd.store.tables import metadata
 
 
 def test_the_migrations_make_exactly_the_tables_of_the_code(database: Database) -> None:
@@ -59,13 +60,19 @@ def test_an_upgrade_that_is_cut_off_leaves_the_tables_as_they_were(database: Dat
         assert schema.revision_of(connection) == schema.newest_revision()
 
 
+def _made_by(connection: Connection, revision: str) -> None:
+    """The empty tables of an earlier version."""
+    for table in reversed(metadata.sorted_tables):
+        table.drop(connection)
+    connection.exec_driver_sql("DELETE FROM alembic_version")
+    schema.upgrade(connection, revision)
+
+
 def test_a_state_from_before_alpha_was_shared_out_keeps_its_episodes_and_has_spent_nothing(
     database: Database,
 ) -> None:
     with database.write() as connection:
-        for later in (watches, pins, trials, spendings):
-            later.drop(connection)
-        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0003'")
+        _made_by(connection, "0003")
         now = FakeClock().now()
         episodes.open_(connection, id="E1", stream="pump", trigger={"kind": "drift"}, now=now)
         schema.upgrade(connection)
@@ -73,6 +80,20 @@ def test_a_state_from_before_alpha_was_shared_out_keeps_its_episodes_and_has_spe
         assert schema.revision_of(connection) == schema.newest_revision()
         assert episodes.get(connection, "E1").stream == "pump"
         assert next_test(connection, "pump") == 1
+
+
+def test_a_state_from_before_triggers_waited_keeps_when_its_schedule_ran(
+    database: Database,
+) -> None:
+    at = "2026-01-01T00:00:00.000000+00:00"
+    with database.write() as connection:
+        _made_by(connection, "0004")
+        connection.exec_driver_sql(f"INSERT INTO schedules VALUES ('pump', '{at}', NULL)")
+        schema.upgrade(connection)
+        assert schedules.get(connection, "pump") == ScheduleRow(
+            "pump", FakeClock().now(), None, None
+        )
+        schedules.expect(connection, "fan", next_due=None, timing="every 5 s")
 
 
 def test_the_newest_revision_is_known() -> None:

@@ -74,6 +74,9 @@ class LocalExecutor:
         self._assignments: dict[Handle, _Assignment] = {}
         # Those that nobody wants any more, and when each is killed.
         self._ending: list[tuple[WorkerProcess, float]] = []
+        # What is over, by stream, and who is not.
+        self._spent: dict[str, float] = {}
+        self._metered: list[WorkerProcess] = []
 
     @property
     def busy(self) -> int:
@@ -117,6 +120,16 @@ class LocalExecutor:
             worker.ask_to_end()
             self._ending.append((worker, self._clock.monotonic() + END_SECONDS))
         self._tend()
+
+    def cpu_seconds(self, stream: str) -> float:
+        """See `Executor`."""
+        for worker in self._metered:
+            if worker.outcome is not None:
+                of = worker.job.stream
+                self._spent[of] = self._spent.get(of, 0.0) + worker.cpu_seconds
+        self._metered = [worker for worker in self._metered if worker.outcome is None]
+        running = sum(one.cpu_seconds for one in self._metered if one.job.stream == stream)
+        return self._spent.get(stream, 0.0) + running
 
     def close(self) -> None:
         """Every worker may keep where it stands; none is left when it returns, within seconds."""
@@ -180,5 +193,6 @@ class LocalExecutor:
                 watchdog=self._watchdog,
                 clock=self._clock,
             )
+            self._metered.append(assignment.worker)
         except WorkerFailed as error:
             assignment.failure = error

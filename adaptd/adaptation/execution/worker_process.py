@@ -57,6 +57,7 @@ class WorkerProcess:
         self._directory = WorkingDirectory(job.output)
         self._progress: Progress | None = None
         self._has_kept = False
+        self._used = 0.0
         self._last: dict[str, Any] | None = None
         context = multiprocessing.get_context("spawn")
         self._connection, theirs = context.Pipe()
@@ -82,6 +83,13 @@ class WorkerProcess:
     def sentinel(self) -> int:
         """What `multiprocessing.connection.wait` waits for: ready when the process has ended."""
         return self._process.sentinel
+
+    @property
+    def cpu_seconds(self) -> float:
+        """User and system, so far; as far as the system tells."""
+        if self.outcome is None and (usage := usage_of(self._pid)) is not None:
+            self._used = max(self._used, usage.cpu_seconds)
+        return self._used
 
     def take_progress(self) -> Progress | None:
         """The latest, once."""
@@ -196,6 +204,7 @@ class WorkerProcess:
         usage = usage_of(self._pid)
         self._watchdog.forget(self._watched)
         seconds = self._watched.cpu_seconds if usage is None else usage.cpu_seconds
+        self._used = max(self._used, seconds or 0.0)
         if seconds is not None and self._directory.path.is_dir():
             self._directory.charge(self.job, pid=self._pid, cpu_seconds=seconds)
         self._process.join(JOIN_SECONDS)

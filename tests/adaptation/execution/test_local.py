@@ -98,6 +98,29 @@ def test_a_job_gives_a_result_that_says_who_asked_and_what_it_cost(
         executor.progress(handle)
 
 
+def test_what_a_streams_workers_use_is_counted_however_they_end(
+    pool: ExecutorMaker, job: JobMaker, tmp_path: Path
+) -> None:
+    executor = pool()
+    stream = job().stream
+    assert executor.cpu_seconds(stream) == 0.0
+    handle = executor.start(job(), wall_seconds=120)
+    result = finish(executor, handle)
+    done = executor.cpu_seconds(stream)
+    assert done == pytest.approx(result.cpu_seconds, abs=0.5)
+
+    endless = executor.start(job(steps=ENDLESS, output=tmp_path / "endless"), wall_seconds=120)
+    wait_for_step(executor, endless)
+    running = executor.cpu_seconds(stream)
+    # Importing torch alone takes longer than that.
+    assert running > done + 0.2
+    os.kill(workers()[-1], signal.SIGKILL)
+    with pytest.raises(WorkerFailed):
+        finish(executor, endless)
+    assert executor.cpu_seconds(stream) >= running
+    assert executor.cpu_seconds("another") == 0.0
+
+
 def test_what_finds_no_room_waits_and_says_so(
     pool: ExecutorMaker, job: JobMaker, tmp_path: Path
 ) -> None:

@@ -1,0 +1,47 @@
+"""What a stream's workers use of the processor, counted by the day."""
+
+from adaptd.daemon.context import StreamContext
+from adaptd.registry import usage
+
+
+class ComputeMeter:
+    """Counts while a worker runs and not at its end: one that is cut off has used what it has."""
+
+    def __init__(self, context: StreamContext) -> None:
+        self._context = context
+        self._counted = context.executor.cpu_seconds(context.stream)
+        self._day = usage.day_of(context.clock.now())
+        self._before = self._stored()
+
+    def used_today(self) -> float:
+        """Processor seconds of this day (UTC), those of earlier processes too. Raises
+        StoreUnavailable."""
+        self._turn()
+        return self._before + self._uncounted()
+
+    def count(self) -> None:
+        """Puts what is new into the ledger, for the next commit."""
+        self._turn()
+        seconds, day = self._uncounted(), self._day
+        if seconds <= 0:
+            return
+        self._counted += seconds
+        self._before += seconds
+        stream = self._context.stream
+        self._context.metrics.compute_seconds.labels(stream).inc(seconds)
+        self._context.ledger.add(
+            lambda connection: usage.add(connection, stream=stream, day=day, cpu_seconds=seconds)
+        )
+
+    def _uncounted(self) -> float:
+        return max(0.0, self._context.executor.cpu_seconds(self._context.stream) - self._counted)
+
+    def _turn(self) -> None:
+        today = usage.day_of(self._context.clock.now())
+        if today != self._day:
+            self._day = today
+            self._before = self._stored()
+
+    def _stored(self) -> float:
+        with self._context.database.read() as connection:
+            return usage.of_day(connection, stream=self._context.stream, day=self._day)
