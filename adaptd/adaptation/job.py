@@ -6,6 +6,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 # Members of a trial, in the order in which they are trained and shown.
+PRIOR_CORRECTED = "prior-corrected"
 RECALIBRATED = "recalibrated"
 FINE_TUNED = "fine-tuned"
 RETRAINED = "retrained"
@@ -14,8 +15,9 @@ NEIGHBOUR = "random-neighbour"
 REOPENED = "reopened"
 INITIAL = "initial"
 
-# What keeps the architecture, and what searches for another.
-Rung = Literal["weights", "reopen"]
+# What trains nothing, what keeps the architecture, and what searches for another. The first is part
+# of the second, and comes before it where that may be enough.
+Rung = Literal["prior", "weights", "reopen"]
 RUNGS: tuple[Rung, ...] = ("weights", "reopen")
 
 
@@ -36,6 +38,8 @@ class Job(_Document):
     steps: optimiser steps, the same for each remedy. macs_cap: absolute, None for no cap.
     minimum_records: a reopening with fewer, or fewer than 40 × classes, is refused.
     concentrations: prior of the architecture parameters, group -> operation -> count.
+    learnt_shares, class_shares: of each class, in what the champion was trained on and in the
+    records; None where the first is not known.
     device: torch's name of where to train, None for CUDA where there is some, else the processor.
     """
 
@@ -55,6 +59,8 @@ class Job(_Document):
     macs_cap: int | None = None
     minimum_records: int = 1
     concentrations: dict[str, dict[str, float]] = {}
+    learnt_shares: list[float] | None = None
+    class_shares: list[float] | None = None
     device: str | None = None
 
 
@@ -71,7 +77,8 @@ class Member(_Document):
 
 
 class Result(_Document):
-    """What came of a job. refused: why nothing was searched, or None."""
+    """What came of a job. skipped: remedy -> why it could not be had. refused: why nothing was
+    searched, or None."""
 
     schema_version: Literal[1] = 1
     members: dict[str, Member] = {}
@@ -79,6 +86,7 @@ class Result(_Document):
     concentrations: dict[str, dict[str, float]] = {}
     supernet_memory_ratio: float | None = None
     phase_seconds: dict[str, float] = {}
+    skipped: dict[str, str] = {}
     refused: str | None = None
 
 

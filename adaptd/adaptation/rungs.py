@@ -13,6 +13,7 @@ from adaptd.adaptation.job import (
     FINE_TUNED,
     INITIAL,
     NEIGHBOUR,
+    PRIOR_CORRECTED,
     RECALIBRATED,
     REOPENED,
     RETRAINED,
@@ -30,6 +31,7 @@ from adaptd.search.candidates import reopening_of
 from adaptd.search.caps import Cap
 from adaptd.search.compute import checked_device, usual_device
 from adaptd.search.neighbour import random_neighbour
+from adaptd.search.prior_correction import correct_priors
 from adaptd.search.recalibration import recalibrate
 from adaptd.search.scarcity import InsufficientData, require_records
 from adaptd.search.stacked import train_stacked
@@ -55,6 +57,9 @@ RECALIBRATION_SHARE = 0.25
 
 # What is trained beside the reopened network, all at once.
 RIVALS = "rivals"
+
+# Records that show whether a network's last layer is what gives its logits.
+PROBED_RECORDS = 64
 
 # Progress goes over a pipe: a message every so many steps keeps it out of the profile.
 STEPS_PER_REPORT = 10
@@ -108,7 +113,9 @@ def initial(job: Job, samples: Samples, report: Report) -> Result:
 def adapt(job: Job, samples: Samples, report: Report) -> Result:
     """The remedies of the job's rungs. With too few records none: the result then says why.
 
-    weights: recalibrate, in a quarter of the steps; fine-tune, retrain, shrink and perturb.
+    prior: correct the class priors, without a step; where that cannot be done, weights.
+    weights: the same; recalibrate, in a quarter of the steps; fine-tune, retrain, shrink and
+    perturb.
     reopen: a random one-edit neighbour, and the bounded reopening.
     """
     contract = Contract.from_document(job.contract)
@@ -128,7 +135,10 @@ def adapt(job: Job, samples: Samples, report: Report) -> Result:
 
     # All that are trained alike, so that they are trained at once.
     rivals: dict[str, tuple[Architecture, torch.nn.Module]] = {}
-    if "weights" in job.rungs:
+    if "weights" in job.rungs or "prior" in job.rungs:
+        is_corrected = bench.correct_priors(champion, architecture, samples)
+        if is_corrected and job.rungs == ("prior",):
+            return bench.result()
         bench.recalibrate(champion, architecture, samples)
         shrunk = shrink_and_perturb(champion, architecture, factor=KEPT_SHARE, generator=draws())
         rivals[FINE_TUNED] = architecture, copy.deepcopy(champion)
@@ -190,6 +200,7 @@ class _Bench:
         self._report = report
         self._contract = Contract.from_document(job.contract)
         self._members: dict[str, Member] = {}
+        self._skipped: dict[str, str] = {}
         self.phase_seconds: dict[str, float] = {}
 
     def fresh(self, architecture: Architecture, samples: Samples) -> torch.nn.Module:
@@ -202,6 +213,24 @@ class _Bench:
         """Reports now and then, and always the last step."""
         if step % STEPS_PER_REPORT == 0 or step == steps:
             self._report(Progress(phase=phase, step=step, steps=steps, loss=loss))
+
+    def correct_priors(
+        self, champion: torch.nn.Module, architecture: Architecture, samples: Samples
+    ) -> bool:
+        """Adds a copy whose priors are those of the records; False where that cannot be, with the
+        reason kept."""
+        old, new = self._job.learnt_shares, self._job.class_shares
+        started, network = time.monotonic(), copy.deepcopy(champion)
+        try:
+            if old is None or new is None:
+                raise ValueError("what the champion was trained on is not known any more")
+            correct_priors(network, old=old, new=new, probe=samples.x[:PROBED_RECORDS])
+        except ValueError as error:
+            self._skipped[PRIOR_CORRECTED] = str(error)
+            return False
+        seconds = time.monotonic() - started
+        self.add(PRIOR_CORRECTED, architecture, network, steps=0, seconds=seconds)
+        return True
 
     def recalibrate(
         self, champion: torch.nn.Module, architecture: Architecture, samples: Samples
@@ -278,6 +307,7 @@ class _Bench:
             concentrations=_plain(concentrations),
             supernet_memory_ratio=supernet_memory_ratio,
             phase_seconds={name: round(seconds, 3) for name, seconds in self.phase_seconds.items()},
+            skipped=self._skipped,
         )
 
 

@@ -94,8 +94,10 @@ class TriggerQueue:
                 self._waiting[stream, kind] for kind in KINDS if (stream, kind) in self._waiting
             ]
 
-    def forget(self, stream: str) -> None:
-        """Removes all that wait for the stream."""
+    def forget_before(self, stream: str, *, record: int) -> None:
+        """Removes those that are about what lies before a record."""
         with self._lock:
             for kind in KINDS:
-                self._waiting.pop((stream, kind), None)
+                trigger = self._waiting.get((stream, kind))
+                if trigger is not None and trigger.since_record < record:
+                    del self._waiting[stream, kind]

@@ -49,6 +49,8 @@ def dossier(
         "drift": drift,
         "diagnosis": plan.get("diagnosis"),
         "training_records": [plan["first_record"], plan["end_record"] - 1],
+        "training_classes": plan.get("class_counts"),
+        "skipped": dict(result.skipped),
         "training_steps": plan["steps"],
         "champion_architecture": champion.architecture.to_document(),
         "challenger_architecture": challenger.to_document(),

@@ -74,17 +74,19 @@ def test_streams_do_not_see_each_other() -> None:
     assert queue.put(trigger(stream="fan"))
     assert queue.waiting("valve") == []
     assert queue.take("valve") is None
-    queue.forget("fan")
+    queue.forget_before("fan", record=10**6)
     assert queue.take("fan") is None
     assert queue.take("pump") == trigger(stream="pump")
 
 
 def test_forgotten_triggers_are_gone() -> None:
     queue = TriggerQueue()
-    queue.put(trigger("drift"))
-    queue.put(trigger("schedule"))
-    queue.forget("pump")
-    assert queue.waiting("pump") == []
+    queue.put(trigger("drift", since_record=40))
+    queue.put(trigger("schedule", since_record=80))
+    queue.forget_before("pump", record=40)
+    assert len(queue.waiting("pump")) == 2
+    queue.forget_before("pump", record=41)
+    assert [one.kind for one in queue.waiting("pump")] == ["schedule"]
     assert queue.put(trigger("drift"))
 
 
