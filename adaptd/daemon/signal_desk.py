@@ -213,7 +213,9 @@ class SignalDesk:
     def _shown(self) -> dict[str, Any] | None:
         """What the stream's page shows of the signals."""
         signals = self._observer.signals
-        return signals and {
+        if signals is None:
+            return None
+        return {
             "is_watching": signals.is_watching,
             "evidence": {state.family: state.evidence for state in signals.states},
             "alarms_per_day": signals.alarms_per_day,

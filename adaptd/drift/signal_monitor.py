@@ -12,8 +12,8 @@ from adaptd.drift.signals.faults import Faults
 from adaptd.drift.signals.signal import Signal
 from adaptd.drift.watch import Reading, Watch
 
-# Logarithm of the evidence since some moment from which every block is read. One block that nothing
-# resembles is about as much.
+# Logarithm of the evidence since some moment from which a signal reads every block. One block that
+# nothing resembles is about as much.
 _SUSPICIOUS = 4.0
 
 
@@ -21,7 +21,7 @@ _SUSPICIOUS = 4.0
 class MonitorSettings:
     """training_blocks: what signals learn from. reference_blocks: what comes after them and is
     compared with. persistence_blocks: in a row that a signal must be beyond its threshold.
-    stride_blocks: while nothing is suspected, one block in so many is read.
+    stride_blocks: a signal reads one block in so many, and all of them while it is suspicious.
     """
 
     block_records: int = 32
@@ -85,7 +85,7 @@ class SignalMonitor:
         self._is_fitted = False
         self._blocks_of_reference = 0
         self._unread = 0
-        self._is_suspicious = False
+        self._suspicious: list[str] = []
         self._above: dict[str, int] = {}
         self._is_quiet = False
         self._is_broken = False
@@ -120,7 +120,8 @@ class SignalMonitor:
 
     def broken(self, block: SignalBlock) -> dict[int, str]:
         """Channel -> what it has, as `Faults.broken`; empty before the training is over."""
-        return self._faults.broken(block) if self._is_fitted else {}
+        can_tell = self._is_fitted and self._faults.can_read(block)
+        return self._faults.broken(block) if can_tell else {}
 
     def update(self, block: SignalBlock) -> list[Alarm]:
         """The alarms that a block of `block_records` records raises; those of one block together.
@@ -137,17 +138,17 @@ class SignalMonitor:
         if self._profile is not None:
             self._profile.take(block, is_reference=not self.is_watching)
         if not self.is_watching:
-            self._is_broken = bool(self._faults.broken(block))
+            self._is_broken = bool(self.broken(block))
             self._warm(block)
             return []
         if not self._is_quiet:
             self._watched_records += len(block)
-            if not self._is_read():
+            if not (reading := self._next()):
                 return []
         elif not self._is_broken:
             return []
-        self._is_broken = bool(self._faults.broken(block))
-        return [] if self._is_quiet else self._watch(block)
+        self._is_broken = bool(self.broken(block))
+        return [] if self._is_quiet else self._watch(block, reading)
 
     def hush(self) -> None:
         """Says nothing until `reset` or `resume`: the drift is known."""
@@ -159,7 +160,8 @@ class SignalMonitor:
 
     def resume(self) -> None:
         """Goes on with the reference it has: after an outage, or an alarm that was for nothing."""
-        self._is_quiet = self._is_suspicious = False
+        self._is_quiet = False
+        self._suspicious = []
         self._above.clear()
         for watch in self._watches.values():
             watch.clear()
@@ -195,7 +197,7 @@ class SignalMonitor:
             "faults": self._faults.state(),
             "is_fitted": self._is_fitted,
             "unread": self._unread,
-            "is_suspicious": self._is_suspicious,
+            "suspicious": list(self._suspicious),
             "profile": None if self._profile is None else self._profile.state(),
             "blocks_of_reference": self._blocks_of_reference,
             "above": dict(self._above),
@@ -222,7 +224,7 @@ class SignalMonitor:
         self._faults.restore(state["faults"])
         self._is_fitted = bool(state["is_fitted"])
         self._unread = int(state["unread"])
-        self._is_suspicious = bool(state["is_suspicious"])
+        self._suspicious = list(state["suspicious"])
         if self._profile is not None:
             self._profile.restore(state["profile"] or {})
         self._blocks_of_reference = int(state["blocks_of_reference"])
@@ -253,7 +255,8 @@ class SignalMonitor:
                 self._leave_out(name, str(error))
         if not self._watches:
             raise ValueError("none of the signals can read these records")
-        self._faults.fit(self._training)
+        if all(self._faults.can_read(block) for block in self._training):
+            self._faults.fit(self._training)
         if self._profile is not None:
             self._profile.fit(self._training)
         self._is_fitted = True
@@ -272,29 +275,29 @@ class SignalMonitor:
                 size = 1 if watch.signal.is_per_record else self._settings.block_records
                 watch.begin(of_signal / size)
 
-    def _is_read(self) -> bool:
+    def _next(self) -> list[str]:
+        """Signals that read the next block: all of them in turn, those that are suspicious each
+        time."""
         self._unread += 1
-        if self._unread < self._settings.stride_blocks and not self._is_suspicious:
-            return False
+        if self._unread < self._settings.stride_blocks:
+            return self._suspicious
         self._unread = 0
-        return True
+        return list(self._watches)
 
-    def _watch(self, block: SignalBlock) -> list[Alarm]:
+    def _watch(self, block: SignalBlock, reading: Sequence[str]) -> list[Alarm]:
         alarms = []
-        for name, watch in self._watches.items():
+        for name in reading:
+            watch = self._watches[name]
             if self._is_broken and name != Faults.name:
                 continue
-            reading = watch.update(block)
-            self._readings[name] = reading
-            self._above[name] = self._above.get(name, 0) + 1 if reading.is_above else 0
+            found = self._readings[name] = watch.update(block)
+            self._above[name] = self._above.get(name, 0) + 1 if found.is_above else 0
             if self._above[name] >= self._settings.persistence_blocks:
                 last = block.first_record + len(block) - 1
-                alarms.append(
-                    Alarm(name, last, min(reading.since_record, last), reading.log_evidence)
-                )
-        self._is_suspicious = any(
-            watch.log_suspicion >= _SUSPICIOUS for watch in self._watches.values()
-        )
+                alarms.append(Alarm(name, last, min(found.since_record, last), found.log_evidence))
+        self._suspicious = [
+            name for name, watch in self._watches.items() if watch.log_suspicion >= _SUSPICIOUS
+        ]
         if alarms:
             self._is_quiet = True
             self._alarms += 1

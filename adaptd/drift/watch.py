@@ -21,7 +21,7 @@ from adaptd.drift.signals.signal import Signal
 # checkpoint (16 kB).
 _BAG_RECORDS, _BAG_BLOCKS = 2_048, 2_048
 
-# Scores of records are taken so many at a time, or more: of a class there are few in each block, and
+# Scores of records are taken so many at a time, or more: of a class there are few in a block, and
 # a step costs as much for one as for thirty.
 _FEWEST_SCORES = 16
 

@@ -149,7 +149,7 @@ class LiveSignals:
             first_record,
             {
                 # None of these signals looks at it.
-                "x": np.zeros((len(target), 1), np.float32),
+                "x": np.zeros((len(target), 0), np.float32),
                 "probabilities": probabilities,
                 "target": target,
                 "hits": hits,

@@ -14,7 +14,7 @@ from adaptd.registry.episodes import Episode
 from adaptd.registry.proposals import Proposal
 from adaptd.registry.releases import Release
 from adaptd.registry.scores import BlockScore
-from adaptd.store import tables
+from adaptd.store import checkpoints, tables
 
 SCHEMA_VERSION = 1
 
@@ -33,7 +33,8 @@ class StreamState:
     """One stream as one read transaction saw it.
 
     champion: None before release 1. accuracy: fraction over the latest LATEST_RECORDS records.
-    series: blocks, oldest first. progress: the document of the running phase. Everything else is
+    series: blocks, oldest first. signals: how those beside the loss stood at the latest checkpoint,
+    None where there are none. progress: the document of the running phase. Everything else is
     newest first; `awaiting` are the proposals without a decision.
     """
 
@@ -48,6 +49,7 @@ class StreamState:
     awaiting: tuple[Proposal, ...]
     releases: tuple[Release, ...]
     decisions: tuple[Decision, ...]
+    signals: dict[str, Any] | None = None
 
 
 def streams(connection: Connection) -> list[str]:
@@ -70,7 +72,14 @@ def read(connection: Connection, stream: str) -> StreamState:
         awaiting=tuple(proposals.listing(connection, stream, state="awaiting")),
         releases=tuple(releases.history(connection, stream)),
         decisions=tuple(reversed(decisions.listing(connection, stream))),
+        signals=_signals(connection, stream),
     )
+
+
+def _signals(connection: Connection, stream: str) -> dict[str, Any] | None:
+    checkpoint = checkpoints.load(connection, stream)
+    kept = None if checkpoint is None else checkpoint.document.get("signals")
+    return None if kept is None else kept.get("shown")
 
 
 def document(states: Iterable[StreamState], *, now: datetime) -> dict[str, Any]:
@@ -145,6 +154,7 @@ def _stream_document(state: StreamState) -> dict[str, Any]:
             }
             for alarm in state.alarms
         ],
+        "signals": state.signals,
         "proposals": [proposal_document(proposal) for proposal in state.awaiting],
         "releases": [_release_document(release) for release in state.releases],
         "decisions": [decision_document(decision) for decision in state.decisions],

@@ -177,7 +177,7 @@ def test_priors_are_corrected_where_they_have_changed_and_not_chosen_where_they_
         contract=contract.to_document(),
         records=path,
         records_digest=digest,
-        steps=300,
+        steps=900,
     )
     digest, path = write_segment(tmp_path / "after", after)
     _, result = adapted(
@@ -187,7 +187,7 @@ def test_priors_are_corrected_where_they_have_changed_and_not_chosen_where_they_
         records=path,
         records_digest=digest,
         contract=contract.to_document(),
-        steps=300,
+        steps=200,
         learnt_shares=shares_of(counts_of(before.target, classes)),
         class_shares=shares_of(counts_of(after.target, classes)),
     )
@@ -203,9 +203,9 @@ def test_priors_are_corrected_where_they_have_changed_and_not_chosen_where_they_
     }
     best = max(right, key=lambda member: right[member])
     if SCENES[name] == "prior":
-        # Of 6,000 records at 98 % right, a difference of two such shares is within 0.8 points
-        # 99.9 % of the time.
-        assert right[PRIOR_CORRECTED] >= right[best] - 0.008, right
+        # Of 6,000 records at 97 % right, a difference of two such shares is within 1 point 99.9 % of
+        # the time.
+        assert right[PRIOR_CORRECTED] >= right[best] - 0.01, right
         assert result.members[PRIOR_CORRECTED].steps == 0
     else:
         assert best != PRIOR_CORRECTED

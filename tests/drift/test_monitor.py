@@ -1,4 +1,5 @@
 import json
+import numpy as np
 from dataclasses import dataclass
 
 from adaptd.config import AlarmConfig
@@ -18,7 +19,7 @@ def feed(monitor: Monitor, losses: list[float], *, first_block: int = 0) -> list
     return [
         alarm
         for number, loss in enumerate(losses, start=first_block)
-        for alarm in monitor.update(Block(number * 32, loss))
+        for alarm in monitor.update(Block(number * 32, loss), np.ones(32, bool))
     ]
 
 

@@ -52,7 +52,8 @@ class _Turned(nn.Module):
         self.head = nn.Linear(4, 3)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return -self.head(x)
+        outcome: torch.Tensor = -self.head(x)
+        return outcome
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ _BROKEN = 0.5
 # A channel that was so as often in training (a flag, a sparse count) says nothing by being so.
 _USUAL = 0.5
 
-# A broken channel resembles nothing, so that a few blocks are enough; but it resembles itself: among
+# A broken channel resembles nothing, so a few blocks are enough; but it resembles itself: among
 # 100 blocks of reference, the fifth broken one is no more than one of five that are the strangest.
 _BETS = Bets(bounds=(0.01, 0.03, 0.06, 0.12), factors=(95.0, 32.0, 16.0, 8.0))
 
