@@ -1,6 +1,7 @@
 import json
-import numpy as np
 from dataclasses import dataclass
+
+import numpy as np
 
 from adaptd.config import AlarmConfig
 from adaptd.drift.alarm import Alarm
