@@ -203,8 +203,8 @@ def test_priors_are_corrected_where_they_have_changed_and_not_chosen_where_they_
     }
     best = max(right, key=lambda member: right[member])
     if SCENES[name] == "prior":
-        # Of 6,000 records at 97 % right, a difference of two such shares is within 1 point 99.9 % of
-        # the time.
+        # Of 6,000 records at 97 % right, two such shares differ by less than 1 point 99.9 % of the
+        # time.
         assert right[PRIOR_CORRECTED] >= right[best] - 0.01, right
         assert result.members[PRIOR_CORRECTED].steps == 0
     else:
