@@ -21,6 +21,7 @@ from river.drift import ADWIN
 
 from adaptd.drift.block import SignalBlock
 from adaptd.drift.diagnosis import diagnose
+from adaptd.drift.profile import Profile
 from adaptd.drift.signal_monitor import MonitorSettings, SignalMonitor
 from adaptd.drift.signals import input_signals, label_signals
 from adaptd.drift.signals.answers import Error
@@ -171,10 +172,12 @@ def _oracle(rate: float, run: float) -> dict[str, float]:
     return {"error": rate, "run": run, "log_threshold": low, "delay": delay}
 
 
-def _signals() -> SignalMonitor:
-    classes = tuple(map(str, range(10)))
+_CLASSES = tuple(map(str, range(10)))
+
+
+def _signals(profile: Profile | None = None) -> SignalMonitor:
     return SignalMonitor(
-        [*input_signals(), *label_signals(classes)], MonitorSettings(), classes=len(classes)
+        [*input_signals(), *label_signals(_CLASSES)], MonitorSettings(), profile=profile
     )
 
 
@@ -185,7 +188,8 @@ def _measure_input(name: str, seed: int, scale: Scale) -> dict[str, Any]:
     ordinary = settings.training_blocks + settings.reference_blocks
     rows: list[dict[str, Any]] = []
     for repetition in range(_INPUTS[scale]):
-        monitor = _signals()
+        profile = Profile(len(_CLASSES))
+        monitor = _signals(profile)
         randomness = np.random.default_rng([seed, repetition])
         drift_at = (ordinary + 60) * settings.block_records
         x, target = drift.draw(randomness, before=drift_at, after=60 * settings.block_records)
@@ -204,16 +208,16 @@ def _measure_input(name: str, seed: int, scale: Scale) -> dict[str, Any]:
                 alarmed = (raised[0].record, strongest.since_record)
                 row["delay"] = raised[0].record - drift_at + 1
                 row["dated"] = abs(strongest.since_record - drift_at)
-                row["at_once"] = _kind(monitor, alarmed[1], x)
+                row["at_once"] = _kind(profile, alarmed[1], x)
             if alarmed is not None and at >= alarmed[0] + _SETTLE_BLOCKS * settings.block_records:
-                row["found"] = _kind(monitor, alarmed[1], x)
+                row["found"] = _kind(profile, alarmed[1], x)
                 break
         rows.append(row)
     return {"rows": rows}
 
 
-def _kind(monitor: SignalMonitor, since: int, x: NDArray[np.float32]) -> str:
-    return diagnose(monitor.profile, since_record=since, shape=x.shape[1:]).kind
+def _kind(profile: Profile, since: int, x: NDArray[np.float32]) -> str:
+    return diagnose(profile, since_record=since, shape=x.shape[1:]).kind
 
 
 def _measure_quiet(seed: int, scale: Scale) -> dict[str, Any]:

@@ -2,8 +2,9 @@
 
 Records of 64 numbers as JSON in a real topic. The bare client polls, parses with orjson, and makes
 one NumPy array a poll; ours polls, decodes and checks, predicts with an exported tabular network,
-and observes. Both read the same records in turns, so that the machine's moods hit both. Beside it,
-how fast a recorded Parquet file becomes batches, and whether memory grows with the records.
+and observes, with every signal on. Both read the same records in turns, so that the machine's moods
+hit both. Beside it, how fast a recorded Parquet file becomes batches, and whether memory grows with
+the records.
 """
 
 import resource
@@ -28,6 +29,7 @@ from matplotlib.figure import Figure
 
 from adaptd.clock import SystemClock
 from adaptd.config import AlarmConfig
+from adaptd.observer.live_signals import LiveSignals
 from adaptd.observer.observer import Observer
 from adaptd.observer.predictor import Predictor
 from adaptd.space.export import export
@@ -120,7 +122,7 @@ def _filled_topic(jars: Path, directory: Path, records: int) -> Iterator[str]:
 
 
 def _both(address: str, records: int, rounds: int, predictor: Predictor) -> dict[str, list[float]]:
-    """Records a second of each, round by round."""
+    """Records a second of each, round by round; `learning`: ours while signals learn."""
     consumer = KafkaConsumer(
         bootstrap_servers=address, enable_auto_commit=False, auto_offset_reset="earliest"
     )
@@ -141,27 +143,34 @@ def _both(address: str, records: int, rounds: int, predictor: Predictor) -> dict
                 x = [orjson.loads(record.value)["x"] for record in of_partition]
                 read += len(np.array(x, np.float32))
 
+    # One for all rounds: the first, which does not count, is when signals learn what is ordinary.
+    contract, alarm = _SCHEMA.contract(), AlarmConfig()
+    observer = Observer(
+        stream="ingest", contract=contract, alarm=alarm, signals=LiveSignals(contract, alarm)
+    )
+    observer.reset("0" * 64)
+    seen = 0
+
     def ours() -> None:
+        nonlocal seen
         source.seek({0: 0})
-        observer = Observer(stream="ingest", contract=_SCHEMA.contract(), alarm=AlarmConfig())
-        observer.reset("0" * 64)
         read = 0
         while read < records:
             batch = source.poll(maximum=_POLL_RECORDS, timeout_seconds=0.5).batch
             if len(batch):
+                probabilities = predictor.predict(batch.x)
+                observer.see(seen, batch.x, probabilities, batch.timestamps)
                 observer.observe(
-                    batch,
-                    first_record=read,
-                    probabilities=predictor.predict(batch.x),
-                    at=datetime.now(UTC),
+                    batch, first_record=seen, probabilities=probabilities, at=datetime.now(UTC)
                 )
                 read += len(batch)
+                seen += len(batch)
 
     rates: dict[str, list[float]] = {"bare": [], "adaptd": []}
     try:
         # Connections, caches and the broker's pages are warm before it counts.
         bare()
-        ours()
+        rates["learning"] = [records / _seconds(ours)]
         for number in range(rounds):
             turns = [("bare", bare), ("adaptd", ours)]
             for name, read in turns if number % 2 else reversed(turns):
@@ -212,6 +221,8 @@ def _draw(path: Path, *, document: dict[str, Any]) -> None:
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     for name, rates in document["kafka_rounds"].items():
+        if name == "learning":
+            continue
         axes.plot(range(1, len(rates) + 1), rates, marker="o", label=name)
     axes.set(xlabel="round", ylabel="records a second", ylim=(0, None))
     axes.set_title(f"{document['kafka_ratio_to_bare_client']:.2f} of a bare client")

@@ -51,6 +51,10 @@ class Bench:
         """Whether the phase is still to be done."""
         return phase not in self._done
 
+    def has(self, member: str) -> bool:
+        """Whether there is a member of this name."""
+        return member in self._members
+
     def carry_out(self, phase: str, begin: Callable[[], Resumable[Outcome]]) -> Outcome:
         """Runs the phase from where it stands to its end, keeping it now and then. Its seconds are
         added to `phase_seconds`.

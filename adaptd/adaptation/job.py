@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict
 from adaptd.architecture.canonical import digest_of
 
 # Members of a trial, in the order in which they are trained and shown.
+PRIOR_CORRECTED = "prior-corrected"
 RECALIBRATED = "recalibrated"
 FINE_TUNED = "fine-tuned"
 RETRAINED = "retrained"
@@ -22,8 +23,9 @@ WAITING = "waiting"
 # What a job is the same without: who asks, and where things lie. Digests stand for what lies there.
 _CIRCUMSTANCES = {"epoch", "records", "champion", "output"}
 
-# What keeps the architecture, and what searches for another.
-Rung = Literal["weights", "reopen"]
+# What trains nothing, what keeps the architecture, and what searches for another. The first is part
+# of the second, and comes before it where that may be enough.
+Rung = Literal["prior", "weights", "reopen"]
 RUNGS: tuple[Rung, ...] = ("weights", "reopen")
 
 
@@ -46,6 +48,8 @@ class Job(_Document):
     steps: optimiser steps, the same for each remedy. macs_cap: absolute, None for no cap.
     minimum_records: a reopening with fewer, or fewer than 40 × classes, is refused.
     concentrations: prior of the architecture parameters, group -> operation -> count.
+    learnt_shares, class_shares: of each class, in what the champion was trained on and in the
+    records; None where the first is not known.
     device: torch's name of where to train, None for CUDA where there is some, else the processor.
     """
 
@@ -65,6 +69,8 @@ class Job(_Document):
     macs_cap: int | None = None
     minimum_records: int = 1
     concentrations: dict[str, dict[str, float]] = {}
+    learnt_shares: list[float] | None = None
+    class_shares: list[float] | None = None
     device: str | None = None
     epoch: int = 0
 
@@ -91,8 +97,9 @@ class Member(_Document):
 class Result(_Document):
     """What came of a job. refused: why nothing was searched, or None.
 
-    made_by: versions and the machine, see `telemetry.provenance`. job: digest of what was asked
-    for. epoch: of the owner who asked. cpu_seconds: user and system, of all attempts at the job.
+    skipped: remedy -> why it could not be had. made_by: versions and the machine, see
+    `telemetry.provenance`. job: digest of what was asked for. epoch: of the owner who asked.
+    cpu_seconds: user and system, of all attempts at the job.
     """
 
     schema_version: Literal[1] = 1
@@ -102,6 +109,7 @@ class Result(_Document):
     supernet_memory_ratio: float | None = None
     phase_seconds: dict[str, float] = {}
     made_by: dict[str, str] = {}
+    skipped: dict[str, str] = {}
     refused: str | None = None
     job: str = ""
     epoch: int = 0

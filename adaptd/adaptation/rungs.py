@@ -2,6 +2,7 @@
 
 import copy
 import math
+import time
 from collections.abc import Callable, Mapping
 
 import torch
@@ -12,6 +13,7 @@ from adaptd.adaptation.job import (
     FINE_TUNED,
     INITIAL,
     NEIGHBOUR,
+    PRIOR_CORRECTED,
     RECALIBRATED,
     REOPENED,
     RETRAINED,
@@ -28,6 +30,7 @@ from adaptd.search.candidates import reopening_of
 from adaptd.search.caps import Cap
 from adaptd.search.compute import checked_device, usual_device
 from adaptd.search.neighbour import random_neighbour
+from adaptd.search.prior_correction import correct_priors
 from adaptd.search.recalibration import begin_recalibration
 from adaptd.search.scarcity import InsufficientData, require_records
 from adaptd.search.stacked import StackedTraining
@@ -57,6 +60,9 @@ RECALIBRATION_SHARE = 0.25
 
 # What is trained beside the reopened network, all at once.
 RIVALS = "rivals"
+
+# Records that show whether a network's last layer is what gives its logits.
+PROBED_RECORDS = 64
 
 
 def perform(job: Job, report: Report, *, keeper: Keeper | None = None, threads: int = 1) -> Result:
@@ -130,7 +136,9 @@ def initial(job: Job, samples: Samples, open_bench: Callable[[], Bench]) -> Resu
 def adapt(job: Job, samples: Samples, open_bench: Callable[[], Bench]) -> Result:
     """The remedies of the job's rungs. With too few records none: the result then says why.
 
-    weights: recalibrate, in a quarter of the steps; fine-tune, retrain, shrink and perturb.
+    prior: correct the class priors, without a step; where that cannot be done, weights.
+    weights: the same; recalibrate, in a quarter of the steps; fine-tune, retrain, shrink and
+    perturb.
     reopen: a random one-edit neighbour, and the bounded reopening.
     """
     contract = Contract.from_document(job.contract)
@@ -147,10 +155,18 @@ def adapt(job: Job, samples: Samples, open_bench: Callable[[], Bench]) -> Result
     def draws() -> torch.Generator:
         return torch.Generator().manual_seed(job.seed)
 
+    bench = open_bench()
+    changes_weights = "weights" in job.rungs or "prior" in job.rungs
+    if changes_weights:
+        is_corrected = correct(bench, job, samples, champion=champion, architecture=architecture)
+        if is_corrected and job.rungs == ("prior",):
+            return bench.result()
+        recalibrate(bench, job, samples, champion=champion, architecture=architecture)
+
     def rivals() -> Members:
         """All that are trained alike, so that they are trained at once."""
         made: Members = {}
-        if "weights" in job.rungs:
+        if changes_weights:
             shrunk = shrink_and_perturb(
                 champion, architecture, factor=KEPT_SHARE, generator=draws()
             )
@@ -167,9 +183,6 @@ def adapt(job: Job, samples: Samples, open_bench: Callable[[], Bench]) -> Result
             made[NEIGHBOUR] = neighbour, morphed
         return made
 
-    bench = open_bench()
-    if "weights" in job.rungs:
-        recalibrate(bench, job, samples, champion=champion, architecture=architecture)
     train_together(bench, job, samples, RIVALS, rivals)
     if "reopen" in job.rungs:
         reopen(bench, job, samples, champion=champion, architecture=architecture, caps=caps)
@@ -181,6 +194,33 @@ def fresh(job: Job, architecture: Architecture, samples: Samples) -> torch.nn.Mo
     network = build(architecture, seed=job.seed).to(samples.x.device)
     fit_standardisation(network, samples.x)
     return network
+
+
+def correct(
+    bench: Bench,
+    job: Job,
+    samples: Samples,
+    *,
+    champion: torch.nn.Module,
+    architecture: Architecture,
+) -> bool:
+    """Adds a copy of the champion whose class priors are those of the records; False where that
+    cannot be, with the reason kept."""
+    if bench.lacks(PRIOR_CORRECTED):
+        started, network = time.monotonic(), copy.deepcopy(champion)
+        old, new = job.learnt_shares, job.class_shares
+        skipped: dict[str, str] = {}
+        try:
+            if old is None or new is None:
+                raise ValueError("what the champion was trained on is not known any more")
+            correct_priors(network, old=old, new=new, probe=samples.x[:PROBED_RECORDS])
+        except ValueError as error:
+            skipped[PRIOR_CORRECTED] = str(error)
+        else:
+            seconds = time.monotonic() - started
+            bench.add(PRIOR_CORRECTED, architecture, network, steps=0, seconds=seconds)
+        bench.complete(PRIOR_CORRECTED, skipped=skipped)
+    return bench.has(PRIOR_CORRECTED)
 
 
 def recalibrate(

@@ -8,7 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adaptd.adaptation.claim import Claim, Outlook
-from adaptd.adaptation.job import FINE_TUNED, RECALIBRATED, REOPENED, RETRAINED, SHRUNK
+from adaptd.adaptation.job import (
+    FINE_TUNED,
+    PRIOR_CORRECTED,
+    RECALIBRATED,
+    REOPENED,
+    RETRAINED,
+    SHRUNK,
+)
 
 # Of the state; 1 had no evidence against the deployed model, 2 none against the shrunk weights, 3
 # hits only, 4 none for remedies that keep the architecture.
@@ -22,7 +29,7 @@ Verdict = Literal["running", "better", "not-better", "inconclusive", "short"]
 # What changes the architecture.
 CHALLENGER = REOPENED
 # What keeps it, the cheapest first.
-WEIGHTS_ONLY = (RECALIBRATED, FINE_TUNED, SHRUNK, RETRAINED)
+WEIGHTS_ONLY = (PRIOR_CORRECTED, RECALIBRATED, FINE_TUNED, SHRUNK, RETRAINED)
 
 # Once the challenger is out, the others are not shadowed for as long as a small gain would take:
 # so many times the minimum of records.

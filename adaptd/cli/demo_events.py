@@ -116,7 +116,14 @@ def _proposed(proposal: Proposal) -> Event:
     winner = proposal.evidence.get("challenger", "reopened")
     others = ", ".join(
         f"{percent(accuracy[name])} {name}"
-        for name in ("reopened", "recalibrated", "fine-tuned", "retrained", "shrink-perturbed")
+        for name in (
+            "reopened",
+            "prior-corrected",
+            "recalibrated",
+            "fine-tuned",
+            "retrained",
+            "shrink-perturbed",
+        )
         if name in accuracy and name != winner
     )
     return Event(

@@ -11,6 +11,7 @@ from adaptd.drift.alarm import Alarm
 from adaptd.drift.block import SignalBlock, joined
 from adaptd.drift.diagnosis import Diagnosis, diagnose
 from adaptd.drift.naive_bayes import NaiveBayes
+from adaptd.drift.profile import Profile
 from adaptd.drift.river_detectors import RiverErrors
 from adaptd.drift.signal_monitor import MonitorSettings, SignalMonitor
 from adaptd.drift.signals import answer_signals, input_signals, label_signals, output_signals
@@ -113,6 +114,7 @@ class _Walk:
         self._release = predict
         self._predict = predict
         classes = schema.classes
+        self._profile = Profile(len(classes))
         self._monitor = SignalMonitor(
             [
                 *input_signals(),
@@ -121,7 +123,7 @@ class _Walk:
                 *answer_signals(classes),
             ],
             settings,
-            classes=len(classes),
+            profile=self._profile,
         )
         self._river = RiverErrors(detector, classes, seed=settings.seed)
         self._for_model: list[SignalBlock] = []
@@ -237,7 +239,7 @@ class _Walk:
         self._events.append(replace(event, settled=settled, tests=self._tests(event.since_record)))
 
     def _diagnosis(self, since: int) -> Diagnosis:
-        return diagnose(self._monitor.profile, since_record=since, shape=self._schema.shape)
+        return diagnose(self._profile, since_record=since, shape=self._schema.shape)
 
     def _tests(self, since: int) -> dict[str, Any]:
         recent = [block for block in self._latest if block.first_record >= since]

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from adaptd.adaptation.job import RECALIBRATED, RUNGS, Result, Rung
 from adaptd.adaptation.trial import DEPLOYED, Trial
 from adaptd.config import EpisodeConfig
 from adaptd.daemon.planning import rungs_of
@@ -16,8 +17,8 @@ def good_enough(config: EpisodeConfig, plan: Mapping[str, Any]) -> float | None:
 
 
 def is_to_climb(config: EpisodeConfig, plan: Mapping[str, Any], trial: Trial) -> bool:
-    """Whether new weights alone were tried, and a new architecture may be worth its price."""
-    if rungs_of(plan) != ("weights",) or trial.verdict() == "running":
+    """Whether something cheaper was tried, and what is dearer may be worth its price."""
+    if "reopen" in rungs_of(plan) or trial.verdict() == "running":
         return False
     enough = good_enough(config, plan)
     return (
@@ -26,6 +27,37 @@ def is_to_climb(config: EpisodeConfig, plan: Mapping[str, Any], trial: Trial) ->
         or enough is None
         or (trial.accuracy(trial.winner) or 0.0) < enough
     )
+
+
+def next_rung(result: Mapping[str, Any]) -> Rung:
+    """What comes after the members that there are. Where priors could not be corrected, the worker
+    has gone on to the weights by itself."""
+    return "reopen" if RECALIBRATED in Result.model_validate(result).members else "weights"
+
+
+def climbed(
+    plan: Mapping[str, Any], result: Mapping[str, Any], evidence: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The plan of the next rung. evidence: of the trial before it."""
+    return {
+        **plan,
+        "rungs": [next_rung(result)],
+        "weights_trial": evidence,
+        "trials_before": _trials_before(plan) + 1,
+    }
+
+
+def share_of_trial(plan: Mapping[str, Any]) -> float:
+    """Of the alpha that its episode may spend: half of what is left, or all of it where no further
+    trial may follow."""
+    rungs, before = rungs_of(plan), _trials_before(plan)
+    if rungs == RUNGS:
+        return 1.0
+    return float(0.5 ** (before if "reopen" in rungs else before + 1))
+
+
+def _trials_before(plan: Mapping[str, Any]) -> int:
+    return int(plan.get("trials_before", "weights_trial" in plan))
 
 
 def fallback(plan: Mapping[str, Any], trial: Trial | None) -> Mapping[str, Any] | None:

@@ -6,16 +6,23 @@ from typing import Any
 import structlog
 from sqlalchemy import Connection
 
-from adaptd.adaptation.job import RUNGS, Progress, Result
+from adaptd.adaptation.job import Progress, Result
 from adaptd.adaptation.trial import WEIGHTS_ONLY, Trial
 from adaptd.adaptation.trigger import Trigger
 from adaptd.architecture import Contract
 from adaptd.daemon import archive, recall
 from adaptd.daemon.allowance import spend
-from adaptd.daemon.climbing import fallback, given_up, good_enough, is_to_climb
+from adaptd.daemon.climbing import (
+    climbed,
+    fallback,
+    given_up,
+    good_enough,
+    is_to_climb,
+    share_of_trial,
+)
 from adaptd.daemon.context import StreamContext
 from adaptd.daemon.diagnosing import Diagnostician
-from adaptd.daemon.dossier import in_words, proposed
+from adaptd.daemon.dossier import proposed
 from adaptd.daemon.episode_log import EpisodeLog
 from adaptd.daemon.lineup import Lineup
 from adaptd.daemon.planning import (
@@ -29,6 +36,7 @@ from adaptd.daemon.planning import (
     span,
 )
 from adaptd.daemon.proposal_desk import ProposalDesk
+from adaptd.daemon.reasons import held, without_proof
 from adaptd.daemon.release_desk import ReleaseDesk
 from adaptd.daemon.trial_desk import TrialDesk
 from adaptd.daemon.trigger_desk import TriggerDesk
@@ -59,9 +67,9 @@ class Conductor:
         lineup: Lineup,
         desk: ReleaseDesk,
         triggers: TriggerDesk,
-        on_close: Callable[[], None],
+        on_close: Callable[[str], None],
     ) -> None:
-        """on_close: called when an episode ends without a release."""
+        """on_close: called with the outcome of an episode that ends without a release."""
         self._context = context
         self._contract = contract
         self._window = window
@@ -72,7 +80,7 @@ class Conductor:
         self._on_close = on_close
         self._trials = TrialDesk(context)
         self._workshop = Workshop(context)
-        self._diagnostician = Diagnostician(
+        self.diagnostician = Diagnostician(
             window,
             contract=contract,
             block_records=context.config.alarm.block_records,
@@ -173,16 +181,16 @@ class Conductor:
             )
             return
         is_drift, since = trigger.kind == "drift", trigger.since_record
-        if is_drift and not self._is_looked_at and self._diagnostician.can_see_outage(since):
+        if is_drift and not self._is_looked_at and self.diagnostician.can_see_outage(since):
             self._is_looked_at = True
-            if (broken := self._diagnostician.outage(since)) is not None:
-                self._hold(broken)
+            if (broken := self.diagnostician.outage(since)) is not None:
+                self._close("held", held(broken))
                 return
         if self._window.next_record < end:
             return
-        diagnosis = self._diagnostician.diagnosis(since) if is_drift else None
-        if diagnosis is not None and (broken := self._diagnostician.broken(diagnosis)) is not None:
-            self._hold(broken)
+        diagnosis = self.diagnostician.diagnosis(since) if is_drift else None
+        if diagnosis is not None and (broken := self.diagnostician.broken(diagnosis)) is not None:
+            self._close("held", held(broken))
             return
         archive.sweep(self._context, opening=episode.id)
         champion = self._champion()
@@ -200,9 +208,9 @@ class Conductor:
             macs_cap=cap,
             concentrations=prior,
             reference_accuracy=reference,
+            diagnosis=None if diagnosis is None else self.diagnostician.facts(diagnosis),
         )
         if diagnosis is not None:
-            planned["diagnosis"] = self._diagnostician.facts(diagnosis)
             log.info(
                 "drift.diagnosed",
                 stream=self._context.stream,
@@ -281,10 +289,19 @@ class Conductor:
         self._propose(current, trial.evidence())
         return True
 
-    def _hold(self, broken: str) -> None:
-        """Nothing is learnt from broken data: the champion stays, and is there when the sensor
-        is back."""
-        self._close("held", f"a sensor is broken, which no model repairs: {broken}")
+    @property
+    def is_idle(self) -> bool:
+        """Whether no episode is open, and no drift waits for one."""
+        waiting = self._context.queue.waiting(self._context.stream)
+        return self._log.current is None and all(one.kind != "drift" for one in waiting)
+
+    def hold(self, trigger: Trigger, broken: str) -> None:
+        """Nothing is learnt from broken data: the champion stays, and is there when the sensor is
+        back. An episode that goes on with records from before is left alone."""
+        if self._log.current is None:
+            self._log.open(trigger)
+        if self._log.current is not None and self._log.current.state == "collecting":
+            self._close("held", held(broken))
 
     def _search(self, episode: Episode) -> None:
         if self._workshop.is_idle:
@@ -311,7 +328,7 @@ class Conductor:
 
     def _begin_trial(self, episode: Episode, result: Result) -> None:
         if result.concentrations:
-            self._keep_concentrations(self._champion().digest, result)
+            self._log.keep_concentrations(self._champion().digest, result.concentrations)
         self._seat(episode, result)
         self._trials.begin(
             episode.id,
@@ -326,14 +343,12 @@ class Conductor:
         self._log.advance("trial", result=result.model_dump(mode="json"))
 
     def _alpha(self, episode: Episode) -> float:
-        """Of the trial that begins: all that the episode may spend, or a half of it where a second
-        trial may follow, or has to make do with what the first one left."""
-        if rungs_of(episode.plan) == RUNGS:
-            return spend(self._context, episode=episode.id, kind="trial")
+        """Of the trial that begins: its share of what the episode spends."""
+        share = share_of_trial(episode.plan)
         if not episode.result:
-            return spend(self._context, episode=episode.id, kind="trial") / 2
+            return share * spend(self._context, episode=episode.id, kind="trial")
         with self._context.database.read() as connection:
-            return spendings.of_episode(connection, episode.id, kind="trial").alpha / 2
+            return share * spendings.of_episode(connection, episode.id, kind="trial").alpha
 
     def _judge(self, episode: Episode, *, is_exhausted: bool) -> None:
         trial = self._trials.current
@@ -354,10 +369,10 @@ class Conductor:
                 f"the stream ended after {trial.records} records of the trial",
             )
         elif verdict in ("not-better", "short"):
-            self._give_up(episode, "no-better", in_words("not better", trial.evidence()))
+            self._give_up(episode, "no-better", without_proof("not better", trial.evidence()))
         else:
             self._give_up(
-                episode, "inconclusive", in_words("no evidence either way", trial.evidence())
+                episode, "inconclusive", without_proof("no evidence either way", trial.evidence())
             )
 
     def _give_up(self, episode: Episode, outcome: str, reason: str) -> None:
@@ -397,7 +412,7 @@ class Conductor:
         self._lineup.drop_members()
         self._log.advance(
             "searching",
-            plan={**episode.plan, "rungs": ["reopen"], "weights_trial": evidence},
+            plan=climbed(episode.plan, episode.result, evidence),
         )
         log.info(
             "episode.climbs",
@@ -407,6 +422,7 @@ class Conductor:
             **{
                 f"accuracy_{name.replace('-', '_')}": evidence["accuracy"][name]
                 for name in WEIGHTS_ONLY
+                if name in evidence["accuracy"]
             },
         )
 
@@ -437,7 +453,7 @@ class Conductor:
             episode, proposal, reason=f"no decision within {age} records"
         ):
             self._end("expired")
-            self._resume_alarms()
+            self._resume_alarms("expired")
         return None
 
     def _champion(self) -> Release:
@@ -452,27 +468,15 @@ class Conductor:
             {name: directory / member.directory for name, member in result.members.items()},
         )
 
-    def _keep_concentrations(self, digest: str, result: Result) -> None:
-        now = self._context.clock.now()
-        self._context.ledger.add(
-            lambda connection: concentrations.save(
-                connection,
-                stream=self._context.stream,
-                release_digest=digest,
-                counts=result.concentrations,
-                now=now,
-            )
-        )
-
     def _close(self, outcome: str, reason: str) -> None:
         self._log.close(outcome, reason)
         self._clear()
-        self._resume_alarms()
+        self._resume_alarms(outcome)
 
-    def _resume_alarms(self) -> None:
+    def _resume_alarms(self, outcome: str) -> None:
         # A drift that waits for its own episode is known: alarms stay quiet until that is over.
         if not self._triggers.is_drift_waiting:
-            self._on_close()
+            self._on_close(outcome)
 
     def give_way(self) -> None:
         """Another release was published, and the open episode ended with it in the store. A drift

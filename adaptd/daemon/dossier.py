@@ -49,6 +49,8 @@ def dossier(
         "drift": drift,
         "diagnosis": plan.get("diagnosis"),
         "training_records": [plan["first_record"], plan["end_record"] - 1],
+        "training_classes": plan.get("class_counts"),
+        "skipped": dict(result.skipped),
         "training_steps": plan["steps"],
         "champion_architecture": champion.architecture.to_document(),
         "challenger_architecture": challenger.to_document(),
@@ -67,11 +69,3 @@ def proposed(evidence: Mapping[str, Any]) -> str:
     """Which member of the trial a proposal's evidence is for; the reopened network in those that
     were written when nothing else could be proposed."""
     return str(evidence.get("challenger", REOPENED))
-
-
-def in_words(verdict: str, evidence: Mapping[str, Any]) -> str:
-    """A trial's verdict and what it rests on, in one line."""
-    accuracy = ", ".join(
-        f"{name} {100 * value:.1f} %" for name, value in evidence["accuracy"].items()
-    )
-    return f"{verdict} after {evidence['records']} records: {accuracy}"

@@ -9,7 +9,7 @@ from ulid import ULID
 
 from adaptd.adaptation.trigger import Trigger
 from adaptd.daemon.context import StreamContext
-from adaptd.registry import episodes, progress
+from adaptd.registry import concentrations, episodes, progress
 from adaptd.registry.episodes import Episode
 
 log = structlog.get_logger()
@@ -102,6 +102,20 @@ class EpisodeLog:
             is_urgent=True,
         )
         log.info("episode.advanced", stream=self._context.stream, episode=episode.id, state=state)
+
+    def keep_concentrations(self, digest: str, counts: dict[str, dict[str, float]]) -> None:
+        """Writes down what a search has learnt of the architecture parameters, with the
+        champion."""
+        now = self._context.clock.now()
+        self._context.ledger.add(
+            lambda connection: concentrations.save(
+                connection,
+                stream=self._context.stream,
+                release_digest=digest,
+                counts=counts,
+                now=now,
+            )
+        )
 
     def close(self, outcome: str, reason: str) -> None:
         """Ends the open episode without a release."""

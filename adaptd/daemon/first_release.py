@@ -5,6 +5,7 @@ import structlog
 from adaptd.adaptation.job import INITIAL, Job, Result
 from adaptd.architecture import Architecture, Contract
 from adaptd.daemon.assignment import Assignment
+from adaptd.daemon.class_shares import counts_of
 from adaptd.daemon.context import StreamContext
 from adaptd.daemon.release_desk import ReleaseDesk
 from adaptd.errors import ConfigError
@@ -120,6 +121,7 @@ class FirstRelease:
         architecture = Architecture.from_document(member.architecture)
         stream, now = self._context.stream, self._context.clock.now()
         first = self._window.first_record
+        end = first + self._context.config.initial.records
         if self._digest is None:
             self._digest = self._desk.seal(
                 self._directory / "members" / INITIAL,
@@ -127,7 +129,10 @@ class FirstRelease:
                 parent=None,
                 episode=None,
                 evidence={
-                    "training_records": [first, first + self._context.config.initial.records - 1]
+                    "training_records": [first, end - 1],
+                    "training_classes": counts_of(
+                        self._window.between(first, end).target, len(self._contract.classes)
+                    ),
                 },
                 now=now,
             )

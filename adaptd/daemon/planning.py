@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 from adaptd.adaptation.job import RUNGS, Job, Member, Result, Rung
 from adaptd.adaptation.trigger import Trigger
 from adaptd.architecture import Contract
+from adaptd.daemon.class_shares import counts_of, learnt_counts, shares_of
 from adaptd.daemon.context import StreamContext
 from adaptd.registry import releases
 from adaptd.registry.releases import Release
@@ -40,17 +41,22 @@ def plan(
     macs_cap: int,
     concentrations: dict[str, dict[str, float]],
     reference_accuracy: float | None,
+    diagnosis: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Writes the records `first` to `end` - 1 to the episode's folder; the plan names them.
 
     reference_accuracy: the champion's before the drift. Where it is known, new weights are tried
-    first, and a search follows only if they do not come near it; if not, both at once.
+    first, and a search follows only if they do not come near it; if not, both at once. Where the
+    diagnosis says that classes come in other shares, correcting the priors is tried before.
     """
     climbs = (
         reference_accuracy is not None and context.config.episode.good_enough_points is not None
     )
     directory = context.state.episodes(context.stream) / episode
-    digest, path = write_segment(directory, window.between(first, end))
+    records = window.between(first, end)
+    digest, path = write_segment(directory, records)
+    learnt = learnt_counts(context, champion, window, before=first)
+    is_of_priors = diagnosis is not None and diagnosis["kind"] == "prior" and learnt is not None
     return {
         "schema_version": 1,
         "first_record": first,
@@ -64,7 +70,10 @@ def plan(
         "macs_cap": macs_cap,
         "concentrations": concentrations,
         "reference_accuracy": reference_accuracy,
-        "rungs": ["weights"] if climbs else list(RUNGS),
+        "class_counts": counts_of(records.target, len(champion.contract.classes)),
+        "learnt_counts": learnt,
+        "rungs": (["prior"] if is_of_priors else ["weights"]) if climbs else list(RUNGS),
+        **({} if diagnosis is None else {"diagnosis": dict(diagnosis)}),
     }
 
 
@@ -128,6 +137,8 @@ def adapt_job(
         macs_cap=plan["macs_cap"],
         minimum_records=plan["minimum_records"],
         concentrations=plan["concentrations"],
+        learnt_shares=_shares(plan, "learnt_counts"),
+        class_shares=_shares(plan, "class_counts"),
         device=device,
         epoch=epoch,
     )
@@ -156,8 +167,15 @@ def joined(before: Result, after: Result) -> Result:
             "members": members,
             "phase_seconds": seconds,
             "cpu_seconds": before.cpu_seconds + after.cpu_seconds,
+            "skipped": {**before.skipped, **after.skipped},
         }
     )
+
+
+def _shares(plan: Mapping[str, Any], key: str) -> list[float] | None:
+    """Plans that were made before they were counted have none."""
+    counts = plan.get(key)
+    return None if counts is None else shares_of(counts)
 
 
 def _folder(plan: Mapping[str, Any]) -> str:

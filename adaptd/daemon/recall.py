@@ -114,6 +114,7 @@ def plan_of(
         **plan,
         "first_record": first,
         "end_record": last + 1,
+        "class_counts": evidence.get("training_classes"),
         "steps": 0,
         "macs_cap": macs_cap(connection, context),
         "concentrations": concentrations.load(connection, release.digest),

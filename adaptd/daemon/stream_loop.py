@@ -21,6 +21,7 @@ from adaptd.daemon.lineup import Lineup
 from adaptd.daemon.memory import Memory
 from adaptd.daemon.release_desk import ReleaseDesk
 from adaptd.daemon.rollback import RollbackDesk
+from adaptd.daemon.signal_desk import SignalDesk, live_signals
 from adaptd.daemon.trigger_desk import TriggerDesk
 from adaptd.daemon.watchman import Watchman
 from adaptd.drift.alarm import Alarm
@@ -58,6 +59,9 @@ URGENT_REJECTS = 1_000
 # Enough records for an accuracy within 3 points, few enough that a drift shows within minutes.
 ACCURACY_RECORDS = 1_000
 
+# Of a signal, as the store keeps it; that of a class has the name of the class in it.
+NAME_LENGTH = 64
+
 # How often a stream looks whether it is still this process's own. One that was stopped for longer
 # looks first, before it touches a file.
 VERIFY_SECONDS = 1.0
@@ -82,8 +86,12 @@ class StreamLoop:
             self._memory, document = Memory.open(context, connection, shape=source.schema.shape)
         self._lineup = Lineup(contract)
         desk = ReleaseDesk(context, contract)
+        signals = live_signals(context.config, contract)
         self._observer = Observer(
-            stream=context.stream, contract=contract, alarm=context.config.alarm
+            stream=context.stream,
+            contract=contract,
+            alarm=context.config.alarm,
+            signals=signals,
         )
         self._meter = ComputeMeter(context)
         self._conductor = Conductor(
@@ -93,7 +101,16 @@ class StreamLoop:
             lineup=self._lineup,
             desk=desk,
             triggers=TriggerDesk(context, window=self._memory.window, meter=self._meter),
-            on_close=self._observer.resume_alarms,
+            on_close=self._resume_alarms,
+        )
+        self._signals = SignalDesk(
+            context,
+            contract=contract,
+            observer=self._observer,
+            diagnostician=self._conductor.diagnostician,
+            tell=self._tell,
+            hold=self._conductor.hold,
+            recover=self._recover,
         )
         self._watchman = Watchman(
             context,
@@ -131,7 +148,16 @@ class StreamLoop:
         self._source_trouble: str | None = None
         self._resume_at = self._poll_at = self._verify_at = float("-inf")
         self._backoff = Backoff(np.random.default_rng(context.seed_for("backoff", 0)))
-        context.metrics.prepare(context.stream, signals=SIGNALS, reasons=REASONS, outcomes=OUTCOMES)
+        families = () if signals is None else signals.families
+        context.metrics.prepare(
+            context.stream,
+            signals=sorted({*SIGNALS, *families}),
+            reasons=REASONS,
+            outcomes=OUTCOMES,
+        )
+        context.metrics.alarm_budget_per_day.labels(context.stream).set(
+            context.config.alarm.per_day
+        )
         with context.database.read() as connection:
             self._restore(connection, document)
 
@@ -215,6 +241,7 @@ class StreamLoop:
                     {
                         "schema_version": SCHEMA_VERSION,
                         "observer": self._observer.state(),
+                        "signals": self._signals.state(),
                         "conductor": self._conductor.state(),
                         "watch": self._watchman.state(),
                         "breaker": self._breaker.state(),
@@ -271,6 +298,10 @@ class StreamLoop:
 
     def _restore(self, connection: Connection, document: dict[str, Any] | None) -> None:
         self._source.seek(self._memory.positions)
+        self._signals.restore(
+            None if document is None else document.get("signals"),
+            next_record=self._memory.window.next_record,
+        )
         if self._late is not None:
             self._late.restore(connection, None if document is None else document.get("labels"))
         if document is not None and "breaker" in document:
@@ -355,6 +386,8 @@ class StreamLoop:
                 # Where records say what the deployed model answered, that is what is observed.
                 digest = self._lineup.release.digest
                 predictions[digest] = certain(poll.prediction, predictions[digest])
+            release = self._lineup.release
+            self._signals.see(poll.batch, None if release is None else predictions[release.digest])
             if self._late is None:
                 self._take([Joined(poll.batch, predictions)], now)
             else:
@@ -369,6 +402,7 @@ class StreamLoop:
             first_record = self._memory.window.next_record
             self._observe(part, first_record, now)
             self._memory.append(part.batch)
+            self._signals.on_labelled(part.batch, first_record)
             self._context.metrics.records.labels(self.stream).inc(len(part.batch))
 
     def _check_first_window(self) -> None:
@@ -397,7 +431,7 @@ class StreamLoop:
         observation = self._observer.observe(
             joined.batch, first_record=first_record, probabilities=probabilities, at=now
         )
-        self._record(observation, now)
+        self._record(observation)
         self._conductor.on_records(joined, first_record=first_record)
         self._watchman.on_records(
             joined,
@@ -405,7 +439,7 @@ class StreamLoop:
             alarm_record=observation.alarms[0].record if observation.alarms else None,
         )
 
-    def _record(self, observation: Observation, now: datetime) -> None:
+    def _record(self, observation: Observation) -> None:
         metrics = self._context.metrics
         if observation.blocks:
             blocks = observation.blocks
@@ -414,14 +448,26 @@ class StreamLoop:
             accuracy = self._memory.accuracy_of(blocks, ACCURACY_RECORDS)
             metrics.accuracy.labels(self.stream).set(accuracy)
         for alarm in observation.alarms:
-            self._alarm(alarm, now)
+            self._alarm(alarm)
 
-    def _alarm(self, alarm: Alarm, now: datetime) -> None:
+    def _resume_alarms(self, outcome: str) -> None:
+        self._signals.forget()
+        if outcome == "held":
+            self._observer.resume_after_outage()
+        else:
+            self._observer.resume_alarms()
+
+    def _recover(self) -> None:
+        if self._conductor.is_idle:
+            self._observer.resume_after_outage()
+
+    def _tell(self, alarm: Alarm) -> None:
+        now = self._context.clock.now()
         self._context.ledger.add(
             lambda connection: alarms.add(
                 connection,
                 stream=self.stream,
-                signal=alarm.signal,
+                signal=alarm.signal[:NAME_LENGTH],
                 record=alarm.record,
                 since_record=alarm.since_record,
                 statistic=alarm.statistic,
@@ -429,7 +475,23 @@ class StreamLoop:
             ),
             is_urgent=True,
         )
-        self._context.metrics.alarms.labels(self.stream, alarm.signal).inc()
+        family = self._observer.family_of(alarm.signal)
+        self._context.metrics.alarms.labels(self.stream, family).inc()
+        log.warning(
+            "drift.alarm",
+            stream=self.stream,
+            signal=alarm.signal,
+            record=alarm.record,
+            since_record=alarm.since_record,
+            statistic=alarm.statistic,
+        )
+
+    def _alarm(self, alarm: Alarm) -> None:
+        """Of what needs labels: there is something to learn from, unless a sensor is broken."""
+        self._tell(alarm)
+        self._signals.forget()
+        if self._signals.is_broken:
+            return
         self._context.metrics.drift_active.labels(self.stream).set(1)
         self._context.queue.put(
             Trigger(
@@ -439,14 +501,6 @@ class StreamLoop:
                 since_record=alarm.since_record,
                 detail=alarm.signal,
             )
-        )
-        log.warning(
-            "drift.alarm",
-            stream=self.stream,
-            signal=alarm.signal,
-            record=alarm.record,
-            since_record=alarm.since_record,
-            statistic=alarm.statistic,
         )
 
     def _set_aside(self, letters: Sequence[DeadLetter]) -> None:
@@ -465,6 +519,7 @@ class StreamLoop:
     def _take_over(self, release: Release) -> None:
         self._lineup.set_champion(release, self._context.absolute(release.path))
         self._observer.reset(release.digest)
+        self._signals.forget()
         self._context.metrics.releases.labels(self.stream).inc()
         self._show_release(release)
         self._watchman.on_release(release)

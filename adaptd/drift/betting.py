@@ -1,6 +1,7 @@
 """`Bets`: what is wagered on p-values being smaller than uniform ones."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,8 +59,11 @@ class Bets:
 
     def log_e_values(self, p_values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Natural logarithms, float64 [n, bets], of p-values [n]."""
+        bounds, won, lost = self._logs
+        return np.where(p_values[:, None] <= bounds, won, lost)
+
+    @cached_property
+    def _logs(self) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+        """Bounds, and the logarithms of what is paid at or below each, and above it."""
         bounds, factors = np.array(self.bounds), np.array(self.factors)
-        rest = (1 - factors * bounds) / (1 - bounds)
-        paid = np.where(p_values[:, None] <= bounds, factors, rest)
-        logs: NDArray[np.float64] = np.log(paid)
-        return logs
+        return bounds, np.log(factors), np.log((1 - factors * bounds) / (1 - bounds))

@@ -10,10 +10,13 @@ _MILLION = 1_000_000.0
 @dataclass(frozen=True)
 class AlarmBudget:
     """alarms: false ones on average, of all signals together. per: a day of event time, or a
-    million records."""
+    million records. usual_records_per_day: of a stream whose times do not increase; None: then a
+    budget a day is refused.
+    """
 
     alarms: float
     per: Literal["day", "million-records"] = "million-records"
+    usual_records_per_day: float | None = None
 
     def __post_init__(self) -> None:
         if not self.alarms > 0:
@@ -26,6 +29,8 @@ class AlarmBudget:
         """
         if self.per == "million-records":
             return self.alarms / _MILLION
+        if records_per_day is None:
+            records_per_day = self.usual_records_per_day
         if records_per_day is None or not records_per_day > 0:
             raise ValueError(
                 "a budget of alarms a day needs records with event times that increase: give one "

@@ -1,5 +1,6 @@
 """`Bag`: how strange a score is among those seen so far."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -53,17 +54,43 @@ class Bag:
         p_values: NDArray[np.float64] = (more + ties * same) / joined
         return p_values
 
+    def p_value(self, score: float, tie: float, gone: float) -> float:
+        """As `p_values`, of one score. tie, gone: uniform on [0, 1), independent of everything: of
+        its ties, and which one leaves a bag that is full.
+
+        Raises ValueError for NaN.
+        """
+        if math.isnan(score):
+            raise ValueError("a score is not a number")
+        held = self._sorted
+        below = int(held.searchsorted(score, side="left"))
+        up_to = int(held.searchsorted(score, side="right"))
+        p_value = (len(held) - up_to + tie * (up_to - below + 1)) / (len(held) + 1)
+        held = np.concatenate([held[:up_to], [score], held[up_to:]])
+        if len(held) > self._capacity:
+            place = int(gone * len(held))
+            held = np.concatenate([held[:place], held[place + 1 :]])
+        self._sorted = held
+        return p_value
+
     def state(self) -> dict[str, Any]:
-        """As JSON values, exact."""
-        return {"sorted": to_state(self._sorted)}
+        """As JSON values, exact; small where few values come again and again."""
+        values, counts = np.unique(self._sorted, return_counts=True)
+        if len(values) > len(self._sorted) // 2:
+            return {"sorted": to_state(self._sorted)}
+        return {"values": to_state(values), "counts": to_state(counts)}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        self._sorted = from_state(state["sorted"])
+        if "sorted" in state:
+            self._sorted = from_state(state["sorted"])
+        else:
+            self._sorted = np.repeat(from_state(state["values"]), from_state(state["counts"]))
 
     def _join(self, scores: NDArray[np.float64], randomness: np.random.Generator) -> None:
         everything = np.sort(np.concatenate([self._sorted, scores]), kind="stable")
         surplus = len(everything) - self._capacity
         if surplus > 0:
-            gone = randomness.choice(len(everything), surplus, replace=False)
-            everything = np.delete(everything, gone)
+            kept = np.ones(len(everything), bool)
+            kept[randomness.choice(len(everything), surplus, replace=False, shuffle=False)] = False
+            everything = everything[kept]
         self._sorted = everything

@@ -46,6 +46,12 @@ class EDetector:
         """The moment, as `update` was given it, from which the evidence is largest."""
         return int(self._since[self._cusums.argmax()])
 
+    @property
+    def log_suspicion(self) -> float:
+        """The largest CUSUM: the evidence since that moment, natural logarithm. It falls back to 0
+        while nothing changes; it exceeds c at a given step with a chance of about exp(-c)."""
+        return float(self._cusums.max())
+
     def update(
         self, log_e_values: NDArray[np.float64], moments: NDArray[np.int64]
     ) -> NDArray[np.float64]:
@@ -55,6 +61,8 @@ class EDetector:
         """
         if len(log_e_values) == 0:
             return np.empty(0)
+        if len(log_e_values) == 1:
+            return np.array([self._step(log_e_values[0], int(moments[0]))])
         total = np.cumsum(log_e_values, axis=0)
         before = np.vstack([np.zeros(self._bets), total[:-1]])
         # R_i = E_i (R_0 + sum over j <= i of 1 / E_(j - 1)), with E the running product.
@@ -81,6 +89,13 @@ class EDetector:
         self._log_sums = log_sums
         self._cusums = from_state(state["cusums"])
         self._since = from_state(state["since"])
+
+    def _step(self, log_e_values: NDArray[np.float64], moment: int) -> float:
+        """As `update`, of one step: most signals give one score a block."""
+        self._log_sums = log_e_values + np.logaddexp(self._log_sums, 0.0)
+        self._since = np.where(self._cusums <= 0, moment, self._since)
+        self._cusums = np.maximum(self._cusums + log_e_values, 0.0)
+        return self.log_statistic
 
     def _date(
         self,

@@ -45,9 +45,10 @@ class Profile:
 
     def __init__(self, classes: int) -> None:
         self._classes = classes
-        self._begin()
+        self.reset()
 
-    def _begin(self) -> None:
+    def reset(self) -> None:
+        """Forgets everything."""
         self._faults = Faults()
         self._is_fitted = False
         self._centre: NDArray[np.float64] = np.empty(0)
@@ -110,7 +111,7 @@ class Profile:
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        self._begin()
+        self.reset()
         if not state:
             return
         self._faults.restore(state["faults"])

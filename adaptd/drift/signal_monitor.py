@@ -12,26 +12,33 @@ from adaptd.drift.signals.faults import Faults
 from adaptd.drift.signals.signal import Signal
 from adaptd.drift.watch import Reading, Watch
 
+# Logarithm of the evidence since some moment from which a signal reads every block. One block that
+# nothing resembles is about as much.
+_SUSPICIOUS = 4.0
+
 
 @dataclass(frozen=True)
 class MonitorSettings:
     """training_blocks: what signals learn from. reference_blocks: what comes after them and is
     compared with. persistence_blocks: in a row that a signal must be beyond its threshold.
+    stride_blocks: a signal reads one block in so many, and all of them while it is suspicious.
     """
 
     block_records: int = 32
     training_blocks: int = 40
     reference_blocks: int = 120
     persistence_blocks: int = 1
+    stride_blocks: int = 1
     seed: int = 0
     budget: AlarmBudget = field(default_factory=lambda: AlarmBudget(10.0))
 
     def __post_init__(self) -> None:
-        if min(self.training_blocks, self.reference_blocks) < 2 or self.persistence_blocks < 1:
+        least = min(self.persistence_blocks, self.stride_blocks)
+        if min(self.training_blocks, self.reference_blocks) < 2 or least < 1:
             raise ValueError(
                 "a monitor needs at least 2 training blocks, 2 reference blocks and 1 block of "
-                f"persistence, got {self.training_blocks}, {self.reference_blocks} and "
-                f"{self.persistence_blocks}"
+                f"persistence and stride, got {self.training_blocks}, {self.reference_blocks}, "
+                f"{self.persistence_blocks} and {self.stride_blocks}"
             )
 
 
@@ -43,20 +50,27 @@ class SignalMonitor:
     alarms add up whatever signals have to do with each other, so the budget holds for all of them
     together. A block with a broken channel is shown to `input-faults` alone: nothing
     is learnt from broken data.
+    With a stride, which block is read next depends on those that were read before and on nothing
+    else, so what is read is as exchangeable as the stream, and the budget, which is reckoned for
+    every block, holds all the more.
     Depends on the blocks and the seed only.
 
-    classes: how many the stream has.
+    profile: is shown every block, for a diagnosis; None: nobody makes one.
     """
 
     def __init__(
-        self, signals: Sequence[Signal], settings: MonitorSettings, *, classes: int
+        self,
+        signals: Sequence[Signal],
+        settings: MonitorSettings,
+        *,
+        profile: Profile | None = None,
     ) -> None:
         names = [signal.name for signal in signals]
         if len(set(names)) != len(names):
             raise ValueError(f"signals need names of their own, got {names}")
         self._settings = settings
         self._signals = tuple(signals)
-        self._classes = classes
+        self._profile = profile
         self._watched_records = 0
         self._alarms = 0
         self._begin()
@@ -65,8 +79,13 @@ class SignalMonitor:
         self._watches = self._fresh()
         self._left_out: dict[str, str] = {}
         self._training: list[SignalBlock] = []
-        self._profile = Profile(self._classes)
+        if self._profile is not None:
+            self._profile.reset()
+        self._faults = Faults()
+        self._is_fitted = False
         self._blocks_of_reference = 0
+        self._unread = 0
+        self._suspicious: list[str] = []
         self._above: dict[str, int] = {}
         self._is_quiet = False
         self._is_broken = False
@@ -94,9 +113,15 @@ class SignalMonitor:
         return self._readings
 
     @property
-    def profile(self) -> Profile:
-        """What a diagnosis is made of: the reference, and the latest blocks."""
-        return self._profile
+    def is_exchangeable(self) -> bool:
+        """Whether the scores of every signal looked so over the reference; else thresholds had to
+        be raised, and the budget is no promise."""
+        return all(watch.is_exchangeable for watch in self._watches.values())
+
+    def broken(self, block: SignalBlock) -> dict[int, str]:
+        """Channel -> what it has, as `Faults.broken`; empty before the training is over."""
+        can_tell = self._is_fitted and self._faults.can_read(block)
+        return self._faults.broken(block) if can_tell else {}
 
     def update(self, block: SignalBlock) -> list[Alarm]:
         """The alarms that a block of `block_records` records raises; those of one block together.
@@ -107,18 +132,27 @@ class SignalMonitor:
             raise ValueError(
                 f"expected blocks of {self._settings.block_records} records, got {len(block)}"
             )
-        if not self._profile.is_fitted:
+        if not self._is_fitted:
             self._train(block)
             return []
-        self._profile.take(block, is_reference=not self.is_watching)
-        self._is_broken = bool(self._profile.broken(block))
+        if self._profile is not None:
+            self._profile.take(block, is_reference=not self.is_watching)
         if not self.is_watching:
+            self._is_broken = bool(self.broken(block))
             self._warm(block)
             return []
-        if self._is_quiet:
+        if not self._is_quiet:
+            self._watched_records += len(block)
+            if not (reading := self._next()):
+                return []
+        elif not self._is_broken:
             return []
-        self._watched_records += len(block)
-        return self._watch(block)
+        self._is_broken = bool(self.broken(block))
+        return [] if self._is_quiet else self._watch(block, reading)
+
+    def hush(self) -> None:
+        """Says nothing until `reset` or `resume`: the drift is known."""
+        self._is_quiet = True
 
     def reset(self) -> None:
         """Learns anew what is ordinary: after a release, or a drift that is answered."""
@@ -127,6 +161,7 @@ class SignalMonitor:
     def resume(self) -> None:
         """Goes on with the reference it has: after an outage, or an alarm that was for nothing."""
         self._is_quiet = False
+        self._suspicious = []
         self._above.clear()
         for watch in self._watches.values():
             watch.clear()
@@ -156,10 +191,14 @@ class SignalMonitor:
         return {
             "training": [block.state() for block in self._training],
             "watches": {name: watch.state() for name, watch in self._watches.items()}
-            if self._profile.is_fitted
+            if self._is_fitted
             else {},
             "left_out": dict(self._left_out),
-            "profile": self._profile.state(),
+            "faults": self._faults.state(),
+            "is_fitted": self._is_fitted,
+            "unread": self._unread,
+            "suspicious": list(self._suspicious),
+            "profile": None if self._profile is None else self._profile.state(),
             "blocks_of_reference": self._blocks_of_reference,
             "above": dict(self._above),
             "is_quiet": self._is_quiet,
@@ -181,7 +220,13 @@ class SignalMonitor:
             del self._watches[name]
         for name, one in state["watches"].items():
             self._watches[name].restore(one)
-        self._profile.restore(state["profile"])
+        self._faults = Faults()
+        self._faults.restore(state["faults"])
+        self._is_fitted = bool(state["is_fitted"])
+        self._unread = int(state["unread"])
+        self._suspicious = list(state["suspicious"])
+        if self._profile is not None:
+            self._profile.restore(state["profile"] or {})
         self._blocks_of_reference = int(state["blocks_of_reference"])
         self._above = {name: int(blocks) for name, blocks in state["above"].items()}
         self._is_quiet = bool(state["is_quiet"])
@@ -210,7 +255,11 @@ class SignalMonitor:
                 self._leave_out(name, str(error))
         if not self._watches:
             raise ValueError("none of the signals can read these records")
-        self._profile.fit(self._training)
+        if all(self._faults.can_read(block) for block in self._training):
+            self._faults.fit(self._training)
+        if self._profile is not None:
+            self._profile.fit(self._training)
+        self._is_fitted = True
         self._training = []
 
     def _warm(self, block: SignalBlock) -> None:
@@ -226,19 +275,29 @@ class SignalMonitor:
                 size = 1 if watch.signal.is_per_record else self._settings.block_records
                 watch.begin(of_signal / size)
 
-    def _watch(self, block: SignalBlock) -> list[Alarm]:
+    def _next(self) -> list[str]:
+        """Signals that read the next block: all of them in turn, those that are suspicious each
+        time."""
+        self._unread += 1
+        if self._unread < self._settings.stride_blocks:
+            return self._suspicious
+        self._unread = 0
+        return list(self._watches)
+
+    def _watch(self, block: SignalBlock, reading: Sequence[str]) -> list[Alarm]:
         alarms = []
-        for name, watch in self._watches.items():
+        for name in reading:
+            watch = self._watches[name]
             if self._is_broken and name != Faults.name:
                 continue
-            reading = watch.update(block)
-            self._readings[name] = reading
-            self._above[name] = self._above.get(name, 0) + 1 if reading.is_above else 0
+            found = self._readings[name] = watch.update(block)
+            self._above[name] = self._above.get(name, 0) + 1 if found.is_above else 0
             if self._above[name] >= self._settings.persistence_blocks:
                 last = block.first_record + len(block) - 1
-                alarms.append(
-                    Alarm(name, last, min(reading.since_record, last), reading.log_evidence)
-                )
+                alarms.append(Alarm(name, last, min(found.since_record, last), found.log_evidence))
+        self._suspicious = [
+            name for name, watch in self._watches.items() if watch.log_suspicion >= _SUSPICIOUS
+        ]
         if alarms:
             self._is_quiet = True
             self._alarms += 1

@@ -3,12 +3,14 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import Any
 from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
 
+from adaptd.drift.array_state import from_state, to_state
 from adaptd.drift.betting import Bets
 from adaptd.drift.block import SignalBlock
 from adaptd.drift.conformal import Bag
@@ -16,8 +18,12 @@ from adaptd.drift.e_detector import EDetector
 from adaptd.drift.signals.signal import Signal
 
 # Scores a signal is compared with: more hardly sharpen a p-value's bet, and they travel in each
-# checkpoint (64 kB).
-_BAG_RECORDS, _BAG_BLOCKS = 8_192, 2_048
+# checkpoint (16 kB).
+_BAG_RECORDS, _BAG_BLOCKS = 2_048, 2_048
+
+# Scores of records are taken so many at a time, or more: of a class there are few in a block, and
+# a step costs as much for one as for thirty.
+_FEWEST_SCORES = 16
 
 # The evidence over an exchangeable reference of n scores goes beyond 100 n with a probability below
 # 1 / 100. Where it does, scores depend on each other, and the threshold is raised in proportion.
@@ -60,6 +66,7 @@ class Watch:
         self._peak = -math.inf
         self._reference_scores = 0
         self._log_threshold = math.inf
+        self._held: tuple[NDArray[np.float64], NDArray[np.int64]] = _nothing()
 
     @property
     def name(self) -> str:
@@ -75,6 +82,11 @@ class Watch:
         """Whether the reference's scores looked so; else the threshold had to be raised."""
         return self._surplus() <= 0
 
+    @property
+    def log_suspicion(self) -> float:
+        """As `EDetector.log_suspicion`."""
+        return self._detector.log_suspicion
+
     def fit(self, training: Sequence[SignalBlock]) -> None:
         """Raises ValueError where the signal cannot learn from these blocks."""
         self._bets = self.signal.fit(training)
@@ -88,18 +100,19 @@ class Watch:
 
     def begin(self, steps_between_alarms: float) -> None:
         """From here on blocks are watched. steps_between_alarms: scores, on average, at least."""
-        self._detector.clear()
+        self.clear()
         self._log_threshold = math.log(max(1.0, steps_between_alarms))
         self._log_threshold += max(0.0, self._surplus())
 
     def clear(self) -> None:
         """Forgets the evidence and keeps what it is compared with."""
         self._detector.clear()
+        self._held = _nothing()
 
     def update(self, block: SignalBlock) -> Reading:
         """Takes a block."""
         starts, evidence = self._step(block)
-        # A block without a record of the class says nothing new.
+        # A block with few records of the class says nothing yet.
         highest = float(evidence.max()) if len(evidence) else self._detector.log_statistic
         since = self._detector.since if len(starts) else block.first_record
         return Reading(highest, self._log_threshold, min(since, block.first_record + len(block)))
@@ -116,6 +129,7 @@ class Watch:
             "peak": _finite(self._peak),
             "reference_scores": self._reference_scores,
             "log_threshold": _finite(self._log_threshold),
+            "held": [to_state(column) for column in self._held],
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -129,19 +143,44 @@ class Watch:
         self._reference_scores = int(state["reference_scores"])
         threshold = state["log_threshold"]
         self._log_threshold = math.inf if threshold is None else float(threshold)
+        scores, starts = state["held"]
+        self._held = from_state(scores), from_state(starts)
 
     def _step(self, block: SignalBlock) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         assert self._bets is not None, "fit comes first"
         scores, starts = self.signal.scores(block)
+        if self.signal.is_per_record:
+            scores, starts = (
+                np.concatenate([held, new])
+                for held, new in zip(self._held, (scores, starts), strict=True)
+            )
+            if len(scores) < _FEWEST_SCORES:
+                self._held = scores, starts
+                return _nothing()[::-1]
+            self._held = _nothing()
         # Of the block alone, so that a restored watch breaks ties as the first one would have.
-        key = [self._seed, crc32(self.name.encode()), block.first_record]
-        p_values = self._bag.p_values(scores, np.random.default_rng(key))
+        if self.signal.is_per_record:
+            key = [self._seed, crc32(self.name.encode()), block.first_record]
+            p_values = self._bag.p_values(scores, np.random.default_rng(key))
+        else:
+            tie, gone = _uniforms(f"{self._seed}/{self.name}/{block.first_record}")
+            p_values = np.array([self._bag.p_value(float(scores[0]), tie, gone)])
         return starts, self._detector.update(self._bets.log_e_values(p_values), starts)
 
     def _surplus(self) -> float:
         if self._reference_scores == 0:
             return 0.0
         return self._peak - math.log(_EXPECTED_EXCESS * self._reference_scores)
+
+
+def _uniforms(key: str) -> tuple[float, float]:
+    """Two numbers on [0, 1) from a key: a hash, where a generator would cost more than the rest."""
+    digest = blake2b(key.encode(), digest_size=12).digest()
+    return int.from_bytes(digest[:6]) / 2**48, int.from_bytes(digest[6:]) / 2**48
+
+
+def _nothing() -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    return np.empty(0), np.empty(0, np.int64)
 
 
 def _finite(value: float) -> float | None:

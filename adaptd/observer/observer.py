@@ -12,6 +12,7 @@ from adaptd.architecture import Contract
 from adaptd.config import AlarmConfig
 from adaptd.drift.alarm import Alarm
 from adaptd.drift.monitor import Monitor
+from adaptd.observer.live_signals import LiveSignals
 from adaptd.observer.score import score
 from adaptd.registry.scores import BlockScore
 from adaptd.stream.batch import Batch
@@ -29,7 +30,8 @@ class Observation:
 
 
 class Observer:
-    """Scores one stream's released model, block by block, and watches the scores.
+    """Scores one stream's released model, block by block, and watches the scores; beside them the
+    signals of records, predictions and labels, where the window is long enough for them to learn.
 
     Knows no clock and no store. The same records and predictions give the same blocks and alarms,
     however they were polled; only `at` tells which call it was that filled a block.
@@ -37,11 +39,20 @@ class Observer:
     `block_records` - 1 of them. They stay in the window and are in no block.
     """
 
-    def __init__(self, *, stream: str, contract: Contract, alarm: AlarmConfig) -> None:
+    def __init__(
+        self,
+        *,
+        stream: str,
+        contract: Contract,
+        alarm: AlarmConfig,
+        signals: LiveSignals | None = None,
+    ) -> None:
+        """signals: None where the loss alone is watched."""
         self._stream = stream
         self._contract = contract
         self._blocks = Blocks(alarm.block_records, ("hit", "loss"))
         self._monitor = Monitor(alarm)
+        self._signals = signals
         self._release_digest: str | None = None
 
     @property
@@ -74,31 +85,87 @@ class Observer:
         hits, losses = score(probabilities, batch.target)
         blocks: list[BlockScore] = []
         alarms: list[Alarm] = []
-        for block in self._blocks.put(first_record, {"hit": hits, "loss": losses}):
-            scored = BlockScore(
-                stream=self._stream,
-                # Grows along the stream whatever `reset` drops, and needs no counter to be kept.
-                block=block.first_record // self._blocks.size,
-                first_record=block.first_record,
-                records=len(block),
-                hits=int(block.values["hit"].sum()),
-                loss=float(block.values["loss"].mean()),
-                release_digest=self._release_digest,
-                at=at,
-            )
-            blocks.append(scored)
-            alarms += self._monitor.update(scored)
+        start = 0
+        while start < len(batch):
+            # No further than the next end of a block of either, so that the first of them to raise
+            # an alarm silences the other at the same record, however records are polled.
+            own = slice(start, start + self._until_full())
+            raised: list[Alarm] = []
+            for scored, right in self._score(first_record + start, hits[own], losses[own], at):
+                blocks.append(scored)
+                raised += self._monitor.update(scored, right)
+            if self._signals is not None:
+                raised += self._signals.judge(
+                    first_record + start,
+                    probabilities=probabilities[own],
+                    target=batch.target[own],
+                    hits=hits[own],
+                    times=batch.timestamps[own],
+                )
+            if raised:
+                self.hush()
+            alarms += raised
+            start = own.stop
         return Observation(tuple(blocks), tuple(alarms))
+
+    def see(
+        self,
+        first_record: int,
+        x: NDArray[np.float32],
+        probabilities: NDArray[np.float32],
+        times: NDArray[np.float64],
+    ) -> list[Alarm]:
+        """Takes records as they come, labelled or not, as `LiveSignals.see`; the alarms of what
+        needs no label."""
+        if self._signals is None:
+            return []
+        return self._signals.see(first_record, x, probabilities, times)
+
+    def hush(self) -> None:
+        """The drift is known: what needs labels raises no alarm until it is answered."""
+        self._monitor.hush()
+        if self._signals is not None:
+            self._signals.hush()
 
     def reset(self, release_digest: str) -> None:
         """From the next record on, another release is observed: a new block, and a new warm-up."""
         self._release_digest = release_digest
         self._blocks.clear()
         self._monitor.reset()
+        if self._signals is not None:
+            self._signals.reset()
 
     def resume_alarms(self) -> None:
         """The drift was answered without a release: what the stream is now is the new reference."""
         self._monitor.reset()
+        if self._signals is not None:
+            self._signals.relearn()
+
+    def resume_after_outage(self) -> None:
+        """A sensor was broken: the loss is watched anew, and what was ordinary of the signals stays
+        so."""
+        self._monitor.reset()
+        if self._signals is not None:
+            self._signals.resume()
+
+    def accept(self) -> None:
+        """What was seen without labels does no harm: it is the new reference."""
+        if self._signals is not None:
+            self._signals.accept()
+
+    @property
+    def signals(self) -> LiveSignals | None:
+        """None where the loss alone is watched."""
+        return self._signals
+
+    @property
+    def broken(self) -> Mapping[int, str]:
+        """Channel -> what it has, from an alarm of a broken sensor until it works."""
+        return {} if self._signals is None else self._signals.faults
+
+    def family_of(self, signal: str) -> str:
+        """What metrics call a signal."""
+        return signal if self._signals is None else self._signals.family_of(signal)
 
     def state(self) -> dict[str, Any]:
         """As JSON values, exact."""
@@ -107,6 +174,7 @@ class Observer:
             "release_digest": self._release_digest,
             "blocks": self._blocks.state(),
             "monitor": self._monitor.state(),
+            "signals": None if self._signals is None else self._signals.state(),
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -124,6 +192,8 @@ class Observer:
                 f"got {state.get('schema_version')!r}"
             )
         self._release_digest = state["release_digest"]
+        if self._signals is not None:
+            self._signals.restore(state.get("signals"))
         if state["schema_version"] == 1 or state["blocks"]["size"] != self._blocks.size:
             self._blocks.clear()
             self._monitor.reset()
@@ -132,3 +202,36 @@ class Observer:
             return
         self._blocks.restore(state["blocks"])
         self._monitor.restore(state["monitor"])
+
+    def _until_full(self) -> int:
+        """Records to the end of the next block, the monitor's or the signals'."""
+        until = self._blocks.size - self._blocks.waiting
+        return until if self._signals is None else min(until, self._signals.until_judged)
+
+    def _score(
+        self,
+        first_record: int,
+        hits: NDArray[np.bool_],
+        losses: NDArray[np.float64],
+        at: datetime,
+    ) -> list[tuple[BlockScore, NDArray[np.bool_]]]:
+        """The block that these fill, if they do, and its hits."""
+        assert self._release_digest is not None
+        return [
+            (
+                BlockScore(
+                    stream=self._stream,
+                    # Grows along the stream whatever `reset` drops, and needs no counter to be
+                    # kept.
+                    block=block.first_record // self._blocks.size,
+                    first_record=block.first_record,
+                    records=len(block),
+                    hits=int(block.values["hit"].sum()),
+                    loss=float(block.values["loss"].mean()),
+                    release_digest=self._release_digest,
+                    at=at,
+                ),
+                block.values["hit"] > 0,
+            )
+            for block in self._blocks.put(first_record, {"hit": hits, "loss": losses})
+        ]

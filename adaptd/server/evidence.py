@@ -20,9 +20,11 @@ from adaptd.server.wording import (
 # What changes the architecture.
 REOPENED = "reopened"
 DEPLOYED = "deployed"
-# What keeps it, the cheapest first. The first of them came later than the others.
-LATE_COMER = "recalibrated"
-WEIGHTS_ONLY = (LATE_COMER, "fine-tuned", "shrink-perturbed", "retrained")
+# What keeps it, the cheapest first. The first two came later than the others, and the very first
+# is not always to be had.
+CORRECTED = "prior-corrected"
+LATE_COMERS = (CORRECTED, "recalibrated")
+WEIGHTS_ONLY = (*LATE_COMERS, "fine-tuned", "shrink-perturbed", "retrained")
 # From so many records as one on it is worth a sentence.
 RESEMBLING = 1.5
 RANDOM = "random-neighbour"
@@ -130,7 +132,7 @@ class Evidence(BaseModel):
         return tuple(
             name
             for name in (*WEIGHTS_ONLY, DEPLOYED)
-            if name != LATE_COMER or name in self.accuracy
+            if name not in LATE_COMERS or name in self.accuracy
         )
 
 
@@ -193,7 +195,8 @@ def summary(evidence: Evidence) -> str:
     if evidence.is_recalled:
         text = f"{member(evidence.challenger).capitalize()}, as it was. {text}"
     elif not evidence.is_reopened:
-        text = f"New weights, {member(evidence.challenger)}, the same architecture. {text}"
+        kept = "The deployed weights" if evidence.challenger == CORRECTED else "New weights"
+        text = f"{kept}, {member(evidence.challenger)}, the same architecture. {text}"
         if REOPENED in evidence.accuracy:
             others.append(f"a new architecture reached {percent(evidence.accuracy[REOPENED])}")
     elif (remedy := _most_accurate(evidence, WEIGHTS_ONLY)) is not None:

@@ -26,7 +26,7 @@ from adaptd.registry.scores import BlockScore
 from adaptd.registry.watches import Watch
 from adaptd.server import trigger_state, watch_view
 from adaptd.server.trigger_state import TriggerState
-from adaptd.store import tables
+from adaptd.store import checkpoints, tables
 
 SCHEMA_VERSION = 1
 
@@ -45,7 +45,8 @@ class StreamState:
     """One stream as one read transaction saw it.
 
     champion: None before release 1. accuracy: fraction over the latest LATEST_RECORDS records.
-    series: blocks, oldest first. progress: the document of the running phase. Everything else is
+    series: blocks, oldest first. signals: how those beside the loss stood at the latest checkpoint,
+    None where there are none. progress: the document of the running phase. Everything else is
     newest first; `awaiting` are the proposals without a decision, `watches` those over releases.
     """
 
@@ -62,6 +63,7 @@ class StreamState:
     watches: tuple[Watch, ...]
     decisions: tuple[Decision, ...]
     triggers: TriggerState
+    signals: dict[str, Any] | None = None
 
 
 def streams(connection: Connection) -> list[str]:
@@ -86,7 +88,14 @@ def read(connection: Connection, stream: str, *, now: datetime) -> StreamState:
         watches=tuple(watches.listing(connection, stream)),
         decisions=tuple(reversed(decisions.listing(connection, stream))),
         triggers=trigger_state.read(connection, stream, now=now),
+        signals=_signals(connection, stream),
     )
+
+
+def _signals(connection: Connection, stream: str) -> dict[str, Any] | None:
+    checkpoint = checkpoints.load(connection, stream)
+    kept = None if checkpoint is None else checkpoint.document.get("signals")
+    return None if kept is None else kept.get("shown")
 
 
 def document(states: Iterable[StreamState], *, now: datetime) -> dict[str, Any]:
@@ -162,6 +171,7 @@ def _stream_document(state: StreamState) -> dict[str, Any]:
             }
             for alarm in state.alarms
         ],
+        "signals": state.signals,
         "proposals": [proposal_document(proposal) for proposal in state.awaiting],
         "releases": [_release_document(release) for release in state.releases],
         "watches": [watch_view.document(watch) for watch in state.watches],

@@ -18,6 +18,7 @@ SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 MEMBERS = {
     "reopened": "challenger: supernet reopened and folded",
     "deployed": "deployed model, unchanged",
+    "prior-corrected": "corrected for the shares of classes",
     "recalibrated": "deployed weights, normalisation and last layer trained on",
     "fine-tuned": "deployed weights, fine-tuned",
     "retrained": "deployed architecture, retrained",

@@ -40,6 +40,25 @@ class Metrics:
         self.drift_active = gauge(
             "adaptd_drift_active", "1 from a drift alarm until its episode is closed"
         )
+        self.sensor_broken = gauge(
+            "adaptd_sensor_broken", "1 while a channel is missing, constant or stuck, labels or not"
+        )
+        self.signals_watching = gauge(
+            "adaptd_signals_watching",
+            "1 once the signals beside the loss have learnt what is ordinary",
+        )
+        self.signal_evidence = gauge(
+            "adaptd_signal_evidence",
+            "Log evidence that a signal has changed, over the log of what an alarm takes",
+            "signal",
+        )
+        self.alarms_per_day = gauge(
+            "adaptd_signal_alarms_per_day",
+            "Alarms of the signals beside the loss, a day of event time that was watched",
+        )
+        self.alarm_budget_per_day = gauge(
+            "adaptd_alarm_budget_per_day", "False alarms that all signals may raise a day"
+        )
         self.episode_active = gauge("adaptd_episode_active", "1 while an episode is open")
         self.episode_step = gauge("adaptd_episode_step", "Step that the running phase has reached")
         self.episode_steps = gauge("adaptd_episode_steps", "Steps of the running phase")
@@ -154,6 +173,8 @@ class Metrics:
             counter.labels(stream)
         for gauge in (
             self.drift_active,
+            self.sensor_broken,
+            self.signals_watching,
             self.episode_active,
             self.episode_step,
             self.episode_steps,

@@ -20,6 +20,7 @@ NAMES = (
     "shrink-perturbed",
     "random-neighbour",
     "reopened",
+    "prior-corrected",
 )
 Hits = dict[str, NDArray[Any]]
 
@@ -149,8 +150,8 @@ def test_once_the_challenger_is_beaten_the_best_of_the_others_is_released() -> N
     evidence = made.evidence()
     assert evidence["challenger"] == "retrained"
     assert set(evidence["e_value"]) == {DEPLOYED}
-    # One of four that share one half.
-    assert evidence["alpha"] == 0.05 / 8
+    # One of five that share one half.
+    assert evidence["alpha"] == 0.05 / 10
     assert evidence["e_value"][DEPLOYED] >= 8 / 0.05
 
 
@@ -172,7 +173,9 @@ def test_at_the_maximum_a_remedy_that_has_shown_its_claim_is_taken() -> None:
 def test_who_leads_is_waited_for_where_another_is_shown_first() -> None:
     # Right in long runs, so that many records count as one and the larger lead is shown later.
     column = hits(np.random.default_rng(1), 1_600, deployed=0.1, shrink_perturbed=0.35)
-    column |= {name: np.zeros(1_600, bool) for name in ("recalibrated", "retrained")}
+    column |= {
+        name: np.zeros(1_600, bool) for name in ("prior-corrected", "recalibrated", "retrained")
+    }
     column["fine-tuned"] = np.arange(1_600) % 128 < 80
     column["reopened"] = np.zeros(1_600, bool)
     made = trial(alpha=0.01)
@@ -189,7 +192,8 @@ def test_who_leads_is_waited_for_where_another_is_shown_first() -> None:
 
 def test_who_leads_is_not_waited_for_without_end() -> None:
     column = hits(np.random.default_rng(1), 2_000, deployed=0.1, shrink_perturbed=0.35)
-    column |= {name: np.zeros(2_000, bool) for name in ("recalibrated", "retrained", "reopened")}
+    others = ("prior-corrected", "recalibrated", "retrained", "reopened")
+    column |= {name: np.zeros(2_000, bool) for name in others}
     # Whatever its lead, a handful of runs is a handful of records.
     column["fine-tuned"] = np.arange(2_000) % 400 < 240
     made = trial(alpha=0.01)
@@ -213,14 +217,14 @@ def test_without_a_challenger_the_remedies_have_all_of_alpha() -> None:
     column.pop("reopened")
     made.update(column, first_record=0)
     assert (made.verdict(), made.winner, made.records) == ("better", "recalibrated", 100)
-    assert made.evidence()["alpha"] == 0.05 / 4
+    assert made.evidence()["alpha"] == 0.05 / 5
 
 
 @pytest.mark.parametrize("rival", RIVALS)
 def test_alpha_is_shared_between_the_rivals_where_any_may_end_the_trial(rival: str) -> None:
     levels = {name.replace("-", "_"): 0.4 for name in RIVALS}
     column = hits(
-        np.random.default_rng(3), 5_000, reopened=0.4, **levels | {rival.replace("-", "_"): 0.6}
+        np.random.default_rng(3), 5_000, reopened=0.4, **levels | {rival.replace("-", "_"): 0.66}
     )
     process = EProcess(0.05 / len(RIVALS), minimum_records=200)
     process.update(column[rival], column["reopened"])

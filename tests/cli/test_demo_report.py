@@ -42,6 +42,7 @@ def test_the_keys_are_the_promised_ones(report: Report) -> None:
         "released_at",
         "accuracy_before_drift",
         "accuracy_after_drift",
+        "accuracy_prior_corrected",
         "accuracy_recalibrated",
         "accuracy_fine_tuned",
         "accuracy_retrained",
@@ -98,7 +99,7 @@ def test_the_table_says_it_in_words_with_the_differences(report: Report, success
     text = StringIO()
     show(Console(file=text, width=200), report, success)
     rows = {line.split("  ")[0].strip(): line for line in text.getvalue().splitlines()}
-    assert "+33.0" in rows["reopened against the best of the four"]
+    assert "+33.0" in rows["reopened against the best of the others"]
     assert "+6.0" in rows["reopened against the random edit"]
     assert "reopened, searched, folded: the new release" in text.getvalue()
     assert "224 records after the drift" in rows["drift alarm"]

@@ -16,6 +16,7 @@ from adaptd.adaptation.job import (
     FINE_TUNED,
     INITIAL,
     NEIGHBOUR,
+    PRIOR_CORRECTED,
     RECALIBRATED,
     REOPENED,
     RETRAINED,
@@ -50,6 +51,7 @@ DRIFT_AT = 700
 # Which of the two channels a member's answer follows; after the drift the right one is right.
 FOLLOWS = {
     INITIAL: 0,
+    PRIOR_CORRECTED: 0,
     RECALIBRATED: 0,
     FINE_TUNED: 0,
     RETRAINED: 0,
@@ -144,6 +146,8 @@ class ScriptedExecutor:
         if job.kind == "adapt" and self.refused is not None:
             return Result(refused=self.refused)
         names = [INITIAL] if job.kind == "initial" else []
+        if job.kind == "adapt" and {"prior", "weights"} & set(job.rungs):
+            names += [PRIOR_CORRECTED]
         if job.kind == "adapt" and "weights" in job.rungs:
             names += [RECALIBRATED, FINE_TUNED, RETRAINED, SHRUNK]
         if job.kind == "adapt" and "reopen" in job.rungs:
@@ -190,6 +194,8 @@ class MemorySource:
     swapped_from: int | None = None
     # From that record on, the left channel gives one value, so many records long.
     stuck: tuple[int, int] | None = None
+    # From that record on, both channels are three times as large: no sign changes.
+    scaled_from: int | None = None
 
     def seek(self, positions: Mapping[int, int]) -> None:
         self.next = positions.get(0, 0)
@@ -202,6 +208,9 @@ class MemorySource:
         if self.swapped_from is not None:
             is_swapped = batch.positions[:, 1] >= self.swapped_from
             batch = replace(batch, target=np.where(is_swapped, 1 - batch.target, batch.target))
+        if self.scaled_from is not None:
+            scale = np.where(batch.positions[:, 1] >= self.scaled_from, 3, 1).astype(np.float32)
+            batch = replace(batch, x=batch.x * scale[:, None, None])
         if self.stuck is not None:
             numbers = batch.positions[:, 1]
             is_stuck = (numbers >= self.stuck[0]) & (numbers < sum(self.stuck))

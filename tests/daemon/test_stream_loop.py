@@ -5,13 +5,14 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, text
 
-from adaptd.adaptation.job import FINE_TUNED, REOPENED, RETRAINED
+from adaptd.adaptation.job import FINE_TUNED, PRIOR_CORRECTED, REOPENED, RETRAINED
 from adaptd.adaptation.trigger import Trigger
 from adaptd.clock import FakeClock
 from adaptd.config import ApprovalConfig
 from adaptd.daemon import allowance
 from adaptd.daemon.ledger import Effect, Ledger
 from adaptd.daemon.stream_loop import POLL_RECORDS
+from adaptd.drift.diagnosis import Diagnosis
 from adaptd.errors import (
     ConfigError,
     JobError,
@@ -366,6 +367,64 @@ def test_new_weights_that_fall_short_are_followed_by_a_search_and_tried_beside_i
     # It does not take evidence to see that nothing came near, only the minimum of records.
     assert (first["verdict"], first["records"]) == ("short", 64)
     assert proposal.evidence["first_record"] > first["first_record"] + first["records"] - 1
+
+
+@pytest.fixture
+def of_priors(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever comes looks like classes in other shares."""
+    found = Diagnosis("prior")
+    monkeypatch.setattr("adaptd.daemon.diagnosing.diagnose", lambda *_, **__: found)
+
+
+@pytest.mark.usefixtures("of_priors")
+def test_where_classes_come_in_other_shares_nothing_is_trained_if_that_is_enough(
+    loop: LoopMaker,
+) -> None:
+    running = loop()
+    running.executor.follows = {**FOLLOWS, PRIOR_CORRECTED: 1}
+    running.until(lambda: len(released(running)) == 2)
+    (job,) = [job for job in running.executor.jobs if job.kind == "adapt"]
+    assert job.rungs == ("prior",)
+    with running.context.database.read() as connection:
+        (proposal,) = proposals.listing(connection, STREAM)
+        plan = episodes.history(connection, STREAM)[0].plan
+    assert proposal.evidence["challenger"] == PRIOR_CORRECTED
+    assert proposal.evidence["trial_alpha"] == pytest.approx(0.0125)
+    # The first release says what it had learnt from, and so will this one.
+    assert sum(plan["learnt_counts"]) == sum(proposal.evidence["training_classes"]) == 200
+    assert plan["class_counts"] == proposal.evidence["training_classes"]
+    assert job.learnt_shares == pytest.approx(
+        [(count + 0.5) / 201 for count in plan["learnt_counts"]]
+    )
+
+
+@pytest.mark.usefixtures("of_priors")
+def test_where_other_shares_do_not_explain_it_the_episode_climbs_rung_by_rung(
+    loop: LoopMaker,
+) -> None:
+    running = loop()
+    running.until(lambda: len(released(running)) == 2)
+    jobs = [job for job in running.executor.jobs if job.kind == "adapt"]
+    assert [job.rungs for job in jobs] == [("prior",), ("weights",), ("reopen",)]
+    with running.context.database.read() as connection:
+        (proposal,) = proposals.listing(connection, STREAM)
+    assert proposal.evidence["challenger"] == REOPENED
+    assert PRIOR_CORRECTED in proposal.evidence["accuracy"]
+    # Three trials: a half, a quarter, and what is left of what the episode may spend.
+    assert proposal.evidence["trial_alpha"] == pytest.approx(0.025 / 4)
+    assert len(spent(running)) == 1
+
+
+@pytest.mark.usefixtures("of_priors")
+@pytest.mark.parametrize("state", ["searching", "trial"])
+def test_a_kill_on_the_first_rung_costs_nothing(loop: LoopMaker, state: str) -> None:
+    running = loop()
+    running.until(
+        lambda: state_of(running) == state and told(running)[0].plan["rungs"] == ["prior"]
+    )
+    again = running.again()
+    again.until(lambda: len(released(again)) == 2)
+    assert released(again)[0].architecture == AFTER
 
 
 def test_a_store_that_is_away_when_a_job_ends_costs_no_training(

@@ -1,6 +1,8 @@
 import json
 from dataclasses import dataclass
 
+import numpy as np
+
 from adaptd.config import AlarmConfig
 from adaptd.drift.alarm import Alarm
 from adaptd.drift.monitor import SIGNALS, Monitor
@@ -18,7 +20,7 @@ def feed(monitor: Monitor, losses: list[float], *, first_block: int = 0) -> list
     return [
         alarm
         for number, loss in enumerate(losses, start=first_block)
-        for alarm in monitor.update(Block(number * 32, loss))
+        for alarm in monitor.update(Block(number * 32, loss), np.ones(32, bool))
     ]
 
 

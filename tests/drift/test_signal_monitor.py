@@ -22,7 +22,7 @@ def _monitor(settings: MonitorSettings = SETTINGS, *, with_model: bool = False) 
     signals = [*input_signals(), *label_signals(CLASSES)]
     if with_model:
         signals += [*output_signals(10), *answer_signals(CLASSES)]
-    return SignalMonitor(signals, settings, classes=10)
+    return SignalMonitor(signals, settings)
 
 
 def _answered(blocks: list[SignalBlock], *, worse_from: int | None = None) -> list[SignalBlock]:
@@ -167,4 +167,4 @@ def test_what_the_records_lack_is_left_out_and_other_blocks_are_refused() -> Non
     with pytest.raises(ValueError, match="blocks of 32"):
         monitor.update(SignalBlock(256, np.zeros((8, 3), np.float32)))
     with pytest.raises(ValueError, match="names of their own"):
-        SignalMonitor([*input_signals(), *input_signals()], SETTINGS, classes=2)
+        SignalMonitor([*input_signals(), *input_signals()], SETTINGS)

@@ -49,10 +49,11 @@ class StabilityIndex:
         self._edges, self._shares = from_state(state["edges"]), from_state(state["shares"])
 
     def _spread(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        counts = np.full((len(values), _BINS), _PRIOR)
-        for channel, (row, edges) in enumerate(zip(values, self._edges, strict=True)):
-            places = np.searchsorted(edges, row[np.isfinite(row)])
-            counts[channel] += np.bincount(places, minlength=_BINS)
+        # How many lie above each edge says how many lie between them; a missing one is above none.
+        above = np.stack([(values > edge[:, None]).sum(axis=1) for edge in self._edges.T], axis=1)
+        present = np.isfinite(values).sum(axis=1, keepdims=True)
+        ends = np.zeros((len(values), 1), above.dtype)
+        counts = _PRIOR - np.diff(np.concatenate([present, above, ends], axis=1), axis=1)
         shares: NDArray[np.float64] = counts / counts.sum(axis=1, keepdims=True)
         return shares
 

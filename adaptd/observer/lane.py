@@ -1,0 +1,151 @@
+"""`Lane`: one sequence of records, cut into blocks and watched."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from adaptd.drift.alarm import Alarm
+from adaptd.drift.block import SignalBlock
+from adaptd.drift.signal_monitor import MonitorSettings, SignalMonitor
+from adaptd.drift.signals.faults import Faults
+from adaptd.drift.signals.signal import Signal
+from adaptd.observer.record_blocks import RecordBlocks
+
+_SECONDS_A_DAY = 86_400.0
+
+
+class Lane:
+    """One alarm, then quiet until it begins anew, or the end of an outage that it was for."""
+
+    def __init__(self, signals: Sequence[Signal], settings: MonitorSettings) -> None:
+        self._settings = settings
+        self._monitor = SignalMonitor(signals, settings)
+        self._blocks = RecordBlocks(settings.block_records)
+        self.family_of: Mapping[str, str] = {signal.name: signal.family for signal in signals}
+        self.faults: Mapping[int, str] = {}
+        self.alarms = 0
+        self._watched_seconds = 0.0
+        self._latest: float | None = None
+        self._is_outage = False
+
+    @property
+    def is_watching(self) -> bool:
+        """Whether the reference is complete."""
+        return self._monitor.is_watching
+
+    @property
+    def is_broken(self) -> bool:
+        """From an alarm of `input-faults` until a block whose channels all work."""
+        return self._is_outage
+
+    @property
+    def watched_days(self) -> float:
+        """Of event time in which an alarm could be raised, since the very beginning."""
+        return self._watched_seconds / _SECONDS_A_DAY
+
+    @property
+    def until_full(self) -> int:
+        """Records to the end of the block."""
+        return self._settings.block_records - self._blocks.waiting
+
+    def evidence(self) -> dict[str, float]:
+        """Family -> the largest evidence of its signals, 1 an alarm; of those that are watched."""
+        found: dict[str, float] = {}
+        for signal, reading in self._monitor.readings.items():
+            family = self.family_of[signal]
+            share = max(0.0, reading.log_evidence / max(reading.log_threshold, 1e-9))
+            found[family] = max(share, found.get(family, 0.0))
+        return found
+
+    def put(self, first_record: int, columns: Mapping[str, NDArray[Any]]) -> list[Alarm]:
+        """Takes the next records, columns as `RecordBlocks.put`; the alarms that they raise."""
+        return [
+            alarm
+            for block in self._blocks.put(first_record, columns)
+            for alarm in self._update(block)
+        ]
+
+    def hush(self) -> None:
+        """Says nothing until it begins anew."""
+        self._monitor.hush()
+
+    def reset(self) -> None:
+        """Everything is learnt anew, from a new block on."""
+        self._blocks.clear()
+        self._monitor.reset()
+        self._end_outage()
+
+    def relearn(self) -> None:
+        """What comes now is ordinary, and is learnt anew; but never from a broken sensor: then what
+        was ordinary stays so."""
+        if not self._is_outage:
+            self._monitor.reset()
+
+    def resume(self) -> None:
+        """What was ordinary stays so, and is watched again, unless the sensor is broken still."""
+        if not self._is_outage:
+            self._monitor.resume()
+
+    def state(self) -> dict[str, Any]:
+        """As JSON values, exact."""
+        return {
+            "about": self._about(),
+            "blocks": self._blocks.state(),
+            "monitor": self._monitor.state(),
+            "alarms": self.alarms,
+            "watched_seconds": self._watched_seconds,
+            "latest": self._latest,
+            "faults": None
+            if not self._is_outage
+            else {str(channel): fault for channel, fault in self.faults.items()},
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Goes on where `state` was taken; begins anew after a state of other signals or blocks."""
+        self.alarms = int(state["alarms"])
+        self._watched_seconds = float(state["watched_seconds"])
+        if state["about"] != self._about():
+            return
+        self._latest = state["latest"]
+        self._blocks.restore(state["blocks"])
+        self._monitor.restore(state["monitor"])
+        faults = state["faults"]
+        self._is_outage = faults is not None
+        self.faults = {int(channel): fault for channel, fault in (faults or {}).items()}
+
+    def _update(self, block: SignalBlock) -> list[Alarm]:
+        monitor = self._monitor
+        could_alarm = monitor.is_watching and not monitor.is_quiet
+        self._clock(block, counts=could_alarm)
+        alarms = monitor.update(block)
+        if alarms:
+            self.alarms += 1
+            if any(alarm.signal == Faults.name for alarm in alarms):
+                self.faults = monitor.broken(block)
+                self._is_outage = bool(self.faults)
+        elif self._is_outage and not monitor.is_broken:
+            # Nothing was learnt from it: what was ordinary before it is so after it.
+            self._end_outage()
+            monitor.resume()
+        return alarms
+
+    def _clock(self, block: SignalBlock, *, counts: bool) -> None:
+        assert block.times is not None
+        now = float(np.max(block.times))
+        if counts and self._latest is not None:
+            self._watched_seconds += max(0.0, now - self._latest)
+        self._latest = now if self._latest is None else max(now, self._latest)
+
+    def _end_outage(self) -> None:
+        self._is_outage, self.faults = False, {}
+
+    def _about(self) -> list[Any]:
+        settings = self._settings
+        return [
+            sorted(self.family_of),
+            settings.block_records,
+            settings.training_blocks,
+            settings.reference_blocks,
+        ]

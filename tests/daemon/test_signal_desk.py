@@ -1,0 +1,114 @@
+"""Alarms that no label stands behind, in one stream's loop."""
+
+from typing import Any
+
+import pytest
+
+from adaptd.adaptation.job import FINE_TUNED
+from adaptd.registry import alarms, episodes
+from adaptd.registry.alarms import AlarmRow
+from adaptd.registry.episodes import Episode
+from tests.daemon.conftest import FOLLOWS, STREAM, LoopMaker, MemorySource, Running
+
+NEVER = 10**6
+CHANGE = 1_900
+LATE = 300
+# Signals have learnt after 120 blocks of 8; four blocks of labels are enough to look at.
+WATCHED: dict[str, Any] = {
+    "alarm": {
+        "block_records": 8,
+        "reference_blocks": 120,
+        "stride_blocks": 2,
+        "settle_blocks": 4,
+    },
+    "labels": {"delay_records": LATE},
+}
+
+
+def told(running: Running) -> list[Episode]:
+    with running.context.database.read() as connection:
+        return episodes.history(connection, STREAM)
+
+
+def raised(running: Running) -> list[AlarmRow]:
+    with running.context.database.read() as connection:
+        return alarms.listing(connection, STREAM)
+
+
+def metric(running: Running, name: str, **labels: str) -> float | None:
+    return running.context.metrics.registry.get_sample_value(name, {"stream": STREAM, **labels})
+
+
+@pytest.mark.parametrize("is_killed", [False, True])
+def test_a_broken_sensor_is_told_and_holds_before_any_label_has_come(
+    loop: LoopMaker, is_killed: bool
+) -> None:
+    running = loop(MemorySource(drift_at=NEVER, stuck=(CHANGE, 400)), **WATCHED)
+    running.until(lambda: bool(told(running)))
+    assert CHANGE < running.source.next < CHANGE + LATE
+    if is_killed:
+        running = running.again()
+    (episode,) = told(running)
+    assert (episode.outcome, episode.state) == ("held", "closed")
+    assert "left constant" in str(episode.reason)
+    (alarm,) = raised(running)
+    assert alarm.signal == "input-faults"
+    assert abs(alarm.since_record - CHANGE) <= 32
+    running.step()
+    assert metric(running, "adaptd_sensor_broken") == 1
+    # Labels of the broken records come, and the errors that they show begin nothing.
+    running.until(lambda: metric(running, "adaptd_sensor_broken") == 0)
+    running.until(lambda: running.source.next > CHANGE + 400 + LATE + 600)
+    assert [one.outcome for one in told(running)] in (["held"], ["held", "held"])
+    assert all(job.kind == "initial" for job in running.executor.jobs)
+
+
+@pytest.mark.parametrize("is_killed", [False, True])
+def test_other_inputs_begin_an_episode_once_labels_show_that_they_do_harm(
+    loop: LoopMaker, is_killed: bool
+) -> None:
+    running = loop(MemorySource(drift_at=CHANGE, scaled_from=CHANGE), **WATCHED)
+    running.executor.follows = {**FOLLOWS, FINE_TUNED: 1}
+    running.until(lambda: bool(raised(running)))
+    assert running.source.next < CHANGE + LATE
+    assert {alarm.signal.partition("-")[0] for alarm in raised(running)} <= {"input", "output"}
+    assert metric(running, "adaptd_signal_evidence", signal="input-moments") is not None
+    for _ in range(2):
+        running.step()
+    assert told(running) == []
+    if is_killed:
+        running = running.again()
+        running.executor.follows = {**FOLLOWS, FINE_TUNED: 1}
+    running.until(lambda: bool(told(running)))
+    (episode,) = told(running)
+    assert episode.trigger["detail"] in {alarm.signal for alarm in raised(running)}
+    # Numbers of labelled records, which are those of the records here: none was lost.
+    assert abs(episode.trigger["since_record"] - CHANGE) <= 32
+    running.until(lambda: told(running)[0].outcome is not None)
+    assert told(running)[0].outcome == "released"
+
+
+def test_other_inputs_that_do_no_harm_are_told_and_become_what_is_ordinary(
+    loop: LoopMaker,
+) -> None:
+    running = loop(MemorySource(drift_at=NEVER, scaled_from=CHANGE), **WATCHED)
+    running.until(lambda: bool(raised(running)))
+    count = len(raised(running))
+    running.until(lambda: metric(running, "adaptd_signals_watching") == 0)
+    assert running.source.next >= CHANGE + LATE
+    running.until(lambda: metric(running, "adaptd_signals_watching") == 1)
+    running.until(lambda: running.source.next > 4_000)
+    assert told(running) == []
+    assert len(raised(running)) == count
+    rate = metric(running, "adaptd_signal_alarms_per_day")
+    assert rate is not None
+    assert rate > 0
+
+
+def test_a_window_that_is_shorter_than_what_signals_learn_from_leaves_the_loss_alone(
+    loop: LoopMaker,
+) -> None:
+    running = loop(MemorySource(scaled_from=600))
+    running.until(lambda: bool(told(running)))
+    assert {alarm.signal for alarm in raised(running)} == {"loss"}
+    assert metric(running, "adaptd_signals_watching") == 0
