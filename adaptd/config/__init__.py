@@ -2,6 +2,7 @@
 
 from adaptd.config.kafka import SaslConfig, SecretConfig, TlsConfig
 from adaptd.config.load import load, parse
+from adaptd.config.members import MembersConfig
 from adaptd.config.record import AvroConfig, RecordConfig
 from adaptd.config.source import (
     KafkaSourceConfig,
@@ -56,6 +57,7 @@ __all__ = [
     "PublishConfig",
     "RejectConfig",
     "CheckpointConfig",
+    "MembersConfig",
     "HttpConfig",
     "ServerConfig",
     "MetricsConfig",

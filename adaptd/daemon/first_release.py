@@ -41,6 +41,8 @@ class FirstRelease:
         self._window = window
         self._desk = desk
         self._directory = context.state.episodes(context.stream) / INITIAL
+        # An owner's own: the worker of an earlier one may still be writing, while that is stopped.
+        self._members = self._directory / "members" / str(context.ledger.epoch)
         self._is_training = False
         self._result: Result | None = None
         self._digest: str | None = None
@@ -105,7 +107,7 @@ class FirstRelease:
                 contract=self._contract.to_document(),
                 records=path,
                 records_digest=digest,
-                output=self._directory / "members",
+                output=self._members,
                 steps=config.steps,
                 device=self._context.config.training.device,
             ),
@@ -121,7 +123,7 @@ class FirstRelease:
         first = self._window.first_record
         if self._digest is None:
             self._digest = self._desk.seal(
-                self._directory / "members" / INITIAL,
+                self._members / INITIAL,
                 architecture=architecture,
                 parent=None,
                 episode=None,
@@ -131,7 +133,7 @@ class FirstRelease:
                 now=now,
             )
         digest = self._digest
-        installed = self._desk.install(self._directory / "members" / INITIAL, digest=digest)
+        installed = self._desk.install(self._members / INITIAL, digest=digest)
         published: list[Release] = []
         self._context.ledger.transact(
             self._context.database,

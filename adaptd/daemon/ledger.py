@@ -16,7 +16,7 @@ class Ledger:
 
     def __init__(self, stream: str, epoch: int) -> None:
         self.stream = stream
-        self._epoch = epoch
+        self.epoch = epoch
         self._effects: list[Effect] = []
         self._progress: Effect | None = None
         self.is_urgent = False
@@ -36,7 +36,7 @@ class Ledger:
         Raises StaleEpochError where another process owns the stream now, StoreUnavailable.
         """
         with database.read() as connection:
-            epochs.verify(connection, stream=self.stream, epoch=self._epoch)
+            epochs.verify(connection, stream=self.stream, epoch=self.epoch)
 
     def commit(self, database: Database, *closing: Effect) -> None:
         """Writes all effects, then the closing ones, in one transaction.
@@ -45,7 +45,7 @@ class Ledger:
         Raises StaleEpochError where another process owns the stream now.
         """
         with database.write() as connection:
-            epochs.verify(connection, stream=self.stream, epoch=self._epoch)
+            epochs.verify(connection, stream=self.stream, epoch=self.epoch)
             for effect in self._effects:
                 effect(connection)
             if self._progress is not None:
@@ -63,5 +63,5 @@ class Ledger:
         Raises what the effect raises, StoreUnavailable, StaleEpochError; nothing is written then.
         """
         with database.write() as connection:
-            epochs.verify(connection, stream=self.stream, epoch=self._epoch)
+            epochs.verify(connection, stream=self.stream, epoch=self.epoch)
             effect(connection)

@@ -99,7 +99,7 @@ def job_of(
         records_digest=plan["records_digest"],
         champion=context.absolute(champion.path),
         champion_digest=champion.digest,
-        output=members_directory(context, episode) / _folder(plan),
+        output=members_directory(context, episode) / _folder(context, plan),
         steps=plan["steps"],
         macs_cap=plan["macs_cap"],
         minimum_records=context.config.episode.minimum_records,
@@ -108,12 +108,13 @@ def job_of(
     )
 
 
-def placed(result: Result, plan: dict[str, Any]) -> Result:
+def placed(context: StreamContext, result: Result, plan: dict[str, Any]) -> Result:
     """The job's result with its members' folders as they lie below the episode's."""
+    folder = _folder(context, plan)
     return result.model_copy(
         update={
             "members": {
-                name: member.model_copy(update={"directory": f"{_folder(plan)}/{member.directory}"})
+                name: member.model_copy(update={"directory": f"{folder}/{member.directory}"})
                 for name, member in result.members.items()
             }
         }
@@ -129,8 +130,9 @@ def joined(before: Result, after: Result) -> Result:
     return after.model_copy(update={"members": members, "phase_seconds": seconds})
 
 
-def _folder(plan: dict[str, Any]) -> str:
-    return "-".join(rungs_of(plan))
+def _folder(context: StreamContext, plan: dict[str, Any]) -> str:
+    # An owner's own: the worker of an earlier one may still be writing, while that is stopped.
+    return f"{'-'.join(rungs_of(plan))}-{context.ledger.epoch}"
 
 
 def members_directory(context: StreamContext, episode: str) -> Path:
@@ -140,6 +142,7 @@ def members_directory(context: StreamContext, episode: str) -> Path:
 
 def sweep_members(context: StreamContext, *, keep: str) -> None:
     """Deletes the networks of episodes that are over; their records and their rows stay."""
+    context.ledger.verify(context.database)
     for directory in context.state.episodes(context.stream).glob("*/members"):
         if directory.parent.name != keep:
             shutil.rmtree(directory, ignore_errors=True)

@@ -36,7 +36,7 @@ class Schedule:
         """Adds a stream's periodic trigger, if it has one.
 
         An interval goes on from its last run, or from when it was added for the first time. What
-        has come due since is run once, at `start`. Raises StoreUnavailable.
+        has come due since is run once, now or at `start`. Raises StoreUnavailable.
         """
         trigger = periodic(config)
         if trigger is None:
@@ -46,6 +46,11 @@ class Schedule:
             due = self._due(stream, timedelta(seconds=config.every_seconds))
             options["next_run_time"] = max(due, self._clock.now())
         self._scheduler.add_job(self._fire, trigger, args=(stream,), id=stream, **options)
+
+    def remove(self, stream: str) -> None:
+        """Takes the stream's trigger back, if it has one. Nothing of it is enqueued any more."""
+        if self._scheduler.get_job(stream) is not None:
+            self._scheduler.remove_job(stream)
 
     def start(self) -> None:
         """Begins to enqueue what comes due."""

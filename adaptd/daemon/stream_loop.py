@@ -151,6 +151,11 @@ class StreamLoop:
         except StoreUnavailable as error:
             # Of a release or of an episode's records: they are written when they come about.
             self._pause(error)
+        except OSError:
+            # A file of one that was stopped in the middle of a round may be gone: its next owner
+            # has swept it.
+            self._context.ledger.verify(self._context.database)
+            raise
 
     def _step(self, timeout_seconds: float) -> None:
         now = self._context.clock.monotonic()
