@@ -11,6 +11,7 @@ from adaptd.config.source import (
     ScenarioSourceConfig,
     SourceConfig,
 )
+from adaptd.config.store import StoreConfig
 from adaptd.config.tree import (
     AlarmConfig,
     ApprovalConfig,
@@ -58,6 +59,7 @@ __all__ = [
     "RejectConfig",
     "CheckpointConfig",
     "MembersConfig",
+    "StoreConfig",
     "HttpConfig",
     "ServerConfig",
     "MetricsConfig",

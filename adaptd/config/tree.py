@@ -13,6 +13,7 @@ from adaptd.config.members import MembersConfig
 from adaptd.config.record import RecordConfig
 from adaptd.config.section import Section
 from adaptd.config.source import ScenarioSourceConfig, SourceConfig
+from adaptd.config.store import StoreConfig
 
 # A depthwise kernel with an odd number of taps, so that it has a middle, and a dilation of at least
 # 1; or another operation: a name, then numbers each behind a letter. Without leading zeros, so that
@@ -383,6 +384,7 @@ class Config(Section):
 
     schema_version: Literal[1] = 1
     state_directory: Path
+    store: StoreConfig = StoreConfig()
     seed: int = Field(default=0, ge=0, description="root of all randomness")
     streams: tuple[StreamConfig, ...] = Field(min_length=1)
     members: MembersConfig | None = Field(

@@ -18,6 +18,8 @@ from adaptd.daemon.tenures import Tenures
 from adaptd.store import configurations
 from adaptd.store.database import Database
 from adaptd.store.directory import DaemonLock, StateDirectory
+from adaptd.store.place import place_of
+from adaptd.store.sqlite import SqliteFile
 from adaptd.telemetry import Metrics
 
 log = structlog.get_logger()
@@ -51,8 +53,10 @@ class Daemon:
         config = self._config
         with ExitStack() as stack:
             stack.enter_context(DaemonLock(self._state.lock, is_shared=config.members is not None))
-            self._state.check_database()
-            database = Database.open(self._state.database)
+            place = place_of(config.store, self._state)
+            if isinstance(place, SqliteFile):
+                self._state.check_database()
+            database = Database.open(place)
             stack.callback(database.close)
             with database.write() as connection:
                 number = configurations.accept(

@@ -27,6 +27,7 @@ from adaptd.errors import (
     SourceError,
     SourceUnavailable,
     StoreUnavailable,
+    StoreUncertain,
 )
 from adaptd.observer.joined import Joined
 from adaptd.observer.observer import Observation, Observer
@@ -142,12 +143,15 @@ class StreamLoop:
         """One round. Waits for records no longer than the time-out.
 
         A source or a store that cannot be reached is retried in later rounds, while what needs
-        neither goes on. Raises WorkerFailed where the first training has to begin again, and for
+        neither goes on. Raises WorkerFailed where the first training has to begin again,
+        StoreUncertain where the loop has to be opened anew from what the store holds, and for
         good: StaleEpochError where another owner has taken over, JobError if the first model can
         never be trained, SourceError if the source can never be read on.
         """
         try:
             self._step(timeout_seconds)
+        except StoreUncertain:
+            raise
         except StoreUnavailable as error:
             # Of a release or of an episode's records: they are written when they come about.
             self._pause(error)
@@ -213,6 +217,8 @@ class StreamLoop:
                     },
                     *(() if self._late is None else (self._late.save,)),
                 )
+            except StoreUncertain:
+                raise
             except StoreUnavailable as error:
                 self._pause(error)
                 return
@@ -230,13 +236,19 @@ class StreamLoop:
         A round that an error broke off is not checkpointed: its records are read again.
         """
         try:
-            self._context.executor.stop()
             if self._is_whole:
+                self._context.executor.stop()
                 self.checkpoint()
         finally:
-            self._source.close()
-            if self._late is not None:
-                self._late.close()
+            self.abandon()
+
+    def abandon(self) -> None:
+        """Ends the worker and closes the source; what the store does not hold yet has not been."""
+        self._context.executor.stop()
+        self._context.queue.forget(self.stream)
+        self._source.close()
+        if self._late is not None:
+            self._late.close()
 
     def _pause(self, error: StoreUnavailable) -> None:
         """No record is taken before a checkpoint has succeeded, which is tried after a rest."""

@@ -14,7 +14,8 @@ from adaptd.registry.episodes import Episode
 from adaptd.registry.proposals import Proposal
 from adaptd.registry.releases import Release
 from adaptd.registry.scores import BlockScore
-from adaptd.store import tables
+from adaptd.store import epochs, tables
+from adaptd.store.epochs import Owner
 
 SCHEMA_VERSION = 1
 
@@ -32,12 +33,14 @@ LATEST_EPISODES = 10
 class StreamState:
     """One stream as one read transaction saw it.
 
-    champion: None before release 1. accuracy: fraction over the latest LATEST_RECORDS records.
-    series: blocks, oldest first. progress: the document of the running phase. Everything else is
-    newest first; `awaiting` are the proposals without a decision.
+    owner: the process that works on it, or did last. champion: None before release 1. accuracy:
+    fraction over the latest LATEST_RECORDS records. series: blocks, oldest first. progress: the
+    document of the running phase. Everything else is newest first; `awaiting` are the proposals
+    without a decision.
     """
 
     stream: str
+    owner: Owner | None
     champion: Release | None
     accuracy: float | None
     series: tuple[BlockScore, ...]
@@ -60,6 +63,7 @@ def read(connection: Connection, stream: str) -> StreamState:
     """The state of one stream; empty for a name that is unknown."""
     return StreamState(
         stream=stream,
+        owner=epochs.owner(connection, stream),
         champion=releases.current(connection, stream),
         accuracy=scores.accuracy(connection, stream, records=LATEST_RECORDS),
         series=tuple(scores.series(connection, stream, limit=SERIES_BLOCKS)),
@@ -116,6 +120,13 @@ def decision_document(decision: Decision) -> dict[str, Any]:
 def _stream_document(state: StreamState) -> dict[str, Any]:
     return {
         "stream": state.stream,
+        "owner": None
+        if state.owner is None
+        else {
+            "name": state.owner.name,
+            "epoch": state.owner.epoch,
+            "since": state.owner.since,
+        },
         "champion": None if state.champion is None else _release_document(state.champion),
         "accuracy": {"records": LATEST_RECORDS, "value": state.accuracy},
         "accuracy_series": [
