@@ -152,7 +152,7 @@ def test_every_record_counts_once_through_a_storm_of_rebalances(
         assert owned(trio[0]) | owned(trio[1]) == {STREAM, OTHER}
         # Each went over whole: nothing was lost to it, so nothing was read again.
         (handed,) = trio[0].events("stream.let_go")
-        assert trio[1].events("stream.resumed")[0]["stream"] == handed["stream"]
+        assert trio[1].wait_for_event("stream.resumed")["stream"] == handed["stream"]
         trio[2].start()
         trio[2].wait_for_event("stream.standby", stream=STREAM)
         trio[2].wait_for(lambda: "standby, owner is" in ready(trio[2]), name="readiness")
