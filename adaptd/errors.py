@@ -65,6 +65,11 @@ class StoreUnavailable(TransientError):
     """The store cannot be written now (disk full, locked); the stream pauses."""
 
 
+class StoreUncertain(StoreUnavailable):
+    """The store went away while it committed: what was written may be there or not, so whoever
+    wrote it begins again from what the store holds."""
+
+
 class DeliveryBehind(StoreUnavailable):
     """So much waits for delivery that no more may; the stream pauses until some of it has gone."""
 

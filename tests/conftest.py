@@ -11,12 +11,13 @@ from adaptd.clock import FakeClock
 from adaptd.store.database import Database
 from tests.brokers import kafka, kafka_broker, kafka_jars, secured
 from tests.disks import disk
+from tests.postgres import postgres
 
 # Before torch is imported: the tests' processes share the machine's cores, and threads that wait
 # for each other's turn take several times as long as one.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-__all__ = ["disk", "kafka", "kafka_broker", "kafka_jars", "secured"]
+__all__ = ["disk", "kafka", "kafka_broker", "kafka_jars", "postgres", "secured"]
 
 # A busy machine must not fail a property: only the property itself may.
 settings.register_profile(
@@ -48,7 +49,13 @@ def empty_database(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 
 @pytest.fixture
-def database(tmp_path: Path, empty_database: bytes) -> Iterator[Database]:
+def database(sqlite_database: Database) -> Database:
+    """A store with its tables; some rooms' tests have it of both kinds."""
+    return sqlite_database
+
+
+@pytest.fixture
+def sqlite_database(tmp_path: Path, empty_database: bytes) -> Iterator[Database]:
     path = tmp_path / "adaptd.db"
     path.write_bytes(empty_database)
     opened = Database.attach(path)

@@ -116,3 +116,9 @@ class TriggerQueue:
         """Removes the drift that waits for the stream, if one does."""
         with self._lock:
             self._waiting.pop((stream, "drift"), None)
+
+    def forget(self, stream: str) -> None:
+        """Removes all that wait for the stream."""
+        with self._lock:
+            for kind in KINDS:
+                self._waiting.pop((stream, kind), None)

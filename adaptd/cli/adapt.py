@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from adaptd.cli.account import account
-from adaptd.cli.location import ConfigOption, StateOption, attached, state_directory
+from adaptd.cli.location import ConfigOption, StateOption, attached, place_in
 from adaptd.clock import SystemClock
 from adaptd.registry import requests
 from adaptd.server.trigger_wording import answered
@@ -32,7 +32,7 @@ def adapt(
     The running daemon begins it, or the next one that starts. It does not wait for a cool-down;
     `adaptd triggers` says what else it waits for. While one waits, asking again adds nothing.
     """
-    with attached(state_directory(config, state)) as database, database.write() as connection:
+    with attached(place_in(config, state)) as database, database.write() as connection:
         try:
             answer = requests.ask(
                 connection,

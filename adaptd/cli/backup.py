@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from adaptd.cli.location import ConfigOption, StateOption, state_directory
+from adaptd.cli.location import ConfigOption, StateOption, sqlite_only, state_directory
 from adaptd.clock import SystemClock
 from adaptd.store.backup import back_up
 
@@ -30,6 +30,7 @@ def backup(
     The copy holds everything: positions, window, releases, decisions. Keep it on another disk.
     `adaptd restore` puts it back.
     """
+    sqlite_only(config, instead="use pg_dump, and then copy the state directory")
     made = back_up(state_directory(config, state), out, now=SystemClock().now())
     if is_json:
         document = {"path": str(out), "files": len(made.files), "bytes": made.size_bytes}

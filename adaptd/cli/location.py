@@ -7,10 +7,12 @@ from typing import Annotated
 
 import typer
 
-from adaptd.config import load
-from adaptd.errors import NotFoundError
-from adaptd.store.database import Database
+from adaptd.config import StoreConfig, load
+from adaptd.errors import ConfigError, NotFoundError
+from adaptd.store.database import Database, Place
 from adaptd.store.directory import StateDirectory
+from adaptd.store.place import place_of
+from adaptd.store.sqlite import SqliteFile
 
 ConfigOption = Annotated[
     Path | None,
@@ -34,15 +36,27 @@ def state_directory(config: Path | None, state: Path | None) -> StateDirectory:
     raise typer.BadParameter("give either -c FILE or --state DIR")
 
 
+def place_in(config: Path | None, state: Path | None) -> Place:
+    """The store that -c names, or a file in --state. Raises as `state_directory` does."""
+    directory = state_directory(config, state)
+    return place_of(StoreConfig() if config is None else load(config).store, directory)
+
+
+def sqlite_only(config: Path | None, *, instead: str) -> None:
+    """Raises ConfigError where -c names a store that no file of the state directory holds."""
+    if config is not None and load(config).store.url is not None:
+        raise ConfigError(f"{config}: store.url: only for a store in SQLite; {instead}")
+
+
 @contextmanager
-def attached(directory: StateDirectory) -> Iterator[Database]:
+def attached(place: Place) -> Iterator[Database]:
     """The store that a daemon keeps there, whether it runs now or not. Raises NotFoundError."""
-    if not directory.database.is_file():
+    if isinstance(place, SqliteFile) and not place.path.is_file():
         raise NotFoundError(
-            f"no store at {directory.database}: `adaptd run` makes it at its first start; "
+            f"no store at {place}: `adaptd run` makes it at its first start; "
             f"is this the state directory of the daemon you mean?"
         )
-    database = Database.attach(directory.database)
+    database = Database.attach(place)
     try:
         yield database
     finally:

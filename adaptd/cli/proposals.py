@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from adaptd.cli.account import account
 from adaptd.cli.console import open_console
-from adaptd.cli.location import ConfigOption, StateOption, attached, state_directory
+from adaptd.cli.location import ConfigOption, StateOption, attached, place_in
 from adaptd.cli.proposal_output import SCHEMA_VERSION, document, print_list, print_one
 from adaptd.clock import SystemClock
 from adaptd.errors import ConflictError, NotFoundError
@@ -51,7 +51,7 @@ def list_(
     is_json: JsonOption = False,
 ) -> None:
     """Proposals that await a decision, or all of them."""
-    with attached(state_directory(config, state)) as database, database.read() as connection:
+    with attached(place_in(config, state)) as database, database.read() as connection:
         found = proposals.listing(connection, stream, state=None if is_all else "awaiting")
         made = decisions.listing(connection, stream)
     if is_json:
@@ -71,7 +71,7 @@ def show(
     is_json: JsonOption = False,
 ) -> None:
     """One proposal with its evidence."""
-    with attached(state_directory(config, state)) as database, database.read() as connection:
+    with attached(place_in(config, state)) as database, database.read() as connection:
         found = _find(connection, proposal_id)
         shown = view(connection, found, now=SystemClock().now())
     if is_json:
@@ -117,7 +117,7 @@ def verify(config: ConfigOption = None, state: StateOption = None) -> None:
     Exits 1 and names the first one that does not fit. What was cut off the end only shows beside
     the latest hash, which this prints: keep it elsewhere.
     """
-    with attached(state_directory(config, state)) as database, database.read() as connection:
+    with attached(place_in(config, state)) as database, database.read() as connection:
         decisions.verify_chain(connection)
         made = decisions.listing(connection)
     if made:
@@ -138,7 +138,7 @@ def _decide(
 ) -> Decision:
     if not comment.strip():
         raise typer.BadParameter("--comment: say why, in a few words")
-    with attached(state_directory(config, state)) as database, database.write() as connection:
+    with attached(place_in(config, state)) as database, database.write() as connection:
         found = _find(connection, proposal_id)
         if found.state != "awaiting":
             made = _of(found, decisions.listing(connection, found.stream))

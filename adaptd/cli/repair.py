@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from adaptd.cli.location import ConfigOption, StateOption, attached, state_directory
+from adaptd.cli.location import ConfigOption, StateOption, attached, place_in, state_directory
 from adaptd.daemon.repair import repair as drop_damaged
 
 app = typer.Typer(add_completion=False)
@@ -24,7 +24,7 @@ def repair(
     damaged database is not repaired: `adaptd restore` puts a backup in its place.
     """
     directory = state_directory(config, state)
-    with attached(directory) as database:
+    with attached(place_in(config, state)) as database:
         dropped = drop_damaged(directory, database)
     if is_json:
         documents = [

@@ -13,13 +13,14 @@ from rich.console import Console
 from adaptd.adaptation.execution.local import LocalExecutor
 from adaptd.adaptation.job import Progress
 from adaptd.cli.console import open_console
-from adaptd.cli.location import ConfigOption, StateOption, attached, state_directory
+from adaptd.cli.location import ConfigOption, StateOption, attached, place_in, state_directory
 from adaptd.cli.replay_output import document, print_comparison
 from adaptd.clock import SystemClock
 from adaptd.daemon.replay.comparison import Comparison, compare
 from adaptd.daemon.replay.recorded import Recorded, check, find, one_beginning_with
 from adaptd.daemon.replay.rerun import Report, rerun
 from adaptd.errors import AdaptdError
+from adaptd.store.database import Place
 from adaptd.store.directory import StateDirectory
 
 app = typer.Typer(add_completion=False)
@@ -47,7 +48,7 @@ def replay(
     """
     directory = state_directory(config, state)
     try:
-        recorded, comparison = _replay(directory, episode, is_json=is_json)
+        recorded, comparison = _replay(directory, place_in(config, state), episode, is_json=is_json)
     except AdaptdError as error:
         # 1 says that something came out differently.
         typer.echo(f"adaptd: {error}", err=True)
@@ -61,9 +62,9 @@ def replay(
 
 
 def _replay(
-    directory: StateDirectory, prefix: str, *, is_json: bool
+    directory: StateDirectory, place: Place, prefix: str, *, is_json: bool
 ) -> tuple[Recorded, Comparison]:
-    with attached(directory) as database, database.read() as connection:
+    with attached(place) as database, database.read() as connection:
         recorded = find(connection, one_beginning_with(connection, prefix))
     check(recorded, directory)
     with TemporaryDirectory(prefix="adaptd-replay-") as name, _shown(is_quiet=is_json) as report:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from adaptd.cli.location import ConfigOption, StateOption, state_directory
+from adaptd.cli.location import ConfigOption, StateOption, sqlite_only, state_directory
 from adaptd.clock import SystemClock
 from adaptd.store.backup import read_backup
 from adaptd.store.backup import restore as put_back
@@ -28,6 +28,7 @@ def restore(
     Every file of the backup is checked. What is there now is moved beside it, not removed. Records
     since the backup are read and counted again; decisions and releases since then are gone.
     """
+    sqlite_only(config, instead="use pg_restore, and copy the state directory back")
     directory = state_directory(config, state).path
     now = SystemClock().now()
     found = read_backup(backup)

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from adaptd.cli.console import open_console, open_table
-from adaptd.cli.location import ConfigOption, StateOption, attached, state_directory
+from adaptd.cli.location import ConfigOption, StateOption, attached, place_in
 from adaptd.clock import SystemClock
 from adaptd.errors import NotFoundError
 from adaptd.server import trigger_state
@@ -32,7 +32,7 @@ def triggers(
     """Show what waits for an episode, why and until when; each stream's schedule, and what its
     workers have used of the processor today."""
     now = SystemClock().now()
-    with attached(state_directory(config, state)) as database, database.read() as connection:
+    with attached(place_in(config, state)) as database, database.read() as connection:
         names = streams(connection)
         if stream is not None and stream not in names:
             raise NotFoundError(f"there is no stream {stream!r} here")

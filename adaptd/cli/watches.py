@@ -7,7 +7,7 @@ import typer
 
 from adaptd.cli.account import account
 from adaptd.cli.console import open_console, open_table
-from adaptd.cli.location import ConfigOption, StateOption, attached, state_directory
+from adaptd.cli.location import ConfigOption, StateOption, attached, place_in
 from adaptd.clock import SystemClock
 from adaptd.errors import ConflictError, NotFoundError
 from adaptd.registry import releases, watches
@@ -32,7 +32,7 @@ def list_(
     is_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Every release that is watched or was, the newest first, and what has become of it."""
-    with attached(state_directory(config, state)) as database, database.read() as connection:
+    with attached(place_in(config, state)) as database, database.read() as connection:
         found = watches.listing(connection, stream)
         known = [
             release
@@ -77,7 +77,7 @@ def end(
     """End the watch of a stream: its release stays, however it does."""
     if not comment.strip():
         raise typer.BadParameter("--comment: say why, in a few words")
-    with attached(state_directory(config, state)) as database, database.write() as connection:
+    with attached(place_in(config, state)) as database, database.write() as connection:
         running = watches.running(connection, stream)
         if running is None:
             raise NotFoundError(

@@ -2,6 +2,7 @@
 
 from adaptd.config.kafka import SaslConfig, SecretConfig, TlsConfig
 from adaptd.config.load import load, parse
+from adaptd.config.members import MembersConfig
 from adaptd.config.record import AvroConfig, RecordConfig
 from adaptd.config.schedule import ScheduleConfig
 from adaptd.config.source import (
@@ -11,6 +12,7 @@ from adaptd.config.source import (
     ScenarioSourceConfig,
     SourceConfig,
 )
+from adaptd.config.store import StoreConfig
 from adaptd.config.tree import (
     AlarmConfig,
     ApprovalConfig,
@@ -62,6 +64,8 @@ __all__ = [
     "RejectConfig",
     "CheckpointConfig",
     "WorkersConfig",
+    "MembersConfig",
+    "StoreConfig",
     "HttpConfig",
     "ServerConfig",
     "MetricsConfig",

@@ -8,10 +8,12 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from adaptd.config.fault import at_key, at_variance
 from adaptd.config.labels import LabelsConfig
+from adaptd.config.members import MembersConfig
 from adaptd.config.record import RecordConfig
 from adaptd.config.schedule import ScheduleConfig
 from adaptd.config.section import Section
 from adaptd.config.source import ScenarioSourceConfig, SourceConfig
+from adaptd.config.store import StoreConfig
 from adaptd.config.triggers import TriggersConfig
 from adaptd.config.watch import WatchConfig
 from adaptd.config.workers import WorkersConfig
@@ -421,12 +423,29 @@ class Config(Section):
 
     schema_version: Literal[1] = 1
     state_directory: Path
+    store: StoreConfig = StoreConfig()
     seed: int = Field(default=0, ge=0, description="root of all randomness")
     streams: tuple[StreamConfig, ...] = Field(min_length=1)
     workers: WorkersConfig = WorkersConfig()
+    members: MembersConfig | None = Field(
+        default=None, description="None: this process is alone with its store"
+    )
     server: ServerConfig = ServerConfig()
     metrics: MetricsConfig = MetricsConfig()
     log: LogConfig = LogConfig()
+
+    @field_validator("members")
+    @classmethod
+    def _share_topics(
+        cls, members: MembersConfig | None, info: ValidationInfo
+    ) -> MembersConfig | None:
+        for number, stream in enumerate(info.data.get("streams", ()) if members else ()):
+            if stream.source.kind != "kafka":
+                raise ValueError(
+                    f"only kafka sources can be shared, streams.{number} is of kind "
+                    f"{stream.source.kind}; leave members out"
+                )
+        return members
 
     @field_validator("streams")
     @classmethod

@@ -321,7 +321,7 @@ class Conductor:
             case Failure(outcome, reason):
                 self._give_up(episode, outcome, reason)
             case Result() as found:
-                result = placed(found, episode.plan)
+                result = placed(self._context, found, episode.plan)
                 if episode.result:
                     result = joined(Result.model_validate(episode.result), result)
                 self._begin_trial(episode, result)

@@ -18,7 +18,8 @@ from adaptd.telemetry import Metrics
 
 @dataclass(frozen=True)
 class StreamContext:
-    """One stream's configuration and its ways to the world. seed: the root of all randomness."""
+    """One stream's configuration and its ways to the world. seed: the root of all randomness.
+    is_shared: whether other processes may own the stream before and after this one."""
 
     config: StreamConfig
     seed: int
@@ -29,6 +30,7 @@ class StreamContext:
     executor: Executor
     clock: Clock
     metrics: Metrics
+    is_shared: bool = False
 
     @property
     def stream(self) -> str:
@@ -39,6 +41,11 @@ class StreamContext:
         nothing else."""
         entropy = int(digest_of([self.stream, role, record])[:16], 16)
         return int(SeedSequence([self.seed, entropy]).generate_state(1)[0])
+
+    def owned(self, folder: str) -> str:
+        """A folder of the worker's, by a name that is this owner's own where others may be: the
+        worker of an earlier one may still be writing, while that is stopped."""
+        return f"{folder}-{self.ledger.epoch}" if self.is_shared else folder
 
     def relative(self, path: Path) -> str:
         """A path as the store keeps it: the state directory may be moved."""

@@ -44,6 +44,7 @@ class FirstRelease:
         self._desk = desk
         self._directory = context.state.episodes(context.stream) / INITIAL
         self._assignment = Assignment(context)
+        self._members = self._directory / context.owned("members")
         self._result: Result | None = None
         self._digest: str | None = None
 
@@ -107,7 +108,7 @@ class FirstRelease:
                 contract=self._contract.to_document(),
                 records=path,
                 records_digest=digest,
-                output=self._directory / "members",
+                output=self._members,
                 steps=config.steps,
                 device=self._context.config.training.device,
                 epoch=self._context.ledger.epoch,
@@ -124,7 +125,7 @@ class FirstRelease:
         end = first + self._context.config.initial.records
         if self._digest is None:
             self._digest = self._desk.seal(
-                self._directory / "members" / INITIAL,
+                self._members / INITIAL,
                 architecture=architecture,
                 parent=None,
                 episode=None,
@@ -137,7 +138,7 @@ class FirstRelease:
                 now=now,
             )
         digest = self._digest
-        installed = self._desk.install(self._directory / "members" / INITIAL, digest=digest)
+        installed = self._desk.install(self._members / INITIAL, digest=digest)
         published: list[Release] = []
         self._context.ledger.transact(
             self._context.database,

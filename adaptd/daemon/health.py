@@ -22,6 +22,7 @@ class Health:
         self._clock = clock
         self._beat = clock.monotonic()
         self._obstacles: dict[str, str] = {"daemon": "starting"}
+        self._notes: dict[str, str] = {}
 
     def beat(self) -> None:
         """The loop has come round."""
@@ -35,6 +36,13 @@ class Health:
         """The part works (again)."""
         self._obstacles.pop(part, None)
 
+    def note(self, part: str, text: str | None) -> None:
+        """What else there is to say of a part that is ready; None for nothing."""
+        if text is None:
+            self._notes.pop(part, None)
+        else:
+            self._notes[part] = text
+
     @property
     def is_alive(self) -> bool:
         return self._clock.monotonic() - self._beat < STUCK_SECONDS
@@ -43,6 +51,11 @@ class Health:
     def obstacles(self) -> dict[str, str]:
         """Part -> reason; empty when ready."""
         return dict(self._obstacles)
+
+    @property
+    def notes(self) -> dict[str, str]:
+        """Part -> what else there is to say."""
+        return dict(self._notes)
 
 
 class _Server(ThreadingMixIn, WSGIServer):
@@ -97,6 +110,7 @@ class HealthServer:
     def _readyz(self) -> tuple[str, str]:
         obstacles = self._health.obstacles
         if not obstacles:
-            return "200 OK", "ready\n"
+            notes = [f"{part}: {text}\n" for part, text in sorted(self._health.notes.items())]
+            return "200 OK", "".join(["ready\n", *notes])
         lines = [f"{part}: {reason}\n" for part, reason in sorted(obstacles.items())]
         return "503 Service Unavailable", "".join(lines)

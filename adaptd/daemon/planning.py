@@ -104,7 +104,7 @@ def job_of(
         state=context.state,
         champion=champion,
         contract=contract,
-        output=members_directory(context, episode) / _folder(plan),
+        output=members_directory(context, episode) / _folder(context, plan),
         device=context.config.training.device,
         epoch=context.ledger.epoch,
     )
@@ -144,12 +144,13 @@ def adapt_job(
     )
 
 
-def placed(result: Result, plan: dict[str, Any]) -> Result:
+def placed(context: StreamContext, result: Result, plan: dict[str, Any]) -> Result:
     """The job's result with its members' folders as they lie below the episode's."""
+    folder = _folder(context, plan)
     return result.model_copy(
         update={
             "members": {
-                name: member.model_copy(update={"directory": f"{_folder(plan)}/{member.directory}"})
+                name: member.model_copy(update={"directory": f"{folder}/{member.directory}"})
                 for name, member in result.members.items()
             }
         }
@@ -178,8 +179,8 @@ def _shares(plan: Mapping[str, Any], key: str) -> list[float] | None:
     return None if counts is None else shares_of(counts)
 
 
-def _folder(plan: Mapping[str, Any]) -> str:
-    return "-".join(rungs_of(plan))
+def _folder(context: StreamContext, plan: Mapping[str, Any]) -> str:
+    return context.owned("-".join(rungs_of(plan)))
 
 
 def members_directory(context: StreamContext, episode: str) -> Path:

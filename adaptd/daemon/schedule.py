@@ -76,6 +76,11 @@ class Schedule:
                 misfire_grace_time=config.misfire_grace_seconds,
             )
 
+    def remove(self, stream: str) -> None:
+        """Takes the stream's trigger back, if it has one. Nothing of it is enqueued any more."""
+        if self._scheduler.get_job(stream) is not None:
+            self._scheduler.remove_job(stream)
+
     def start(self) -> None:
         """Begins to enqueue what comes due."""
         for stream in self._missed:

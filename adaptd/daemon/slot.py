@@ -13,6 +13,7 @@ from adaptd.errors import (
     PermanentError,
     StaleEpochError,
     StateDirectoryError,
+    StoreUncertain,
     TransientError,
 )
 
@@ -53,6 +54,13 @@ class StreamSlot:
             if self._loop is None:
                 self._loop = self._open_loop(self._config)
             self._loop.step(timeout_seconds=timeout_seconds)
+        except StoreUncertain as error:
+            # What the store holds is what has happened: as after a kill, it is gone on from there.
+            if self._loop is not None:
+                loop, self._loop = self._loop, None
+                loop.abandon()
+            self._retry_later(error)
+            return False
         except TransientError as error:
             self._retry_later(error)
             return False

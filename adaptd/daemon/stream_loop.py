@@ -32,6 +32,7 @@ from adaptd.errors import (
     SourceError,
     SourceUnavailable,
     StoreUnavailable,
+    StoreUncertain,
 )
 from adaptd.observer.joined import Joined
 from adaptd.observer.observer import Observation, Observer
@@ -181,15 +182,23 @@ class StreamLoop:
         """One round. Waits for records no longer than the time-out.
 
         A source or a store that cannot be reached is retried in later rounds, while what needs
-        neither goes on. Raises WorkerFailed where the first training has to begin again, and for
+        neither goes on. Raises WorkerFailed where the first training has to begin again,
+        StoreUncertain where the loop has to be opened anew from what the store holds, and for
         good: StaleEpochError where another owner has taken over, JobError if the first model can
         never be trained, SourceError if the source can never be read on.
         """
         try:
             self._step(timeout_seconds)
+        except StoreUncertain:
+            raise
         except StoreUnavailable as error:
             # Of a release or of an episode's records: they are written when they come about.
             self._pause(error)
+        except OSError:
+            # A file of one that was stopped in the middle of a round may be gone: its next owner
+            # has swept it.
+            self._context.ledger.verify(self._context.database)
+            raise
 
     def _step(self, timeout_seconds: float) -> None:
         now = self._context.clock.monotonic()
@@ -254,6 +263,8 @@ class StreamLoop:
                     self._watchman.save,
                     *(() if self._late is None else (self._late.save,)),
                 )
+            except StoreUncertain:
+                raise
             except StoreUnavailable as error:
                 self._pause(error)
                 return
@@ -271,14 +282,23 @@ class StreamLoop:
         A round that an error broke off is not checkpointed: its records are read again.
         """
         try:
-            self._first_release.close()
-            self._conductor.close()
+            self._end_work()
             if self._is_whole:
                 self.checkpoint()
         finally:
-            self._source.close()
-            if self._late is not None:
-                self._late.close()
+            self.abandon()
+
+    def abandon(self) -> None:
+        """Ends the worker and closes the source; what the store does not hold yet has not been."""
+        self._end_work()
+        self._context.queue.forget(self.stream)
+        self._source.close()
+        if self._late is not None:
+            self._late.close()
+
+    def _end_work(self) -> None:
+        self._first_release.close()
+        self._conductor.close()
 
     def _pause(self, error: StoreUnavailable) -> None:
         """No record is taken before a checkpoint has succeeded, which is tried after a rest."""

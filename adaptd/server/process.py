@@ -20,9 +20,10 @@ from adaptd.config import Config
 from adaptd.errors import ConfigError, NotFoundError, StoreUnavailable
 from adaptd.server.app import create_app
 from adaptd.server.changes import Changes
-from adaptd.store.database import Database
+from adaptd.store.database import Database, Place
 from adaptd.store.directory import StateDirectory
 from adaptd.store.files import write_atomically
+from adaptd.store.place import place_of
 from adaptd.telemetry.logging import configure
 
 # Where the server writes its address, inside the state directory.
@@ -73,7 +74,7 @@ def serve(config: Config, *, stop: threading.Event, clock: Clock | None = None) 
     """
     clock = clock or SystemClock()
     state = StateDirectory(config.state_directory)
-    database = _attached(state.database, stop=stop)
+    database = _attached(place_of(config.store, state), stop=stop)
     if database is None:
         return
     with closing(database):
@@ -156,17 +157,17 @@ def _listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _attached(path: Path, *, stop: threading.Event) -> Database | None:
+def _attached(place: Place, *, stop: threading.Event) -> Database | None:
     """The daemon's database, once it is there and has its tables; None if `stop` came before."""
     is_said = False
     while not stop.is_set():
         try:
-            return Database.attach(path)
+            return Database.attach(place)
         except (NotFoundError, StoreUnavailable) as error:
             if not is_said:
                 log.info(
                     "server.waiting",
-                    database=str(path),
+                    database=str(place),
                     reason=str(error),
                     hint="`adaptd run` on this state directory makes it",
                 )

@@ -26,7 +26,8 @@ from adaptd.registry.scores import BlockScore
 from adaptd.registry.watches import Watch
 from adaptd.server import trigger_state, watch_view
 from adaptd.server.trigger_state import TriggerState
-from adaptd.store import checkpoints, tables
+from adaptd.store import checkpoints, epochs, tables
+from adaptd.store.epochs import Owner
 
 SCHEMA_VERSION = 1
 
@@ -44,13 +45,15 @@ LATEST_EPISODES = 10
 class StreamState:
     """One stream as one read transaction saw it.
 
-    champion: None before release 1. accuracy: fraction over the latest LATEST_RECORDS records.
-    series: blocks, oldest first. signals: how those beside the loss stood at the latest checkpoint,
-    None where there are none. progress: the document of the running phase. Everything else is
-    newest first; `awaiting` are the proposals without a decision, `watches` those over releases.
+    owner: the process that works on it, or did last. champion: None before release 1. accuracy:
+    fraction over the latest LATEST_RECORDS records. series: blocks, oldest first. signals: how
+    those beside the loss stood at the latest checkpoint, None where there are none. progress: the
+    document of the running phase. Everything else is newest first; `awaiting` are the proposals
+    without a decision, `watches` those over releases.
     """
 
     stream: str
+    owner: Owner | None
     champion: Release | None
     accuracy: float | None
     series: tuple[BlockScore, ...]
@@ -76,6 +79,7 @@ def read(connection: Connection, stream: str, *, now: datetime) -> StreamState:
     """The state of one stream; empty for a name that is unknown."""
     return StreamState(
         stream=stream,
+        owner=epochs.owner(connection, stream),
         champion=releases.current(connection, stream),
         accuracy=scores.accuracy(connection, stream, records=LATEST_RECORDS),
         series=tuple(scores.series(connection, stream, limit=SERIES_BLOCKS)),
@@ -141,6 +145,13 @@ def decision_document(decision: Decision) -> dict[str, Any]:
 def _stream_document(state: StreamState) -> dict[str, Any]:
     return {
         "stream": state.stream,
+        "owner": None
+        if state.owner is None
+        else {
+            "name": state.owner.name,
+            "epoch": state.owner.epoch,
+            "since": state.owner.since,
+        },
         "champion": None if state.champion is None else _release_document(state.champion),
         "accuracy": {"records": LATEST_RECORDS, "value": state.accuracy},
         "accuracy_series": [

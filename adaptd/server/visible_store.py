@@ -36,5 +36,5 @@ class VisibleStore:
 
     def _require(self) -> None:
         # An open connection would go on showing a file that was removed, as if it were the state.
-        if not self._state.database.exists():
+        if not self._database.is_there:
             raise StoreUnavailable(f"{self._state.database} is not there")

@@ -14,7 +14,6 @@ from pathlib import Path
 from sqlalchemy import URL, create_engine, inspect, select
 
 from adaptd.errors import ArtifactError, NotFoundError, StateDirectoryError, StoreUnavailable
-from adaptd.store.database import DAMAGED
 from adaptd.store.directory import DaemonLock, StateDirectory
 from adaptd.store.files import (
     PARTIAL_SUFFIX,
@@ -23,6 +22,7 @@ from adaptd.store.files import (
     fsync_tree,
     publish_directory,
 )
+from adaptd.store.sqlite import DAMAGED
 from adaptd.store.tables import pins, segments
 
 SCHEMA_VERSION = 1

@@ -115,20 +115,23 @@ class StateDirectory:
 
 
 class DaemonLock:
-    """Held by the one daemon of a state directory. It goes when its process ends, however it ends.
+    """Held by the one daemon of a state directory, or by all of those that share it. It goes when
+    its process ends, however it ends.
 
     A context manager; entering raises StateDirectoryError, with the holder's pid, if it is held.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, is_shared: bool = False) -> None:
+        """is_shared: beside others who share it, and nobody else."""
         self._path = path
+        self._kind = fcntl.LOCK_SH if is_shared else fcntl.LOCK_EX
         self._descriptor: int | None = None
 
     def __enter__(self) -> Self:
         # Never unlinked: a lock on a file that is gone excludes nobody.
         descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, self._kind | fcntl.LOCK_NB)
         except BlockingIOError as error:
             holder = os.pread(descriptor, 32, 0).decode(errors="replace").strip()
             os.close(descriptor)

@@ -1,5 +1,6 @@
 """Ownership of a stream: a number that only grows. Who holds an older one must stop writing."""
 
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import Connection, select
@@ -7,6 +8,15 @@ from sqlalchemy import Connection, select
 from adaptd.errors import StaleEpochError
 from adaptd.store.rows import put
 from adaptd.store.tables import epochs
+
+
+@dataclass(frozen=True)
+class Owner:
+    """Who works on a stream, or did last. name: as given to `acquire`."""
+
+    name: str
+    epoch: int
+    since: datetime
 
 
 def acquire(connection: Connection, *, stream: str, owner: str, now: datetime) -> int:
@@ -23,6 +33,16 @@ def acquire(connection: Connection, *, stream: str, owner: str, now: datetime) -
         values={"epoch": epoch, "owner": owner, "acquired_at": now},
     )
     return epoch
+
+
+def owner(connection: Connection, stream: str) -> Owner | None:
+    """The latest owner of the stream; None where it never had one."""
+    row = connection.execute(
+        select(epochs.c.owner, epochs.c.epoch, epochs.c.acquired_at).where(
+            epochs.c.stream == stream
+        )
+    ).one_or_none()
+    return None if row is None else Owner(row.owner, row.epoch, row.acquired_at)
 
 
 def verify(connection: Connection, *, stream: str, epoch: int) -> None:

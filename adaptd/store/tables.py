@@ -72,6 +72,24 @@ class Document(TypeDecorator[Any]):
             ) from error
 
 
+class Words(TypeDecorator[str]):
+    """Text of others, which may hold anything: PostgreSQL takes no NUL, so there it is kept as two
+    characters that mean it."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        if value is None or dialect.name != "postgresql":
+            return value
+        return value.replace("\x01", "\x011").replace("\x00", "\x010")
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> str | None:
+        if value is None or dialect.name != "postgresql":
+            return value
+        return value.replace("\x010", "\x00").replace("\x011", "\x01")
+
+
 def _plain(value: object) -> Any:
     if isinstance(value, Mapping):
         return dict(value)
@@ -138,7 +156,7 @@ episodes = Table(
     Column("trigger", Document, nullable=False),
     Column("state", String(16), nullable=False),
     Column("outcome", String(16)),
-    Column("reason", Text),
+    Column("reason", Words),
     Column("plan", Document, nullable=False),
     Column("result", Document, nullable=False),
     Column("opened_at", Instant, nullable=False),
@@ -221,7 +239,7 @@ decisions = Table(
     Column("digest", DIGEST, nullable=False),
     Column("verdict", String(8), nullable=False),
     Column("actor", String(255), nullable=False),
-    Column("comment", Text, nullable=False),
+    Column("comment", Words, nullable=False),
     Column("at", Instant, nullable=False),
     Column("previous_hash", DIGEST, nullable=False),
     Column("hash", DIGEST, nullable=False),
@@ -410,7 +428,7 @@ dead_letters = Table(
     Column("reason", String(32), nullable=False),
     Column("partition", Integer, nullable=False),
     Column("offset", BigInteger, nullable=False),
-    Column("detail", Text, nullable=False),
+    Column("detail", Words, nullable=False),
     Column("payload", LargeBinary, nullable=False),
     Column("at", Instant, nullable=False),
     Column("sent_at", Instant),
@@ -441,7 +459,7 @@ join_rows = Table(
     "join_rows",
     metadata,
     Column("stream", STREAM, primary_key=True),
-    Column("id", Text, primary_key=True),
+    Column("id", Words, primary_key=True),
     Column("number", BigInteger, nullable=False),
     Column("state", String(8), nullable=False),
     Column("time", Float, nullable=False),

@@ -1,7 +1,7 @@
-"""`AdvisoryCommits`: tells the broker how far a group has come, for lag dashboards."""
+"""`Commits`: tells the broker how far a group has come, for lag dashboards."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
 from kafka import TopicPartition
@@ -20,8 +20,23 @@ _INTERVAL_SECONDS = 5.0
 _CLOSE_MS = 1_000
 
 
+class Commits(Protocol):
+    """Commits the positions of one topic. Nothing depends on them: failures are logged at debug."""
+
+    def commit(self, positions: Mapping[int, int]) -> None:
+        """Sends positions, partition -> next offset, if the last time is a while ago.
+
+        Waits for no answer. The first time it may take a second.
+        """
+        ...
+
+    def close(self, positions: Mapping[int, int]) -> None:
+        """A last commit that waits a second at most."""
+        ...
+
+
 class AdvisoryCommits:
-    """Commits positions now and then. Nothing depends on them: failures are logged at debug.
+    """Those of a group without members, now and then.
 
     It has a client of its own, because a consumer that is in a group reads nothing while the
     group's coordinator cannot be found.
@@ -39,10 +54,7 @@ class AdvisoryCommits:
         self._committed: dict[int, int] = {}
 
     def commit(self, positions: Mapping[int, int]) -> None:
-        """Sends positions, partition -> next offset, if the last time is a while ago.
-
-        Waits for no answer. The first time it connects, which may take a second.
-        """
+        """As in `Commits`; the first time it connects."""
         now = self._clock.monotonic()
         if now < self._due_at:
             return
@@ -61,7 +73,7 @@ class AdvisoryCommits:
             self._failed(error)
 
     def close(self, positions: Mapping[int, int]) -> None:
-        """A last commit that waits a second at most, then lets go of the connection."""
+        """As in `Commits`; then lets go of the connection."""
         consumer, self._consumer = self._consumer, None
         if consumer is None:
             return

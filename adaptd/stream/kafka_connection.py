@@ -1,6 +1,6 @@
 """`Cluster`: a Kafka cluster and how its clients are connected; why one cannot be."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,12 +53,33 @@ class Cluster:
         is missing, a sign-in that is refused, a certificate that is not trusted), SourceUnavailable
         where no broker answers. Both name what to check.
         """
+        # Where to begin is for our positions to say, never for the client.
+        return self._consumer(group_id=group, auto_offset_reset="none")[0]
+
+    def member(
+        self, group: str, *, assignor: object, session_seconds: float, instance: str | None = None
+    ) -> tuple[Any, Callable[[float], Awaitable[None]]]:
+        """A consumer that can join a group, and how its rebalance listener sleeps, for seconds.
+
+        assignor: shares topics out. instance: None for a member that is new at each start. Raises
+        as `consumer` does.
+        """
+        milliseconds = round(session_seconds * 1_000)
+        consumer, client = self._consumer(
+            group_id=group,
+            group_instance_id=instance,
+            session_timeout_ms=milliseconds,
+            heartbeat_interval_ms=min(3_000, milliseconds // 4),
+            partition_assignment_strategy=(assignor,),
+            # For one that reads nothing it only has to be something.
+            auto_offset_reset="latest",
+        )
+        return consumer, client.sleep
+
+    def _consumer(self, **settings: Any) -> tuple[Any, "_Client"]:
         return self._connected(
             KafkaConsumer,
             creates_topics=False,
-            group_id=group,
-            # Where to begin is for our positions to say, never for the client.
-            auto_offset_reset="none",
             enable_auto_commit=False,
             isolation_level="read_committed",
             # New partitions and leaders are seen within seconds, not minutes.
@@ -68,6 +89,7 @@ class Cluster:
             request_timeout_ms=10_000,
             bootstrap_timeout_ms=ANSWER_MS,
             metrics_enabled=False,
+            **settings,
         )
 
     def producer(self, *, timeout_seconds: float) -> Any:
@@ -88,11 +110,11 @@ class Cluster:
             # Half, so that a lost request is sent again before the record is given up.
             request_timeout_ms=milliseconds // 2,
             delivery_timeout_ms=milliseconds,
-        )
+        )[0]
 
     def _connected(
         self, client_type: Callable[..., Any], *, creates_topics: bool, **settings: Any
-    ) -> Any:
+    ) -> tuple[Any, "_Client"]:
         clients: list[_Client] = []
 
         def client(**settings: Any) -> _Client:
@@ -104,16 +126,17 @@ class Cluster:
             return made
 
         try:
-            return client_type(
+            made = client_type(
                 bootstrap_servers=list(self.servers),
                 kafka_client=client,
                 **security_settings(self.tls, self.sasl),
                 **settings,
             )
+            return made, clients[-1]
         except KafkaError as error:
             # One that cannot be made leaves its thread behind.
-            for made in clients:
-                made.close()
+            for failed in clients:
+                failed.close()
             raise self._failure(clients[-1].refusal if clients else None, error) from error
         except ValueError as error:
             raise SourceError(
@@ -164,6 +187,8 @@ class _Client(KafkaNetClient):  # type: ignore[misc]
         manager = _Manager(net, **settings)
         super().__init__(net=net, manager=manager, **settings)
         self._refusals = manager
+        # For coroutines on the client's own loop.
+        self.sleep: Callable[[float], Awaitable[None]] = net.sleep
 
     @property
     def refusal(self) -> Exception | None:

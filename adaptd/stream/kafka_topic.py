@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from adaptd.clock import Clock
 from adaptd.errors import SourceError, SourceUnavailable
-from adaptd.stream.advisory_commits import AdvisoryCommits
+from adaptd.stream.advisory_commits import AdvisoryCommits, Commits
 from adaptd.stream.kafka_connection import ANSWER_MS, Cluster
 from adaptd.stream.progress_watch import ProgressWatch
 
@@ -69,6 +69,7 @@ class KafkaTopic:
     """All partitions of one topic. Partitions are assigned by hand, so no rebalance moves them; the
     group only names the commits, which are advisory. Nothing is connected before the first poll.
 
+    commits: how to commit where the group has members; None: as one that has none.
     topic_wait_seconds: how long a topic may be unknown before it counts as misspelt. key: of the
     configuration, that names the topic.
     """
@@ -80,6 +81,7 @@ class KafkaTopic:
         *,
         group: str,
         clock: Clock,
+        commits: Commits | None = None,
         topic_wait_seconds: float = _TOPIC_WAIT_SECONDS,
         key: str = "source.topic",
     ) -> None:
@@ -90,7 +92,9 @@ class KafkaTopic:
         self._topic_wait_seconds = topic_wait_seconds
         self._key = key
         self._consumer: Any = None
-        self._commits = AdvisoryCommits(cluster, topic=topic, group=group, clock=clock)
+        self._commits: Commits = commits or AdvisoryCommits(
+            cluster, topic=topic, group=group, clock=clock
+        )
         # Whether the consumer reads every partition from our positions. If not, the next poll
         # sees to it.
         self._is_assigned = False

@@ -1,5 +1,6 @@
 """From a stream's configuration to its source."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from adaptd.clock import Clock
@@ -11,6 +12,7 @@ from adaptd.config import (
     StreamConfig,
 )
 from adaptd.errors import SourceError
+from adaptd.stream.advisory_commits import Commits
 from adaptd.stream.delayed_labels import DelayedLabels
 from adaptd.stream.formats.opening import open_formats
 from adaptd.stream.kafka import KafkaSource
@@ -25,10 +27,16 @@ from adaptd.stream.scenario_source import ScenarioSource
 from adaptd.stream.schema import Schema
 from adaptd.stream.source import Source
 
+# From a topic to how its positions are committed.
+CommitsOf = Callable[[str], Commits]
 
-def open_source(config: StreamConfig, *, clock: Clock) -> Source:
+
+def open_source(
+    config: StreamConfig, *, clock: Clock, commits_of: CommitsOf | None = None
+) -> Source:
     """The source that the configuration names, at its earliest record. Does not wait for a broker.
 
+    commits_of: for topics of a group that has members; None: it has none.
     Raises SourceError if it can never be read as configured: no such file, no such column, or a
     record description that is not the scenario's.
     """
@@ -48,23 +56,36 @@ def open_source(config: StreamConfig, *, clock: Clock) -> Source:
         case KafkaSourceConfig() as source:
             return KafkaSource(
                 schema,
-                KafkaTopic(cluster_of(source), source.topic, group=source.group, clock=clock),
+                KafkaTopic(
+                    cluster_of(source),
+                    source.topic,
+                    group=source.group,
+                    clock=clock,
+                    commits=commits_of and commits_of(source.topic),
+                ),
                 clock=clock,
                 has_targets=config.labels is None,
                 maximum_ahead_seconds=_maximum_ahead_seconds(config),
             )
 
 
-def open_labels(config: StreamConfig, *, clock: Clock) -> LabelSource | None:
-    """Where the labels come from that are not in the records; None for a stream without such."""
+def open_labels(
+    config: StreamConfig, *, clock: Clock, commits_of: CommitsOf | None = None
+) -> LabelSource | None:
+    """Where the labels come from that are not in the records; None for a stream without such.
+
+    commits_of: as of `open_source`.
+    """
     if config.labels is None:
         return None
     if isinstance(config.source, KafkaSourceConfig):
+        name = config.labels.topic or ""
         topic = KafkaTopic(
             cluster_of(config.source),
-            config.labels.topic or "",
+            name,
             group=config.source.group,
             clock=clock,
+            commits=commits_of and commits_of(name),
             key="labels.topic",
         )
         return KafkaLabels(

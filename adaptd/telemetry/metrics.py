@@ -22,6 +22,9 @@ class Metrics:
         def gauge(name: str, text: str, *labels: str) -> Gauge:
             return Gauge(name, text, (*by_stream, *labels), registry=self.registry)
 
+        self.owned = gauge(
+            "adaptd_stream_owned", "1 where this process works on the stream, 0 where it stands by"
+        )
         self.read_records = counter(
             "adaptd_read_records",
             "Records that came from the source, also those that do not fit or wait for a label",
@@ -226,6 +229,27 @@ class Metrics:
         """lag: partition -> records behind its end."""
         for partition, records in lag.items():
             self.lag_records.labels(stream, str(partition)).set(records)
+
+    def disown(self, stream: str) -> None:
+        """Shows the stream as another process's: what its owner says of it now is not for this one
+        to say. Counters stay, since they count what this process did."""
+        self.owned.labels(stream).set(0)
+        for gauge in (
+            self.accuracy,
+            self.loss,
+            self.drift_active,
+            self.episode_active,
+            self.episode_step,
+            self.episode_steps,
+            self.trial_log_e_value,
+            self.trial_log_e_needed,
+            self.proposals_awaiting,
+            self.release,
+            self.lag_records,
+            self.label_lag,
+            self.join_held,
+        ):
+            gauge.remove_by_labels({"stream": stream})
 
     def close_episode(self, stream: str, outcome: str) -> None:
         """Counts the outcome and takes the episode's gauges back."""

@@ -59,3 +59,11 @@ def test_metrics_show_every_series_from_the_start(server: HealthServer) -> None:
 
 def test_unknown_page_is_not_found(server: HealthServer) -> None:
     assert fetch(server, "/else")[0] == 404
+
+
+def test_one_that_stands_by_is_ready_and_says_so(server: HealthServer, health: Health) -> None:
+    health.clear("daemon")
+    health.note("sensors", "standby, owner is b:1")
+    assert fetch(server, "/readyz") == (200, "ready\nsensors: standby, owner is b:1\n")
+    health.note("sensors", None)
+    assert fetch(server, "/readyz") == (200, "ready\n")

@@ -8,7 +8,7 @@ from adaptd.config import StreamConfig
 from adaptd.daemon.backoff import Backoff
 from adaptd.daemon.health import Health
 from adaptd.daemon.slot import StreamSlot
-from adaptd.errors import SourceError, SourceUnavailable, StaleEpochError
+from adaptd.errors import SourceError, SourceUnavailable, StaleEpochError, StoreUncertain
 
 
 @dataclass
@@ -20,6 +20,7 @@ class ScriptedLoop:
     is_idle: bool = False
     rounds: int = 0
     is_closed: bool = False
+    is_abandoned: bool = False
 
     def step(self, *, timeout_seconds: float) -> None:  # noqa: ARG002  (never waits)
         self.rounds += 1
@@ -28,6 +29,9 @@ class ScriptedLoop:
 
     def close(self) -> None:
         self.is_closed = True
+
+    def abandon(self) -> None:
+        self.is_abandoned = True
 
 
 @pytest.fixture
@@ -94,3 +98,25 @@ def test_a_lost_epoch_is_the_whole_daemons(clock: FakeClock, health: Health) -> 
     opened = slot(ScriptedLoop([StaleEpochError("newer owner")]), clock, health)
     with pytest.raises(StaleEpochError):
         opened.step(timeout_seconds=0)
+
+
+def test_an_uncertain_commit_opens_the_loop_anew_without_a_checkpoint(
+    clock: FakeClock, health: Health
+) -> None:
+    loops = [ScriptedLoop([StoreUncertain("went away")]), ScriptedLoop()]
+    first, second = loops
+    opened = StreamSlot(
+        StreamConfig.model_validate({"name": "s", "source": {"kind": "scenario"}}),
+        open_loop=lambda _config: loops.pop(0),  # type: ignore[arg-type, return-value]
+        backoff=Backoff(np.random.default_rng(0)),
+        clock=clock,
+        health=health,
+    )
+    assert not opened.step(timeout_seconds=0)
+    assert first.is_abandoned
+    assert not first.is_closed
+    assert health.obstacles == {"s": "went away"}
+    clock.advance(10)
+    assert opened.step(timeout_seconds=0)
+    assert second.rounds == 1
+    assert health.obstacles == {}

@@ -727,7 +727,8 @@ def test_a_damaged_member_fails_the_episode_and_not_the_stream(loop: LoopMaker) 
     running.until(lambda: state_of(running) == "trial")
     (episode,) = told(running)
     members = running.context.state.episodes(STREAM) / episode.id / "members"
-    (members / "weights" / FINE_TUNED / "model.onnx").write_bytes(b"torn")
+    (model,) = members.glob(f"*/{FINE_TUNED}/model.onnx")
+    model.write_bytes(b"torn")
     again = running.again()
     again.until(lambda: outcome(again) is not None)
     assert outcome(again) == "failed"

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -142,9 +142,17 @@ def daemon(tmp_path: Path) -> Iterator[DaemonMaker]:
 
 
 def document(
-    state: Path, *, server: bool = False, workers: dict[str, Any] | None = None, **changes: Any
+    state: Path,
+    *,
+    server: bool = False,
+    members: dict[str, Any] | None = None,
+    others: Sequence[dict[str, Any]] = (),
+    workers: dict[str, Any] | None = None,
+    **changes: Any,
 ) -> dict[str, Any]:
     """A configuration that goes from start to release in well under a minute.
+
+    others: sections of further streams, with their names.
 
     On this scenario a network of width 8 that may change its kernels reaches 70 % in 250 steps,
     one that may not 34 %, so that a trial of a few hundred records decides.
@@ -165,7 +173,8 @@ def document(
     }
     return {
         "state_directory": str(state),
-        "streams": [{**stream, **changes}],
+        "streams": [{**stream, **changes}, *({**stream, **other} for other in others)],
+        "members": members,
         "workers": workers or {},
         "server": {"enabled": server, "port": 0},
         "metrics": {"port": 0},

@@ -85,14 +85,14 @@ class Counted:
     blocks: tuple[BlockScore, ...]
 
 
-def counted(state: StateDirectory) -> Counted:
-    """What has counted by the latest checkpoint."""
+def counted(state: StateDirectory, stream: str = STREAM) -> Counted:
+    """What has counted of a stream by the latest checkpoint."""
     database = Database.attach(state.database)
     try:
         with database.read() as connection:
-            rows = segments.listing(connection, STREAM)
-            blocks = scores.series(connection, STREAM, limit=1_000_000)
-            rejects = dead_letters.counts(connection, STREAM)
+            rows = segments.listing(connection, stream)
+            blocks = scores.series(connection, stream, limit=1_000_000)
+            rejects = dead_letters.counts(connection, stream)
     finally:
         database.close()
     batches = [read_segment(state.path / row.path, row.digest) for row in rows]

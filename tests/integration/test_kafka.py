@@ -2,26 +2,18 @@
 
 import json
 import signal
-import threading
-import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
-from kafka import KafkaConsumer, KafkaProducer
+from kafka import KafkaConsumer
 
-from adaptd.stream.scenario import SCENARIOS, generate
 from tests.brokers import make_topic, received
 from tests.events import validate_event
 from tests.integration.conftest import STREAM, DaemonMaker
+from tests.integration.sensors import DRIFT_AT, POISON, SCENARIO, sensor
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
-
-SCENARIO = SCENARIOS["sampling-rate"]
-DRIFT_AT = 1_600
-# Among each hundred records.
-POISON = b"{no record"
 
 
 @pytest.fixture
@@ -30,7 +22,7 @@ def topics(kafka_broker: str) -> Iterator[tuple[str, str]]:
     records, events = f"records-{uuid.uuid4().hex}", f"releases-{uuid.uuid4().hex}"
     for topic in (records, events):
         make_topic(kafka_broker, topic)
-    with _sensor(kafka_broker, records):
+    with sensor(kafka_broker, records):
         yield records, events
 
 
@@ -40,7 +32,7 @@ def halves(kafka_broker: str) -> Iterator[tuple[str, str]]:
     records, labels = f"records-{uuid.uuid4().hex}", f"labels-{uuid.uuid4().hex}"
     make_topic(kafka_broker, records, partitions=2)
     make_topic(kafka_broker, labels)
-    with _sensor(kafka_broker, records, labels):
+    with sensor(kafka_broker, records, labels):
         yield records, labels
 
 
@@ -110,39 +102,3 @@ def test_labels_of_a_topic_of_their_own_are_joined_and_judged_through_a_kill(
     (line,) = [line for line in running.fetch("/metrics").splitlines() if line.startswith(joined)]
     assert float(line.split()[-1]) > 0
     assert running.end(signal.SIGTERM) == 0
-
-
-@contextmanager
-def _sensor(broker: str, records: str, labels: str | None = None) -> Iterator[None]:
-    stop = threading.Event()
-    sensor = threading.Thread(target=_send, args=(broker, records, labels, stop))
-    sensor.start()
-    yield
-    stop.set()
-    sensor.join()
-
-
-def _send(broker: str, records: str, labels: str | None, stop: threading.Event) -> None:
-    producer = KafkaProducer(bootstrap_servers=broker, acks="all")
-    first, count = 0, 100
-    waiting: list[bytes] = []
-    while not stop.is_set():
-        x, y = generate(SCENARIO, seed=0, first=first, count=count, drift_at=DRIFT_AT)
-        for place, label in enumerate(y):
-            identity = {"id": str(first + place)}
-            target = {"target": SCENARIO.classes[label]}
-            numbers = {"x": x[place].tolist()}
-            if labels is None:
-                producer.send(records, json.dumps({**identity, **numbers, **target}).encode())
-            else:
-                producer.send(records, json.dumps({**identity, **numbers}).encode())
-                waiting.append(json.dumps({**identity, **target}).encode())
-        producer.send(records, POISON)
-        if labels is not None and len(waiting) > 300:
-            due, waiting = waiting[:-300], waiting[-300:]
-            for message in [*due[::-1], POISON]:
-                producer.send(labels, message)
-        producer.flush()
-        first += count
-        time.sleep(0.25)
-    producer.close()

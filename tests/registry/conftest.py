@@ -12,8 +12,9 @@ from adaptd.architecture import Architecture, Contract
 from adaptd.registry import episodes, proposals, releases
 from adaptd.registry.proposals import Proposal
 from adaptd.registry.releases import Release
+from tests.databases import database, empty_postgres, postgres_database
 
-__all__ = ["Rows"]
+__all__ = ["Rows", "database", "empty_postgres", "postgres_database"]
 
 
 @dataclass(frozen=True)

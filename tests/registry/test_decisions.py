@@ -145,8 +145,9 @@ def test_the_database_refuses_to_change_a_decision(
 
 
 def _without_the_triggers(connection: Connection) -> None:
+    of = " ON decisions" if connection.dialect.name == "postgresql" else ""
     for action in ("update", "delete"):
-        connection.exec_driver_sql(f"DROP TRIGGER decisions_refuse_{action}")
+        connection.exec_driver_sql(f"DROP TRIGGER decisions_refuse_{action}{of}")
 
 
 CHANGES: dict[str, object] = {

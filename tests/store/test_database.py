@@ -1,4 +1,4 @@
-"""Transactions, locks and versions of the database."""
+"""Transactions, locks and versions of the database in SQLite; `test_postgres.py` has the other."""
 
 import multiprocessing
 import sqlite3
@@ -18,6 +18,11 @@ from adaptd.store.schema import newest_revision
 from adaptd.store.tables import champions, epochs
 
 NOW = FakeClock().now()
+
+
+@pytest.fixture
+def database(sqlite_database: Database) -> Database:
+    return sqlite_database
 
 
 def _row(stream: str) -> dict[str, object]:

@@ -76,6 +76,15 @@ def test_a_lock_can_be_taken_again_after_it_was_left(tmp_path: Path) -> None:
         pass
 
 
+def test_a_lock_is_shared_with_those_that_share_it_and_nobody_else(tmp_path: Path) -> None:
+    lock = tmp_path / "daemon.lock"
+    refused = pytest.raises(StateDirectoryError)
+    with DaemonLock(lock, is_shared=True), DaemonLock(lock, is_shared=True), refused:
+        DaemonLock(lock).__enter__()
+    with DaemonLock(lock), pytest.raises(StateDirectoryError), DaemonLock(lock, is_shared=True):
+        pass
+
+
 def test_a_lock_is_left_when_its_block_raises(tmp_path: Path) -> None:
     lock = tmp_path / "daemon.lock"
     with pytest.raises(KeyError), DaemonLock(lock):

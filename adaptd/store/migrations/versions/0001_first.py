@@ -233,6 +233,18 @@ def upgrade() -> None:
         sa.UniqueConstraint("proposal_id", name=op.f("uq_decisions_proposal_id")),
     )
     op.create_index("ix_decisions_stream", "decisions", ["stream"], unique=False)
+    if op.get_bind().dialect.name == "postgresql":
+        op.execute(
+            "CREATE OR REPLACE FUNCTION decisions_refuse() RETURNS trigger LANGUAGE plpgsql AS "
+            "$$ BEGIN RAISE EXCEPTION 'decisions are append-only' "
+            "USING ERRCODE = 'integrity_constraint_violation'; END $$"
+        )
+        for action in ("UPDATE", "DELETE", "TRUNCATE"):
+            op.execute(
+                f"CREATE TRIGGER decisions_refuse_{action.lower()} BEFORE {action} ON decisions "
+                "FOR EACH STATEMENT EXECUTE FUNCTION decisions_refuse()"
+            )
+        return
     for action in ("UPDATE", "DELETE"):
         op.execute(
             f"CREATE TRIGGER decisions_refuse_{action.lower()} BEFORE {action} ON decisions "
