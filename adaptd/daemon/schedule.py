@@ -33,8 +33,6 @@ class Schedule:
         self._queue = queue
         self._clock = clock
         self._configs: dict[str, ScheduleConfig] = {}
-        # Streams whose run came due while nothing ran.
-        self._missed: list[str] = []
         self._scheduler = BackgroundScheduler(
             timezone="UTC",
             jobstores={"default": MemoryJobStore()},
@@ -45,8 +43,8 @@ class Schedule:
     def add(self, stream: str, config: ScheduleConfig) -> None:
         """Adds a stream's periodic trigger, if it has one.
 
-        It goes on from what the store says is due. What has come due since is run once, at
-        `start`, unless it is later than its grace. Raises StoreUnavailable.
+        It goes on from what the store says is due. What has come due since is run once, now,
+        unless it is later than its grace. Raises StoreUnavailable.
         """
         trigger, now = periodic(config), self._clock.now()
         with self._database.write() as connection:
@@ -63,7 +61,7 @@ class Schedule:
                 due = now
             schedules.expect(connection, stream, next_due=due, timing=timing(config))
         if is_late:
-            self._missed.append(stream)
+            self._fire(stream)
             due = following(config, due=now, now=now)
         if due is not None:
             self._configs[stream] = config
@@ -83,9 +81,6 @@ class Schedule:
 
     def start(self) -> None:
         """Begins to enqueue what comes due."""
-        for stream in self._missed:
-            self._fire(stream)
-        self._missed.clear()
         self._scheduler.start()
 
     def close(self) -> None:

@@ -103,6 +103,18 @@ def test_what_came_due_while_nothing_ran_is_run_once_at_start(
     assert due == expected == schedule.next_due("s")
 
 
+def test_a_stream_that_is_taken_over_by_a_running_daemon_is_caught_up_too(
+    schedule: Schedule, queue: TriggerQueue, database: Database
+) -> None:
+    config = ScheduleConfig(every_seconds=3_600)
+    was_due(database, config, ago=timedelta(hours=2))
+    schedule.start()
+    schedule.add("s", config)
+    assert [trigger.kind for trigger in queue.waiting("s")] == ["schedule"]
+    schedule.remove("s")
+    assert schedule.next_due("s") is None
+
+
 def test_a_run_that_was_caught_up_and_lost_before_it_was_taken_comes_again(
     schedule: Schedule, queue: TriggerQueue, database: Database
 ) -> None:
