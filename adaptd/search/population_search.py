@@ -202,7 +202,7 @@ class PopulationSearch:
 
     def judge_all(self, arms: Sequence[Architecture], steps: int) -> dict[Architecture, float]:
         """`judge` of each; their steps are made as one where their networks make a stack."""
-        if self._replayed == len(self._log) and len(arms) >= _FEWEST_STACKED:
+        if steps and self._replayed == len(self._log) and len(arms) >= _FEWEST_STACKED:
             self._train_together(arms, steps)
         return {arm: self.judge(arm, steps) for arm in arms}
 

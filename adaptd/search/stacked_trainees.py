@@ -53,6 +53,8 @@ class StackedTrainees:
 
     def unstack(self) -> None:
         """Leaves every trainee as if it had come here alone."""
+        if not self._optimiser.state:
+            return
         parameters = self._stack.parameters
         weights = [parameter.detach().clone() for parameter in parameters]
         moments: list[dict[str, list[Tensor]]] = [{} for _ in self._trainees]

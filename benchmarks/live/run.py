@@ -24,7 +24,7 @@ from adaptd.store import checkpoints
 from adaptd.store.database import Database
 from adaptd.store.directory import StateDirectory
 from benchmarks.live.feed import Feed, class_names, part
-from benchmarks.streams import Samples, Shift
+from benchmarks.streams import Samples, Stream
 
 STREAM = "measured"
 # Records that come at a time: few, so that an alarm finds little of what follows it.
@@ -43,7 +43,7 @@ class Live:
     settings: of the stream, over what is set here.
     """
 
-    shift: Shift
+    shift: Stream
     records: Samples
     initial: int
     steps: int

@@ -88,6 +88,14 @@ def test_going_on_after_a_rest_changes_no_bit(samples: Samples) -> None:
         assert torch.equal(_weights(ours), _weights(theirs))
 
 
+def test_without_a_step_nothing_is_changed(samples: Samples) -> None:
+    trainees, alone = _trainees(samples), _trainees(samples)
+    StackedTrainees(trainees).unstack()
+    for ours, theirs in zip(trainees, alone, strict=True):
+        assert torch.equal(_weights(ours), _weights(theirs))
+        assert ours.advance(1e-3) == theirs.advance(1e-3)
+
+
 def test_trainees_at_different_places_are_refused(samples: Samples) -> None:
     trainees = _trainees(samples)
     trainees[0].advance(1e-3)
