@@ -277,8 +277,8 @@ class Conductor:
         # one says nothing of the release.
         own = plan["own_accuracy"].get(winner, plan["reference_accuracy"])
         near = {"reference_accuracy": min(own, plan["reference_accuracy"])}
-        enough = good_enough(self._context.config.episode, near)
-        if (trial.accuracy(winner) or 0.0) < (enough or 0.0):
+        enough = good_enough(self._context.config.episode, near) or 0.0
+        if not recall.may_reach(trial.accuracy(winner) or 0.0, trial.records, enough):
             return False
         with self._context.database.read() as connection:
             planned = recall.plan_of(connection, self._context, winner, episode.plan)
