@@ -8,7 +8,7 @@ from adaptd.adaptation.trigger import Trigger
 from adaptd.config import TriggersConfig
 from adaptd.config.quiet_hours import quiet_until
 
-Reason = Literal["episode", "quiet-hours", "cool-down", "budget"]
+Reason = Literal["episode", "sensor", "quiet-hours", "cool-down", "budget"]
 
 # In the order in which they are looked at; the first that holds is the one that is told.
 REASONS: tuple[Reason, ...] = get_args(Reason)
@@ -37,6 +37,7 @@ class Situation:
     time: float | None
     ended_at: float | None
     used_seconds: float
+    is_sensor_broken: bool = False
 
 
 def hold(
@@ -48,6 +49,9 @@ def hold(
     """
     if situation.is_episode_open:
         return Hold("episode")
+    if situation.is_sensor_broken and trigger.kind != "drift":
+        # A drift's own episode looks for that, and is held.
+        return Hold("sensor")
     quiet = quiet_until(config.hours, situation.now, config.zone)
     if quiet is not None:
         return Hold("quiet-hours", until=quiet)

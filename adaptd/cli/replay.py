@@ -16,6 +16,7 @@ from adaptd.cli.console import open_console
 from adaptd.cli.location import ConfigOption, StateOption, attached, place_in, state_directory
 from adaptd.cli.replay_output import document, print_comparison
 from adaptd.clock import SystemClock
+from adaptd.config import WorkersConfig
 from adaptd.daemon.replay.comparison import Comparison, compare
 from adaptd.daemon.replay.recorded import Recorded, check, find, one_beginning_with
 from adaptd.daemon.replay.rerun import Report, rerun
@@ -71,7 +72,9 @@ def _replay(
         reruns = rerun(
             recorded,
             state=directory,
-            executor=LocalExecutor(clock=SystemClock()),
+            executor=LocalExecutor(
+                WorkersConfig(count=1, threads=recorded.threads), clock=SystemClock()
+            ),
             output=Path(name),
             report=report,
         )

@@ -34,8 +34,11 @@ class StoreConfig(Section):
             raise ValueError(_EXPECTED) from None
         if made.drivername != "postgresql+psycopg" or not made.database:
             raise ValueError(_EXPECTED)
-        if made.password is not None:
-            raise ValueError("a password stands in store.password, since configurations are kept")
+        if made.password is not None or {"password", "passfile", "options"} & made.query.keys():
+            raise ValueError(
+                "a password stands in store.password, since configurations are kept, and no "
+                "options in the URL"
+            )
         return url
 
     @field_validator("password")

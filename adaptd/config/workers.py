@@ -29,7 +29,7 @@ class WorkersConfig(Section):
         default=None,
         ge=1,
         description="workers at a time; more work waits its turn. None: the cores that there are, "
-        "less one for the observer, over `threads`; at least one",
+        "less one for the observer, over `threads`, or as many as find memory; at least one",
     )
     memory_bytes: Annotated[int, BeforeValidator(_bytes)] | None = Field(
         default=None,

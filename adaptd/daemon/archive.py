@@ -35,7 +35,9 @@ def sweep(context: StreamContext, *, opening: str) -> None:
     root = context.state.episodes(context.stream)
     for directory in root.iterdir() if root.is_dir() else ():
         if directory.name != opening:
-            shutil.rmtree(directory / "members", ignore_errors=True)
+            # In a group, an owner's folder carries its epoch.
+            for members in directory.glob("members*"):
+                shutil.rmtree(members, ignore_errors=True)
         if directory.name not in kept:
             shutil.rmtree(directory, ignore_errors=True)
 

@@ -38,7 +38,11 @@ def next_rung(result: Mapping[str, Any]) -> Rung:
 def climbed(
     plan: Mapping[str, Any], result: Mapping[str, Any], evidence: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """The plan of the next rung. evidence: of the trial before it."""
+    """The plan of the next rung. evidence: of the trial before it; what an earlier one has proved
+    stands where that one proves nothing."""
+    before: Mapping[str, Any] = plan.get("weights_trial", {})
+    if evidence.get("winner") is None and before.get("winner") is not None:
+        evidence = before
     return {
         **plan,
         "rungs": [next_rung(result)],

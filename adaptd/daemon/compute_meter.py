@@ -1,5 +1,7 @@
 """What a stream's workers use of the processor, counted by the day."""
 
+from datetime import date
+
 from adaptd.daemon.context import StreamContext
 from adaptd.registry import usage
 
@@ -11,7 +13,7 @@ class ComputeMeter:
         self._context = context
         self._counted = context.executor.cpu_seconds(context.stream)
         self._day = usage.day_of(context.clock.now())
-        self._before = self._stored()
+        self._before = self._stored(self._day)
 
     def used_today(self) -> float:
         """Processor seconds of this day (UTC), those of earlier processes too. Raises
@@ -39,9 +41,10 @@ class ComputeMeter:
     def _turn(self) -> None:
         today = usage.day_of(self._context.clock.now())
         if today != self._day:
-            self._day = today
-            self._before = self._stored()
+            # First what may fail: half a turn would count yesterday's as today's.
+            before = self._stored(today)
+            self._day, self._before = today, before
 
-    def _stored(self) -> float:
+    def _stored(self, day: date) -> float:
         with self._context.database.read() as connection:
-            return usage.of_day(connection, stream=self._context.stream, day=self._day)
+            return usage.of_day(connection, stream=self._context.stream, day=day)

@@ -290,10 +290,11 @@ class Conductor:
         return True
 
     @property
-    def is_idle(self) -> bool:
-        """Whether no episode is open, and no drift waits for one."""
-        waiting = self._context.queue.waiting(self._context.stream)
-        return self._log.current is None and all(one.kind != "drift" for one in waiting)
+    def is_after_drift(self) -> bool:
+        """Whether a drift has its episode, or waits for it: alarms are quiet until that is over."""
+        current = self._log.current
+        is_open = current is not None and current.trigger["kind"] == "drift"
+        return is_open or self._triggers.is_drift_waiting
 
     def hold(self, trigger: Trigger, broken: str) -> None:
         """Nothing is learnt from broken data: the champion stays, and is there when the sensor is
@@ -470,7 +471,8 @@ class Conductor:
 
     def _close(self, outcome: str, reason: str) -> None:
         self._log.close(outcome, reason)
-        self._clear()
+        # Nothing was done where a sensor was broken: no cool-down comes of it.
+        self._clear(cools_down=outcome != "held")
         self._resume_alarms(outcome)
 
     def _resume_alarms(self, outcome: str) -> None:
@@ -491,8 +493,9 @@ class Conductor:
         self._log.forget(outcome)
         self._clear()
 
-    def _clear(self) -> None:
-        self._triggers.ended()
+    def _clear(self, *, cools_down: bool = True) -> None:
+        if cools_down:
+            self._triggers.ended()
         self._trials.end()
         self._is_looked_at = False
         self._is_recall_begun = False

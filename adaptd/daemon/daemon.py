@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 
 import structlog
+from threadpoolctl import threadpool_limits
 
 from adaptd.adaptation.execution.local import LocalExecutor
 from adaptd.adaptation.trigger import TriggerQueue
@@ -68,6 +69,9 @@ class Daemon:
             )
             stack.callback(server.close)
             log.info("daemon.started", configuration=number, metrics_port=server.port)
+            # The linear algebra of a signal's fit is small: with several threads, beside workers
+            # that keep all cores busy, it waits for seconds, and all streams with it.
+            stack.enter_context(threadpool_limits(limits=1))
             workers = LocalExecutor(config.workers, clock=self._clock)
             schedule = Schedule(database=database, queue=self._queue, clock=self._clock)
             schedule.start()
@@ -94,6 +98,7 @@ class Daemon:
                 if config.server.enabled:
                     operator_server.step()
                 self._round(tenures.step(), stop)
+                workers.tend()
                 self.metrics.show_workers(
                     count=workers.count, busy=workers.busy, waiting=workers.waiting
                 )

@@ -73,6 +73,7 @@ class RollbackDesk:
                 alpha=context.config.watch.alpha,
                 macs_cap=macs_cap(connection, context),
                 training_records=manifest["evidence"].get("training_records"),
+                training_classes=manifest["evidence"].get("training_classes"),
             )
         digest = self._releases.seal(
             directory,
@@ -152,6 +153,7 @@ def dossier(
     alpha: float,
     macs_cap: int,
     training_records: list[int] | None,
+    training_classes: list[int] | None = None,
 ) -> dict[str, Any]:
     """The evidence document of the proposal, in the words of a trial: the predecessor is who claims
     to be better than what is deployed. The same evidence gives the same document.
@@ -181,6 +183,7 @@ def dossier(
         "drift": None,
         "diagnosis": None,
         "training_records": training_records,
+        "training_classes": training_classes,
         "training_steps": 0,
         "champion_architecture": watched.architecture.to_document(),
         "challenger_architecture": predecessor.architecture.to_document(),

@@ -132,6 +132,8 @@ def following(config: ScheduleConfig, *, due: datetime, now: datetime) -> dateti
     """When it comes due next, after now; None for never. due: when it last did, which an interval
     is counted from."""
     if config.every_seconds is not None:
+        if due > now:
+            return due
         passed = (now - due).total_seconds() / config.every_seconds
         return due + timedelta(seconds=config.every_seconds) * (max(0, math.floor(passed)) + 1)
     trigger = periodic(config)

@@ -79,8 +79,12 @@ class StreamSlot:
     def close(self) -> None:
         """Ends the stream's worker and checkpoints what is whole."""
         if self._loop is not None:
-            self._loop.close()
-            self._loop = None
+            loop, self._loop = self._loop, None
+            try:
+                loop.close()
+            except StoreUncertain as error:
+                # Whoever owns the stream next goes on from what the store holds.
+                log.warning("stream.unavailable", stream=self._config.name, error=str(error))
 
     def _retry_later(self, error: TransientError) -> None:
         wait = self._backoff.fail()

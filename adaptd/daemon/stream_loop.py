@@ -101,7 +101,12 @@ class StreamLoop:
             window=self._memory.window,
             lineup=self._lineup,
             desk=desk,
-            triggers=TriggerDesk(context, window=self._memory.window, meter=self._meter),
+            triggers=TriggerDesk(
+                context,
+                window=self._memory.window,
+                meter=self._meter,
+                is_sensor_broken=lambda: self._observer.is_sensor_broken,
+            ),
             on_close=self._resume_alarms,
         )
         self._signals = SignalDesk(
@@ -291,7 +296,6 @@ class StreamLoop:
     def abandon(self) -> None:
         """Ends the worker and closes the source; what the store does not hold yet has not been."""
         self._end_work()
-        self._context.queue.forget(self.stream)
         self._source.close()
         if self._late is not None:
             self._late.close()
@@ -339,6 +343,10 @@ class StreamLoop:
             self._watchman.restore(connection, document.get("watch"), release, is_new=is_new)
             for trigger in document.get("queue", ()):
                 self._context.queue.put(Trigger.from_document(trigger))
+            if is_new:
+                # It was published in a transaction of its own, of which the checkpoint knows
+                # nothing yet: a drift from before is settled.
+                self._context.queue.forget_drift(self.stream)
             self._conductor.restore(connection, document["conductor"])
         log.info(
             "stream.resumed",
@@ -478,7 +486,7 @@ class StreamLoop:
             self._observer.resume_alarms()
 
     def _recover(self) -> None:
-        if self._conductor.is_idle:
+        if not self._conductor.is_after_drift:
             self._observer.resume_after_outage()
 
     def _tell(self, alarm: Alarm) -> None:

@@ -1,6 +1,6 @@
 """`TriggerDesk`: which trigger begins an episode now, and why the others wait."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -30,10 +30,18 @@ class TriggerDesk:
     """The triggers of one stream: drifts and the schedule's from the queue, requests from the
     store."""
 
-    def __init__(self, context: StreamContext, *, window: Window, meter: ComputeMeter) -> None:
+    def __init__(
+        self,
+        context: StreamContext,
+        *,
+        window: Window,
+        meter: ComputeMeter,
+        is_sensor_broken: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._context = context
         self._window = window
         self._meter = meter
+        self._is_sensor_broken = is_sensor_broken
         self._requests: list[Request] = []
         self._looked_at = float("-inf")
         # The records' time, the latest that has come; and where it was at the latest episode's end.
@@ -152,6 +160,7 @@ class TriggerDesk:
             time=self._time,
             ended_at=self._ended_at,
             used_seconds=self._meter.used_today(),
+            is_sensor_broken=self._is_sensor_broken(),
         )
 
     def _hold(self, trigger: Trigger, situation: Situation) -> Hold | None:

@@ -15,7 +15,7 @@ from adaptd.daemon.rollback import RollbackDesk, sentence
 from adaptd.errors import ArtifactError, ConflictError
 from adaptd.observer.joined import Joined
 from adaptd.observer.score import score
-from adaptd.registry import releases, watches
+from adaptd.registry import episodes, releases, watches
 from adaptd.registry.releases import Release
 from adaptd.stream.window import Window
 
@@ -147,12 +147,19 @@ class Watchman:
             case "kept":
                 evidence = self._watch.evidence()
                 self._end("kept", sentence(self._release, self._predecessor, evidence))
+            case "watching" if self._is_drift_waiting:
+                self._end("drift", "a drift was found without labels, and has its own episode")
             case "watching":
                 now = self._context.clock.monotonic()
                 if now - self._looked_at >= LOOK_SECONDS:
                     self._looked_at = now
                     self._look(self._release)
         return None
+
+    @property
+    def _is_drift_waiting(self) -> bool:
+        waiting = self._context.queue.waiting(self._context.stream)
+        return any(trigger.kind == "drift" for trigger in waiting)
 
     def save(self, connection: Connection) -> None:
         """How far it is, for people, in the checkpoint's transaction."""
@@ -164,7 +171,7 @@ class Watchman:
         context = self._context
         with context.database.read() as connection:
             predecessor = releases.get(connection, str(release.parent))
-        if any(one.kind == "drift" for one in context.queue.waiting(context.stream)):
+        if self._is_drift_waiting:
             self._skip(release, "a drift that came before it waits for its episode")
             return
         if predecessor.contract != release.contract:
@@ -247,8 +254,12 @@ class Watchman:
         """Whether somebody else has ended it."""
         with self._context.database.read() as connection:
             outcome = watches.get(connection, release.digest).outcome
+            running = episodes.active(connection, self._context.stream)
         if outcome is not None:
             self._close(outcome)
+        elif running is not None and running.trigger["kind"] == "drift":
+            # What came before a release is settled with it.
+            self._end("drift", f"the drift of episode {running.id} was found without labels")
 
     def _end(self, outcome: str, reason: str) -> None:
         """Ends the watch with the next commit, unless a person has ended it by then."""

@@ -121,6 +121,11 @@ class Observer:
             return []
         return self._signals.see(first_record, x, probabilities, times)
 
+    @property
+    def is_sensor_broken(self) -> bool:
+        """As `LiveSignals.is_broken`; False where no signals are watched."""
+        return self._signals is not None and self._signals.is_broken
+
     def hush(self) -> None:
         """The drift is known: what needs labels raises no alarm until it is answered."""
         self._monitor.hush()

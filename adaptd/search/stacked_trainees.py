@@ -30,6 +30,7 @@ class StackedTrainees:
         self._stack = Stack([trainee.network for trainee in trainees])
         if self._stack.looped_share > _MOST_LOOPED:
             raise Unstackable("too many of their layers would run once for each of them")
+        self._stack.check(first.peek().x)
         self._optimiser = optimiser_for(self._stack.parameters)
         if first.done:
             self._adopt_moments()
@@ -60,7 +61,7 @@ class StackedTrainees:
         moments: list[dict[str, list[Tensor]]] = [{} for _ in self._trainees]
         for moment in _MOMENTS:
             # A stack knows whose the numbers are of its parameters alone.
-            _fill(parameters, [self._optimiser.state[one][moment] for one in parameters])
+            _fill(parameters, [self._moment_of(one, moment) for one in parameters])
             for member, trainee in enumerate(self._trainees):
                 self._stack.unstack(member)
                 moments[member][moment] = [
@@ -70,6 +71,11 @@ class StackedTrainees:
         for member, trainee in enumerate(self._trainees):
             self._stack.unstack(member)
             trainee.keep(moments[member])
+
+    def _moment_of(self, parameter: nn.Parameter, moment: str) -> Tensor:
+        """Zeros for what no loss depends on."""
+        found: Tensor | None = self._optimiser.state.get(parameter, {}).get(moment)
+        return torch.zeros_like(parameter) if found is None else found
 
     def _adopt_moments(self) -> None:
         stacked = {

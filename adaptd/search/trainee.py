@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from adaptd.search.checkpoint import Checkpoint
 from adaptd.search.task import Task
 from adaptd.search.training import (
+    BATCH_RECORDS,
     RATE,
     WEIGHT_DECAY,
     Samples,
@@ -65,6 +66,10 @@ class Trainee:
             and torch.equal(self._generator.get_state(), other._generator.get_state())
         )
 
+    def peek(self) -> Samples:
+        """Records as a batch has them; no batch is taken."""
+        return self._samples.at(torch.arange(min(BATCH_RECORDS, len(self._samples))))
+
     def take(self) -> Samples:
         """The next batch, for a step that is computed elsewhere."""
         return next(self._batches)
@@ -80,7 +85,8 @@ class Trainee:
         network = copy.deepcopy(self.network)
         with torch.no_grad():
             for copied, own in zip(network.parameters(), self.network.parameters(), strict=True):
-                copied.copy_(self._optimiser.state[own][moment])
+                found = self._optimiser.state.get(own, {}).get(moment)
+                copied.copy_(torch.zeros_like(own) if found is None else found)
         return network
 
     def keep(self, moments: Mapping[str, Sequence[Tensor]]) -> None:

@@ -19,9 +19,9 @@ class Waiting:
     """One trigger that waits.
 
     detail: the signal of a drift, or a person's words. record: the alarm's; None for others, which
-    have none before they begin. reason: what holds it back: episode, quiet-hours, cool-down, budget
-    or unseen. until: by the wall clock; until_time: by the records' time, POSIX seconds; neither
-    where nobody can say.
+    have none before they begin. reason: what holds it back: episode, sensor, quiet-hours,
+    cool-down, budget or unseen. until: by the wall clock; until_time: by the records' time, POSIX
+    seconds; neither where nobody can say.
     """
 
     kind: str

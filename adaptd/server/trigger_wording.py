@@ -8,6 +8,7 @@ from adaptd.server.wording import ABSENT, count, instant
 
 REASONS = {
     "episode": "another episode is open, and there is one at a time",
+    "sensor": "a sensor is broken",
     "quiet-hours": "quiet hours",
     "cool-down": "it cools down after the latest episode",
     "budget": "the day's compute is used up",

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, make_url, text
-from sqlalchemy.exc import DatabaseError
+from sqlalchemy.exc import DatabaseError, InterfaceError, OperationalError
 
 from adaptd.errors import StateDirectoryError
 
@@ -83,8 +83,9 @@ class PostgresServer:
         """Whether trying again may help."""
         state = _state(error)
         if state is None:
-            # No answer of the server's: it could not be reached, or went away.
-            return True
+            # No answer of the server's: it could not be reached, or went away. A value that the
+            # client cannot send is neither.
+            return isinstance(error, OperationalError | InterfaceError)
         if is_write and state == _READ_ONLY:
             return True
         return state in _TRANSIENT or state[:2] in _TRANSIENT_CLASSES

@@ -153,6 +153,10 @@ class Membership:
                 self._fail(error)
             except SourceError as error:
                 self._failure = error
+            except Exception as error:  # noqa: BLE001 -- a thread that ends unseen takes over nothing
+                self._failure = SourceError(
+                    f"group {self._group} at {self._cluster}: the client failed: {error!r}"
+                )
             if self._failure is not None:
                 break
         self._leave()

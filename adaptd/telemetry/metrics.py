@@ -248,6 +248,16 @@ class Metrics:
             self.lag_records,
             self.label_lag,
             self.join_held,
+            self.triggers_waiting,
+            self.watch_active,
+            self.watch_records,
+            self.watch_log_e_value,
+            self.watch_log_e_needed,
+            self.sensor_broken,
+            self.signals_watching,
+            self.signal_evidence,
+            self.alarms_per_day,
+            self.alarm_budget_per_day,
         ):
             gauge.remove_by_labels({"stream": stream})
 

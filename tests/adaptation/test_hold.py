@@ -32,6 +32,13 @@ def test_one_episode_at_a_time(kind: Kind) -> None:
     assert hold(trigger(kind), replace(FREE, is_episode_open=True), CONFIG) == Hold("episode")
 
 
+def test_while_a_sensor_is_broken_only_its_own_episode_begins() -> None:
+    broken = replace(FREE, is_sensor_broken=True)
+    for kind in ("schedule", "manual"):
+        assert hold(trigger(kind, is_over_budget=True), broken, CONFIG) == Hold("sensor")
+    assert hold(trigger("drift"), broken, CONFIG) is None
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_in_quiet_hours_every_trigger_waits_until_they_end(kind: Kind) -> None:
     night = replace(FREE, now=datetime(2026, 3, 1, 23, tzinfo=UTC))

@@ -3,8 +3,9 @@
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
-from adaptd.config import Config, parse
+from adaptd.config import Config, StoreConfig, WatchConfig, parse
 from adaptd.errors import ConfigError
 
 KAFKA = {"kind": "kafka", "bootstrap_servers": ["kafka:9092"], "topic": "pump"}
@@ -48,3 +49,15 @@ def test_another_url_is_refused_with_the_form_expected(url: str) -> None:
 def test_a_password_needs_a_server() -> None:
     with pytest.raises(ConfigError, match=r"store\.password: only store\.url"):
         config_of(store={"password": {"environment": "P"}})
+
+
+@pytest.mark.parametrize("query", ["password=secret", "passfile=/etc/pass", "options=-c%20a=b"])
+def test_no_secret_hides_in_a_store_s_url(query: str) -> None:
+    with pytest.raises(ValidationError, match=r"store\.password"):
+        StoreConfig(url=f"postgresql+psycopg://adaptd@db/adaptd?{query}")
+    assert StoreConfig(url="postgresql+psycopg://adaptd@db/adaptd?sslmode=require").url
+
+
+def test_a_number_without_end_is_none() -> None:
+    with pytest.raises(ValidationError, match="finite"):
+        WatchConfig.model_validate({"alpha": float("inf")})

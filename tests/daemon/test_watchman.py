@@ -343,6 +343,22 @@ def test_a_drift_ends_the_watch(loop: LoopMaker) -> None:
     assert running.loop._lineup._predecessor is None
 
 
+def test_a_drift_that_was_found_without_labels_ends_the_watch_too(loop: LoopMaker) -> None:
+    running = loop(approval=BY_OPERATOR)
+    running.until(lambda: is_proposed(running))
+    approve(running)
+    running.until(lambda: len(released(running)) == 2)
+    until_watched(running, 20)
+    record = running.source.next
+    running.context.queue.put(
+        Trigger(kind="drift", stream=STREAM, record=record, since_record=record, detail="input-psi")
+    )
+    running.until(lambda: watched(running)[0].outcome is not None)
+    (watch,) = watched(running)
+    assert watch.outcome == "drift"
+    assert "without labels" in (watch.reason or "")
+
+
 def test_a_release_whose_stream_has_drifted_already_is_not_watched(loop: LoopMaker) -> None:
     running = loop(approval=BY_OPERATOR)
     running.until(lambda: is_proposed(running))
@@ -412,24 +428,6 @@ def test_a_worker_ends_with_the_release_that_its_job_was_to_improve_on(
     running.until(lambda: running.executor.is_running)
     running.until(lambda: len(released(running)) == 3)
     assert not running.executor.is_running
-
-
-def test_a_drift_of_the_release_that_is_gone_is_forgotten(loop: LoopMaker) -> None:
-    running = loop(approval=BY_OPERATOR)
-    approve_too_late(running)
-    until_watched(running, 384)
-    running.source.poll_records = 256
-    while not (watch := running.loop._watchman._watch) or watch.verdict() == "watching":
-        running.step()
-    running.context.queue.put(
-        Trigger(kind="drift", stream=STREAM, record=2_000, since_record=1_990, detail="loss")
-    )
-    running.step()
-    assert len(released(running)) == 3
-    assert running.context.queue.waiting(STREAM) == []
-    assert sample(running, "drift_active") == 0
-    go_on(running, 300)
-    assert len(released(running)) == 3
 
 
 def test_of_two_that_took_turns_none_is_recalled(loop: LoopMaker) -> None:

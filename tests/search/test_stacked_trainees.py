@@ -88,6 +88,47 @@ def test_going_on_after_a_rest_changes_no_bit(samples: Samples) -> None:
         assert torch.equal(_weights(ours), _weights(theirs))
 
 
+class _Mixing(nn.Module):
+    """What it says of a record depends on the others of its batch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.flat = nn.Flatten()
+        self.head = nn.Linear(48, CLASSES, dtype=torch.float64)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        outputs: torch.Tensor = self.head(self.flat(x))
+        return outputs - outputs.mean(0)
+
+
+class _WithAnIdleLayer(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.flat = nn.Flatten()
+        self.head = nn.Linear(48, CLASSES, dtype=torch.float64)
+        self.idle = nn.Linear(4, 4, dtype=torch.float64)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        outputs: torch.Tensor = self.head(self.flat(x))
+        return outputs
+
+
+def test_networks_whose_records_affect_each_other_are_refused(samples: Samples) -> None:
+    with pytest.raises(Unstackable, match="affect each other"):
+        StackedTrainees([_trainee(_Mixing(), samples) for _ in range(3)])
+
+
+def test_a_layer_that_nothing_depends_on_stays_as_it_is(samples: Samples) -> None:
+    networks = [_WithAnIdleLayer() for _ in range(3)]
+    idle = networks[0].idle.weight.detach().clone()
+    trainees = [_trainee(network, samples) for network in networks]
+    for _ in range(2):
+        stacked = StackedTrainees(trainees)
+        stacked.advance(1e-3)
+        stacked.unstack()
+    assert torch.equal(networks[0].idle.weight, idle)
+
+
 def test_without_a_step_nothing_is_changed(samples: Samples) -> None:
     trainees, alone = _trainees(samples), _trainees(samples)
     StackedTrainees(trainees).unstack()

@@ -22,6 +22,8 @@ END_SECONDS = 3.0
 # Of the memory there is, what all workers together may take: the rest is the observer's, the
 # server's and the file cache's.
 _MEMORY_SHARE = 0.75
+# What a worker should have, where nobody says: torch takes some 400 MB before it has a network.
+_USUAL_MEMORY_BYTES = 1_536 * 2**20
 
 
 @dataclass
@@ -56,9 +58,11 @@ class LocalExecutor:
                 f"expected some of {sorted(usable_cores())}"
             )
         usual = min(usable_core_count(), len(cores) + 1) - 1
-        self.count = config.count or max(1, usual // config.threads)
         self.memory_bytes = config.memory_bytes
         machine = memory_bytes()
+        self.count = config.count or _usual_count(
+            usual // config.threads, machine, config.memory_bytes
+        )
         if self.memory_bytes is None and machine is not None:
             self.memory_bytes = int(_MEMORY_SHARE * machine) // self.count
         self._config = config
@@ -119,6 +123,10 @@ class LocalExecutor:
         if worker is not None and worker.outcome is None:
             worker.ask_to_end()
             self._ending.append((worker, self._clock.monotonic() + END_SECONDS))
+        self._tend()
+
+    def tend(self) -> None:
+        """Hears all workers, and kills at a limit; now and then, whether anybody asks or not."""
         self._tend()
 
     def cpu_seconds(self, stream: str) -> float:
@@ -196,3 +204,11 @@ class LocalExecutor:
             self._metered.append(assignment.worker)
         except WorkerFailed as error:
             assignment.failure = error
+
+
+def _usual_count(cores: int, machine: int | None, of_each: int | None) -> int:
+    """As many workers as cores can serve and as find memory, at least one."""
+    fitting = cores
+    if machine is not None:
+        fitting = int(_MEMORY_SHARE * machine) // (of_each or _USUAL_MEMORY_BYTES)
+    return max(1, min(cores, fitting))

@@ -33,6 +33,12 @@ class Recorded:
     segments: tuple[SegmentRow, ...]
     earlier: Mapping[str, Release]
 
+    @property
+    def threads(self) -> int:
+        """Of the workers that trained; 1 where that was not kept."""
+        found = [row.made_by.get("training", {}).get("threads") for row in self.trials]
+        return next((int(one) for one in found if one), 1)
+
 
 def find(connection: Connection, episode_id: str) -> Recorded:
     """What the store knows of the episode.

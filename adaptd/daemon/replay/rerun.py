@@ -78,6 +78,8 @@ def rerun(
             directories.update(
                 {name: job.output / member.directory for name, member in result.members.items()}
             )
+        if lacking := [name for name in row.members if name not in directories]:
+            raise NotReplayable(f"no longer trained here: {', '.join(lacking)}")
         predictors = {
             name: Predictor.load(directories[name], champion.contract) for name in row.members
         }

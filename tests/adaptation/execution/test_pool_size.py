@@ -28,6 +28,8 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"cores": [6, 7]}, 2, 6),
         ({"count": 3}, 3, 4),
         ({"count": 3, "memory_bytes": "2GiB"}, 3, 2),
+        # As many as find memory, where nobody says how many.
+        ({"memory_bytes": "3GiB"}, 4, 3),
     ],
 )
 def test_one_core_is_the_observer_s_and_so_is_a_quarter_of_the_memory(
@@ -36,3 +38,14 @@ def test_one_core_is_the_observer_s_and_so_is_a_quarter_of_the_memory(
     executor = LocalExecutor(WorkersConfig.model_validate(config), clock=FakeClock())
     assert executor.count == count
     assert executor.memory_bytes == pytest.approx(gibibytes * GIB, abs=1)
+
+
+def test_many_cores_with_little_memory_have_few_workers(
+    machine: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local, "memory_bytes", lambda: 4 * GIB)
+    executor = LocalExecutor(WorkersConfig(), clock=FakeClock())
+    assert executor.count == 2
+    assert executor.memory_bytes == pytest.approx(1.5 * GIB, abs=1)
+    monkeypatch.setattr(local, "memory_bytes", lambda: GIB)
+    assert LocalExecutor(WorkersConfig(), clock=FakeClock()).count == 1
