@@ -16,6 +16,10 @@ from adaptd.drift.watch import Reading, Watch
 # nothing resembles is about as much.
 _SUSPICIOUS = 4.0
 
+# Broken blocks in a row that are an outage where there is no evidence to go by: fewer, and one
+# block that happens to be constant would be told; more, and the sensor waits.
+_BLOCKS_OF_OUTAGE = 3
+
 
 @dataclass(frozen=True)
 class MonitorSettings:
@@ -49,7 +53,9 @@ class SignalMonitor:
     Each family of signals has an equal part of the budget, shared out evenly in it. Rates of false
     alarms add up whatever signals have to do with each other, so the budget holds for all of them
     together. A block with a broken channel is shown to `input-faults` alone: nothing
-    is learnt from broken data.
+    is learnt from broken data. Before the reference is complete, and after an alarm of something
+    else, a few broken blocks in a row raise an alarm of `input-faults` as well: a sensor may break
+    at any time. If that is none of the signals, they are left out silently.
     With a stride, which block is read next depends on those that were read before and on nothing
     else, so what is read is as exchangeable as the stream, and the budget, which is reckoned for
     every block, holds all the more.
@@ -75,13 +81,14 @@ class SignalMonitor:
         self._alarms = 0
         self._begin()
 
-    def _begin(self) -> None:
+    def _begin(self, faults: Faults | None = None) -> None:
+        """faults: what was ordinary before, known until the training is over."""
         self._watches = self._fresh()
         self._left_out: dict[str, str] = {}
         self._training: list[SignalBlock] = []
         if self._profile is not None:
             self._profile.reset()
-        self._faults = Faults()
+        self._faults = faults or Faults()
         self._is_fitted = False
         self._blocks_of_reference = 0
         self._unread = 0
@@ -89,6 +96,9 @@ class SignalMonitor:
         self._above: dict[str, int] = {}
         self._is_quiet = False
         self._is_broken = False
+        self._is_outage = False
+        self._broken_blocks = 0
+        self._broken_since = 0
         self._times: tuple[float, float] | None = None
         self._readings: dict[str, Reading] = {}
 
@@ -119,8 +129,8 @@ class SignalMonitor:
         return all(watch.is_exchangeable for watch in self._watches.values())
 
     def broken(self, block: SignalBlock) -> dict[int, str]:
-        """Channel -> what it has, as `Faults.broken`; empty before the training is over."""
-        can_tell = self._is_fitted and self._faults.can_read(block)
+        """Channel -> what it has, as `Faults.broken`; empty before the first training is over."""
+        can_tell = self._faults.is_fitted and self._faults.can_read(block)
         return self._faults.broken(block) if can_tell else {}
 
     def update(self, block: SignalBlock) -> list[Alarm]:
@@ -132,35 +142,36 @@ class SignalMonitor:
             raise ValueError(
                 f"expected blocks of {self._settings.block_records} records, got {len(block)}"
             )
-        if not self._is_fitted:
-            self._train(block)
-            return []
-        if self._profile is not None:
-            self._profile.take(block, is_reference=not self.is_watching)
-        if not self.is_watching:
-            self._is_broken = bool(self.broken(block))
-            self._warm(block)
-            return []
-        if not self._is_quiet:
-            self._watched_records += len(block)
-            if not (reading := self._next()):
-                return []
-        elif not self._is_broken:
-            return []
+        if self.is_watching:
+            if self._profile is not None:
+                self._profile.take(block, is_reference=False)
+            return self._read(block)
         self._is_broken = bool(self.broken(block))
-        return [] if self._is_quiet else self._watch(block, reading)
+        if self._profile is not None and self._is_fitted:
+            self._profile.take(block, is_reference=not self._is_broken)
+        alarms = self._outage(block)
+        self._learn(block)
+        return alarms
 
     def hush(self) -> None:
-        """Says nothing until `reset` or `resume`: the drift is known."""
+        """Says nothing until `reset` or `resume`, but of a sensor that breaks: the drift is
+        known."""
         self._is_quiet = True
+        self._suspicious = []
 
     def reset(self) -> None:
         """Learns anew what is ordinary: after a release, or a drift that is answered."""
         self._begin()
 
+    def relearn(self) -> None:
+        """As `reset`, of the sensors it has: blocks that are broken as far as is known from before
+        are not what it learns from."""
+        self._begin(self._faults)
+
     def resume(self) -> None:
         """Goes on with the reference it has: after an outage, or an alarm that was for nothing."""
-        self._is_quiet = False
+        self._is_quiet = self._is_outage = False
+        self._broken_blocks = 0
         self._suspicious = []
         self._above.clear()
         for watch in self._watches.values():
@@ -203,6 +214,9 @@ class SignalMonitor:
             "above": dict(self._above),
             "is_quiet": self._is_quiet,
             "is_broken": self._is_broken,
+            "is_outage": self._is_outage,
+            "broken_blocks": self._broken_blocks,
+            "broken_since": self._broken_since,
             "times": None if self._times is None else list(self._times),
             "watched_records": self._watched_records,
             "alarms": self._alarms,
@@ -231,6 +245,9 @@ class SignalMonitor:
         self._above = {name: int(blocks) for name, blocks in state["above"].items()}
         self._is_quiet = bool(state["is_quiet"])
         self._is_broken = bool(state["is_broken"])
+        self._is_outage = bool(state["is_outage"])
+        self._broken_blocks = int(state["broken_blocks"])
+        self._broken_since = int(state["broken_since"])
         times = state["times"]
         self._times = None if times is None else (float(times[0]), float(times[1]))
         self._watched_records = int(state["watched_records"])
@@ -239,6 +256,14 @@ class SignalMonitor:
 
     def _fresh(self) -> dict[str, Watch]:
         return {signal.name: Watch(signal, seed=self._settings.seed) for signal in self._signals}
+
+    def _learn(self, block: SignalBlock) -> None:
+        if self._is_broken:
+            return
+        if self._is_fitted:
+            self._warm(block)
+        else:
+            self._train(block)
 
     def _train(self, block: SignalBlock) -> None:
         self._clock(block)
@@ -255,6 +280,7 @@ class SignalMonitor:
                 self._leave_out(name, str(error))
         if not self._watches:
             raise ValueError("none of the signals can read these records")
+        self._faults = Faults()
         if all(self._faults.can_read(block) for block in self._training):
             self._faults.fit(self._training)
         if self._profile is not None:
@@ -284,6 +310,36 @@ class SignalMonitor:
         self._unread = 0
         return list(self._watches)
 
+    def _read(self, block: SignalBlock) -> list[Alarm]:
+        if self._is_quiet:
+            # A run of broken blocks is followed to its end, as it is by what is suspicious.
+            if self._is_outage or self._broken_blocks or self._next():
+                self._is_broken = bool(self.broken(block))
+                return self._outage(block)
+            return []
+        self._watched_records += len(block)
+        if not (reading := self._next()):
+            return []
+        self._is_broken = bool(self.broken(block))
+        return self._watch(block, reading)
+
+    def _outage(self, block: SignalBlock) -> list[Alarm]:
+        """The alarm of a broken block while nothing is watched by its evidence."""
+        if not self._is_broken:
+            self._broken_blocks = 0
+            return []
+        if self._broken_blocks == 0:
+            self._broken_since = block.first_record
+        self._broken_blocks += 1
+        is_told = self._is_outage or Faults.name not in self._watches
+        if is_told or self._broken_blocks < _BLOCKS_OF_OUTAGE:
+            return []
+        self._is_outage = self._is_quiet = True
+        self._alarms += 1
+        last = block.first_record + len(block) - 1
+        # Each of them resembles nothing.
+        return [Alarm(Faults.name, last, self._broken_since, _SUSPICIOUS * self._broken_blocks)]
+
     def _watch(self, block: SignalBlock, reading: Sequence[str]) -> list[Alarm]:
         alarms = []
         for name in reading:
@@ -299,7 +355,9 @@ class SignalMonitor:
             name for name, watch in self._watches.items() if watch.log_suspicion >= _SUSPICIOUS
         ]
         if alarms:
-            self._is_quiet = True
+            # A channel that is faulty now and then may break yet.
+            self._is_quiet, self._is_outage = True, self._is_broken
+            self._suspicious = []
             self._alarms += 1
         return alarms
 

@@ -17,7 +17,8 @@ _SECONDS_A_DAY = 86_400.0
 
 
 class Lane:
-    """One alarm, then quiet until it begins anew, or the end of an outage that it was for."""
+    """One alarm, then quiet until it begins anew, or the end of an outage that it was for; a sensor
+    that breaks meanwhile is told all the same."""
 
     def __init__(self, signals: Sequence[Signal], settings: MonitorSettings) -> None:
         self._settings = settings
@@ -81,7 +82,7 @@ class Lane:
         """What comes now is ordinary, and is learnt anew; but never from a broken sensor: then what
         was ordinary stays so."""
         if not self._is_outage:
-            self._monitor.reset()
+            self._monitor.relearn()
 
     def resume(self) -> None:
         """What was ordinary stays so, and is watched again, unless the sensor is broken still."""

@@ -19,7 +19,7 @@ from adaptd.drift.signals.faults import Faults
 from adaptd.drift.signals.signal import Signal
 from adaptd.observer.lane import Lane
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 # Share of the reference that signals learn from; the rest is what they are compared with.
 _TRAINING_SHARE = 0.25

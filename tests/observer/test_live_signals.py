@@ -135,6 +135,26 @@ def test_an_outage_ends_by_itself_and_nothing_is_learnt_from_it() -> None:
     assert made.state()["unlabelled"]["monitor"]["blocks_of_reference"] == 60
 
 
+@pytest.mark.parametrize("start", [WARM - 640, DRIFT + 320])
+def test_a_sensor_that_breaks_in_the_reference_or_after_an_alarm_is_told_and_never_learnt(
+    start: int,
+) -> None:
+    stream, made = changed("gain"), LiveSignals(CONTRACT, ALARM)
+    stream.x[start : start + 480, 0] = 0
+    run(made, stream, 0, start)
+    assert bool(start > DRIFT) == (made.alarms_per_day not in (None, 0.0))
+    (alarm,) = run(made, stream, start, start + 160)
+    assert alarm.signal == "input-faults"
+    assert made.faults == {0: "constant"}
+    made.accept()
+    made.relearn()
+    assert made.is_broken
+    monitor = made.state()["unlabelled"]["monitor"]
+    assert monitor["is_fitted"]
+    run(made, stream, start + 160, start + 496)
+    assert not made.is_broken
+
+
 def test_after_a_release_everything_is_learnt_anew() -> None:
     stream, made = changed("gain"), LiveSignals(CONTRACT, ALARM)
     assert run(made, stream)

@@ -48,6 +48,10 @@ class Faults:
     def __init__(self) -> None:
         self._usual: NDArray[np.float64] = np.empty((0, len(FAULTS)))
 
+    @property
+    def is_fitted(self) -> bool:
+        return len(self._usual) > 0
+
     def can_read(self, block: SignalBlock) -> bool:
         return block.x.size > 0
 
