@@ -1,12 +1,15 @@
 """`SignalMonitor`: many signals of one stream under one budget of false alarms."""
 
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from adaptd.drift.alarm import Alarm
 from adaptd.drift.block import SignalBlock
-from adaptd.drift.budget import AlarmBudget, records_per_day
+from adaptd.drift.budget import AlarmBudget, pace
 from adaptd.drift.profile import Profile
 from adaptd.drift.signals.faults import Faults
 from adaptd.drift.signals.signal import Signal
@@ -99,7 +102,11 @@ class SignalMonitor:
         self._is_outage = False
         self._broken_blocks = 0
         self._broken_since = 0
-        self._times: tuple[float, float] | None = None
+        settings = self._settings
+        self._middles: deque[float] = deque(
+            maxlen=settings.training_blocks + settings.reference_blocks
+        )
+        self._pace: float | None = None
         self._readings: dict[str, Reading] = {}
 
     @property
@@ -146,6 +153,7 @@ class SignalMonitor:
             if self._profile is not None:
                 self._profile.take(block, is_reference=False)
             return self._read(block)
+        self._clock(block)
         self._is_broken = bool(self.broken(block))
         if self._profile is not None and self._is_fitted:
             self._profile.take(block, is_reference=not self._is_broken)
@@ -217,7 +225,8 @@ class SignalMonitor:
             "is_outage": self._is_outage,
             "broken_blocks": self._broken_blocks,
             "broken_since": self._broken_since,
-            "times": None if self._times is None else list(self._times),
+            "middles": list(self._middles),
+            "pace": self._pace,
             "watched_records": self._watched_records,
             "alarms": self._alarms,
         }
@@ -248,8 +257,9 @@ class SignalMonitor:
         self._is_outage = bool(state["is_outage"])
         self._broken_blocks = int(state["broken_blocks"])
         self._broken_since = int(state["broken_since"])
-        times = state["times"]
-        self._times = None if times is None else (float(times[0]), float(times[1]))
+        self._middles.clear()
+        self._middles.extend(map(float, state["middles"]))
+        self._pace = None if state["pace"] is None else float(state["pace"])
         self._watched_records = int(state["watched_records"])
         self._alarms = int(state["alarms"])
         self._readings.clear()
@@ -266,7 +276,6 @@ class SignalMonitor:
             self._train(block)
 
     def _train(self, block: SignalBlock) -> None:
-        self._clock(block)
         self._training.append(block)
         if len(self._training) < self._settings.training_blocks:
             return
@@ -289,11 +298,12 @@ class SignalMonitor:
         self._training = []
 
     def _warm(self, block: SignalBlock) -> None:
-        self._clock(block)
         self._blocks_of_reference += 1
         for watch in self._watches.values():
             watch.warm(block)
         if self.is_watching:
+            self._pace = pace(self._middles, self._settings.block_records)
+            self._middles.clear()
             between = self._records_between()
             assert between is not None
             for watch in self._watches.values():
@@ -362,24 +372,14 @@ class SignalMonitor:
         return alarms
 
     def _clock(self, block: SignalBlock) -> None:
+        """Of every block that it might learn from, so that an outage leaves the pace as it is."""
         if block.times is not None:
-            first = float(block.times[0]) if self._times is None else self._times[0]
-            self._times = (first, float(block.times[-1]))
+            # One record that is dated far ahead must not be what a budget a day hangs on.
+            self._middles.append(float(np.median(block.times)))
 
     def _records_between(self) -> float | None:
         """Records, on average, from one false alarm to the next; None while it is not known."""
-        if not self.is_watching:
-            return None
-        settings = self._settings
-        reference = settings.training_blocks + settings.reference_blocks
-        pace = (
-            None
-            if self._times is None
-            else records_per_day(
-                reference * settings.block_records - 1, self._times[1] - self._times[0]
-            )
-        )
-        return 1 / settings.budget.per_record(pace)
+        return 1 / self._settings.budget.per_record(self._pace) if self.is_watching else None
 
     def _parts(self) -> int:
         """Into how many the budget goes: one a family."""

@@ -134,7 +134,7 @@ class Lane:
 
     def _clock(self, block: SignalBlock, *, counts: bool) -> None:
         assert block.times is not None
-        now = float(np.max(block.times))
+        now = float(np.median(block.times))
         if counts and self._latest is not None:
             self._watched_seconds += max(0.0, now - self._latest)
         self._latest = now if self._latest is None else max(now, self._latest)

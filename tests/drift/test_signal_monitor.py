@@ -200,6 +200,18 @@ def test_the_budget_is_shared_and_reported(tones: Tones) -> None:
     assert report["watched_records"] == 32
 
 
+@pytest.mark.parametrize("at", [0, 99])
+def test_one_record_that_is_dated_ahead_leaves_the_budget_as_it_is(tones: Tones, at: int) -> None:
+    blocks = tones(4, 101)
+    times = blocks[at].times
+    assert times is not None
+    times[-1 if at else 0] += 3_600 if at else -3_600
+    monitor = _monitor(replace(SETTINGS, budget=AlarmBudget(2.0, "day")))
+    _alarms(monitor, blocks)
+    between = monitor.report()["records_between_false_alarms"]
+    assert between == pytest.approx(43_200, rel=0.01)
+
+
 def test_persistence_waits_for_more_blocks_in_a_row(tones: Tones) -> None:
     blocks = tones(5, 160, change_at=120, change=lambda x, _: 1.5 * x)
     prompt = _alarms(_monitor(), blocks)[0].record
