@@ -232,7 +232,8 @@ class SignalMonitor:
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Goes on where `state` was taken, by a monitor of the same signals and settings.
+        """Goes on where `state` was taken, by a monitor of the same signals and settings. The
+        budget may be another, and holds from now on.
 
         Raises KeyError for a document that is no such state, or of signals that are not here.
         """
@@ -263,6 +264,8 @@ class SignalMonitor:
         self._watched_records = int(state["watched_records"])
         self._alarms = int(state["alarms"])
         self._readings.clear()
+        if self.is_watching:
+            self._share_out()
 
     def _fresh(self) -> dict[str, Watch]:
         return {signal.name: Watch(signal, seed=self._settings.seed) for signal in self._signals}
@@ -304,12 +307,9 @@ class SignalMonitor:
         if self.is_watching:
             self._pace = pace(self._middles, self._settings.block_records)
             self._middles.clear()
-            between = self._records_between()
-            assert between is not None
+            self._share_out()
             for watch in self._watches.values():
-                of_signal = between * self._parts() * self._sharers(watch)
-                size = 1 if watch.signal.is_per_record else self._settings.block_records
-                watch.begin(of_signal / size)
+                watch.clear()
 
     def _next(self) -> list[str]:
         """Signals that read the next block: all of them in turn, those that are suspicious each
@@ -381,13 +381,15 @@ class SignalMonitor:
         """Records, on average, from one false alarm to the next; None while it is not known."""
         return 1 / self._settings.budget.per_record(self._pace) if self.is_watching else None
 
-    def _parts(self) -> int:
-        """Into how many the budget goes: one a family."""
-        return len({watch.signal.family for watch in self._watches.values()})
-
-    def _sharers(self, watch: Watch) -> int:
-        families = [other.signal.family for other in self._watches.values()]
-        return families.count(watch.signal.family)
+    def _share_out(self) -> None:
+        """Gives each signal its part of the budget: one a family, shared evenly in it."""
+        between = self._records_between()
+        assert between is not None
+        families = [watch.signal.family for watch in self._watches.values()]
+        for watch in self._watches.values():
+            of_signal = between * len(set(families)) * families.count(watch.signal.family)
+            size = 1 if watch.signal.is_per_record else self._settings.block_records
+            watch.expect(of_signal / size)
 
     def _leave_out(self, name: str, reason: str) -> None:
         self._left_out[name] = reason

@@ -196,6 +196,28 @@ def test_the_budget_is_a_day_of_event_time_over_both_lanes() -> None:
     assert watch["log_threshold"] == pytest.approx(np.log(8_640_000 * 12), rel=1e-3)
 
 
+def test_a_budget_that_is_changed_holds_from_the_restart_on() -> None:
+    made, stream = LiveSignals(CONTRACT, ALARM), changed("gain")
+    run(made, stream, 0, WARM + 16)
+    kept = json.loads(json.dumps(made.state(), allow_nan=False))
+    rarer = LiveSignals(CONTRACT, ALARM.model_copy(update={"per_day": ALARM.per_day / 10}))
+    rarer.restore(kept)
+    before, after = (
+        {
+            name: watch["log_threshold"]
+            for lane in ("unlabelled", "labelled")
+            for name, watch in one.state()[lane]["monitor"]["watches"].items()
+        }
+        for one in (made, rarer)
+    )
+    assert after == pytest.approx({name: old + np.log(10) for name, old in before.items()})
+    assert rarer.is_watching
+    # Nothing else is another.
+    back = LiveSignals(CONTRACT, ALARM)
+    back.restore(json.loads(json.dumps(rarer.state(), allow_nan=False)))
+    assert back.state() == made.state()
+
+
 def test_the_rate_that_was_reached_is_of_the_time_that_was_watched() -> None:
     made = LiveSignals(CONTRACT, ALARM)
     assert made.alarms_per_day is None
