@@ -231,7 +231,7 @@ class SignalDesk:
         metrics.sensor_broken.labels(stream).set(self._is_broken)
         metrics.signals_watching.labels(stream).set(signals.is_watching)
         for state in signals.states:
-            if state.evidence is not None:
-                metrics.signal_evidence.labels(stream, state.family).set(state.evidence)
+            # What is not watched any more must not stand there as it last was.
+            metrics.signal_evidence.labels(stream, state.family).set(state.evidence or 0.0)
         if signals.alarms_per_day is not None:
             metrics.alarms_per_day.labels(stream).set(signals.alarms_per_day)

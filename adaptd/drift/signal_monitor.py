@@ -181,6 +181,7 @@ class SignalMonitor:
         self._is_quiet = self._is_outage = False
         self._broken_blocks = 0
         self._suspicious = []
+        self._readings.clear()
         self._above.clear()
         for watch in self._watches.values():
             watch.clear()

@@ -94,8 +94,14 @@ def test_other_inputs_that_do_no_harm_are_told_and_become_what_is_ordinary(
     running = loop(MemorySource(drift_at=NEVER, scaled_from=CHANGE), **WATCHED)
     running.until(lambda: bool(raised(running)))
     count = len(raised(running))
+    for alarm in raised(running):
+        evidence = metric(running, "adaptd_signal_evidence", signal=alarm.signal)
+        assert evidence is not None
+        assert evidence >= 1
     running.until(lambda: metric(running, "adaptd_signals_watching") == 0)
     assert running.source.next >= CHANGE + LATE
+    for alarm in raised(running):
+        assert metric(running, "adaptd_signal_evidence", signal=alarm.signal) == 0
     running.until(lambda: metric(running, "adaptd_signals_watching") == 1)
     running.until(lambda: running.source.next > 4_000)
     assert told(running) == []

@@ -79,7 +79,9 @@ def test_one_alarm_then_quiet_until_it_is_resumed_or_reset(tones: Tones) -> None
     raised = _alarms(monitor, blocks[:200])
     assert len({alarm.record for alarm in raised}) == 1
     assert monitor.is_quiet
+    assert any(reading.is_above for reading in monitor.readings.values())
     monitor.resume()
+    assert not monitor.readings
     assert _alarms(monitor, blocks[200:210]), "the gain is still there"
     monitor.reset()
     assert not monitor.is_watching
