@@ -85,6 +85,7 @@ class SignalDesk:
         self._arrived = 0
         self._suspicion: _Suspicion | None = None
         self._is_broken = False
+        self._shown_revision: int | None = None
 
     def see(self, batch: Batch, probabilities: NDArray[np.float32] | None) -> None:
         """Takes records as they come, labelled or not. probabilities: of the release, float32 [n,
@@ -225,8 +226,9 @@ class SignalDesk:
 
     def _show(self) -> None:
         signals = self._observer.signals
-        if signals is None:
+        if signals is None or signals.revision == self._shown_revision:
             return
+        self._shown_revision = signals.revision
         metrics, stream = self._context.metrics, self._context.stream
         metrics.sensor_broken.labels(stream).set(self._is_broken)
         metrics.signals_watching.labels(stream).set(signals.is_watching)

@@ -107,6 +107,11 @@ class LiveSignals:
         return sum(lane.alarms for lane in self._lanes()) / max(days) if days else None
 
     @property
+    def revision(self) -> int:
+        """Another number once any of what is above may be another."""
+        return sum(lane.revision for lane in self._lanes())
+
+    @property
     def until_judged(self) -> int:
         """Labelled records to the end of the second lane's block; many without that lane."""
         return sys.maxsize if self._labelled is None else self._labelled.until_full

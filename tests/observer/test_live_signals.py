@@ -265,6 +265,21 @@ def test_a_state_of_other_signals_or_blocks_begins_anew_and_keeps_its_counts() -
     made.restore(None)
 
 
+def test_the_revision_is_another_once_a_block_was_read_or_something_was_learnt_anew() -> None:
+    made, stream = LiveSignals(CONTRACT, ALARM), Stream()
+    seen = [made.revision]
+    run(made, stream, 0, 15)
+    assert made.revision == seen[0]
+    run(made, stream, 15, 16)
+    seen.append(made.revision)
+    for change in (made.accept, made.relearn, made.resume, made.reset):
+        change()
+        seen.append(made.revision)
+    made.restore(made.state())
+    seen.append(made.revision)
+    assert len(set(seen)) == len(seen)
+
+
 def test_the_state_stays_small() -> None:
     made = LiveSignals(CONTRACT, ALARM)
     run(made, Stream())
