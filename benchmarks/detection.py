@@ -145,7 +145,8 @@ def _watch(errors: NDArray[np.bool_], *, run: float, seed: int) -> list[int]:
     ]
     training = _TRAINING // _BLOCK
     watch.fit(blocks[:training])
-    watch.begin(run)
+    watch.expect(run)
+    watch.clear()
     alarms = []
     for block in blocks[training:]:
         if watch.update(block).is_above:

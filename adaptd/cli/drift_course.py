@@ -145,16 +145,20 @@ class _Walk:
         block = self._answered(bare, self._predict)
         was_watching = self._monitor.is_watching
         alarms = self._monitor.update(block)
-        if not was_watching:
-            self._ordinary.append(bare)
-            self._note_nothing(bare)
-            return
-        self._river_alarms += self._river.update(block)
-        if self._first_watched is None:
-            self._first_watched = block.first_record
-        self._note(block)
         self._latest = [*self._latest[-(SETTLE_BLOCKS * 2) :], bare]
+        if was_watching:
+            self._river_alarms += self._river.update(block)
+            if self._first_watched is None:
+                self._first_watched = block.first_record
+            self._note(block)
+        else:
+            if not self._monitor.is_broken:
+                self._ordinary.append(bare)
+            self._note_nothing(bare)
         if alarms:
+            # A sensor may break before what has changed is settled.
+            if self._open is not None:
+                self._events.append(self._open[0])
             self._begin_event(alarms)
         elif self._open is not None:
             self._go_on()

@@ -85,6 +85,7 @@ class SignalDesk:
         self._arrived = 0
         self._suspicion: _Suspicion | None = None
         self._is_broken = False
+        self._shown_revision: int | None = None
 
     def see(self, batch: Batch, probabilities: NDArray[np.float32] | None) -> None:
         """Takes records as they come, labelled or not. probabilities: of the release, float32 [n,
@@ -225,13 +226,14 @@ class SignalDesk:
 
     def _show(self) -> None:
         signals = self._observer.signals
-        if signals is None:
+        if signals is None or signals.revision == self._shown_revision:
             return
+        self._shown_revision = signals.revision
         metrics, stream = self._context.metrics, self._context.stream
         metrics.sensor_broken.labels(stream).set(self._is_broken)
         metrics.signals_watching.labels(stream).set(signals.is_watching)
         for state in signals.states:
-            if state.evidence is not None:
-                metrics.signal_evidence.labels(stream, state.family).set(state.evidence)
+            # What is not watched any more must not stand there as it last was.
+            metrics.signal_evidence.labels(stream, state.family).set(state.evidence or 0.0)
         if signals.alarms_per_day is not None:
             metrics.alarms_per_day.labels(stream).set(signals.alarms_per_day)

@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from adaptd.drift.array_state import optional_from_state, optional_to_state
+from adaptd.drift.fault_shares import fault_shares
 
 # All that is known of each record.
 COLUMNS = ("x", "probabilities", "target", "hits", "losses", "times")
@@ -50,10 +52,20 @@ class SignalBlock:
         """The likeliest class of each record, int64 [n]."""
         return None if self.probabilities is None else self.probabilities.argmax(axis=1)
 
-    @property
+    @cached_property
     def channels(self) -> NDArray[np.float64]:
-        """x as float64 [n, channels, positions]; of a table each column is a channel of one."""
-        return self.x.reshape(len(self), self.x.shape[1], -1).astype(np.float64)
+        """x as float64 [n, channels, positions], not to be written to; of a table each column is a
+        channel of one."""
+        values = self.x.reshape(len(self), self.x.shape[1], -1).astype(np.float64)
+        values.flags.writeable = False
+        return values
+
+    @cached_property
+    def fault_shares(self) -> NDArray[np.float64]:
+        """As `fault_shares` of x, float64 [channels, 3], not to be written to."""
+        shares = fault_shares(self.x)
+        shares.flags.writeable = False
+        return shares
 
     def state(self) -> dict[str, Any]:
         """As JSON values, exact."""

@@ -1,7 +1,10 @@
 """`AlarmBudget`: how many false alarms a stream may raise."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
+
+import numpy as np
 
 _SECONDS_A_DAY = 86_400.0
 _MILLION = 1_000_000.0
@@ -42,3 +45,16 @@ class AlarmBudget:
 def records_per_day(records: int, seconds: float) -> float | None:
     """The pace of so many records over so many seconds of event time; None where none passed."""
     return records / seconds * _SECONDS_A_DAY if seconds > 0 and records > 0 else None
+
+
+def pace(moments: Sequence[float], records_apart: int) -> float | None:
+    """Records a day of a stream seen at moments that lie so many records apart, POSIX seconds.
+
+    From the median of the times between each moment and the one that is half of them later, so
+    fewer than half of those may be wrong; None where no time passed, or with fewer than two.
+    """
+    half = len(moments) // 2
+    if half == 0:
+        return None
+    times = np.asarray(moments)
+    return records_per_day(half * records_apart, float(np.median(times[half:] - times[:-half])))

@@ -1,12 +1,15 @@
 """`SignalMonitor`: many signals of one stream under one budget of false alarms."""
 
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from adaptd.drift.alarm import Alarm
 from adaptd.drift.block import SignalBlock
-from adaptd.drift.budget import AlarmBudget, records_per_day
+from adaptd.drift.budget import AlarmBudget, pace
 from adaptd.drift.profile import Profile
 from adaptd.drift.signals.faults import Faults
 from adaptd.drift.signals.signal import Signal
@@ -15,6 +18,10 @@ from adaptd.drift.watch import Reading, Watch
 # Logarithm of the evidence since some moment from which a signal reads every block. One block that
 # nothing resembles is about as much.
 _SUSPICIOUS = 4.0
+
+# Broken blocks in a row that are an outage where there is no evidence to go by: fewer, and one
+# block that happens to be constant would be told; more, and the sensor waits.
+_BLOCKS_OF_OUTAGE = 3
 
 
 @dataclass(frozen=True)
@@ -49,7 +56,9 @@ class SignalMonitor:
     Each family of signals has an equal part of the budget, shared out evenly in it. Rates of false
     alarms add up whatever signals have to do with each other, so the budget holds for all of them
     together. A block with a broken channel is shown to `input-faults` alone: nothing
-    is learnt from broken data.
+    is learnt from broken data. Before the reference is complete, and after an alarm of something
+    else, a few broken blocks in a row raise an alarm of `input-faults` as well: a sensor may break
+    at any time. If that is none of the signals, they are left out silently.
     With a stride, which block is read next depends on those that were read before and on nothing
     else, so what is read is as exchangeable as the stream, and the budget, which is reckoned for
     every block, holds all the more.
@@ -75,13 +84,14 @@ class SignalMonitor:
         self._alarms = 0
         self._begin()
 
-    def _begin(self) -> None:
+    def _begin(self, faults: Faults | None = None) -> None:
+        """faults: what was ordinary before, known until the training is over."""
         self._watches = self._fresh()
         self._left_out: dict[str, str] = {}
         self._training: list[SignalBlock] = []
         if self._profile is not None:
             self._profile.reset()
-        self._faults = Faults()
+        self._faults = faults or Faults()
         self._is_fitted = False
         self._blocks_of_reference = 0
         self._unread = 0
@@ -89,7 +99,14 @@ class SignalMonitor:
         self._above: dict[str, int] = {}
         self._is_quiet = False
         self._is_broken = False
-        self._times: tuple[float, float] | None = None
+        self._is_outage = False
+        self._broken_blocks = 0
+        self._broken_since = 0
+        settings = self._settings
+        self._middles: deque[float] = deque(
+            maxlen=settings.training_blocks + settings.reference_blocks
+        )
+        self._pace: float | None = None
         self._readings: dict[str, Reading] = {}
 
     @property
@@ -119,8 +136,8 @@ class SignalMonitor:
         return all(watch.is_exchangeable for watch in self._watches.values())
 
     def broken(self, block: SignalBlock) -> dict[int, str]:
-        """Channel -> what it has, as `Faults.broken`; empty before the training is over."""
-        can_tell = self._is_fitted and self._faults.can_read(block)
+        """Channel -> what it has, as `Faults.broken`; empty before the first training is over."""
+        can_tell = self._faults.is_fitted and self._faults.can_read(block)
         return self._faults.broken(block) if can_tell else {}
 
     def update(self, block: SignalBlock) -> list[Alarm]:
@@ -132,36 +149,39 @@ class SignalMonitor:
             raise ValueError(
                 f"expected blocks of {self._settings.block_records} records, got {len(block)}"
             )
-        if not self._is_fitted:
-            self._train(block)
-            return []
-        if self._profile is not None:
-            self._profile.take(block, is_reference=not self.is_watching)
-        if not self.is_watching:
-            self._is_broken = bool(self.broken(block))
-            self._warm(block)
-            return []
-        if not self._is_quiet:
-            self._watched_records += len(block)
-            if not (reading := self._next()):
-                return []
-        elif not self._is_broken:
-            return []
+        if self.is_watching:
+            if self._profile is not None:
+                self._profile.take(block, is_reference=False)
+            return self._read(block)
+        self._clock(block)
         self._is_broken = bool(self.broken(block))
-        return [] if self._is_quiet else self._watch(block, reading)
+        if self._profile is not None and self._is_fitted:
+            self._profile.take(block, is_reference=not self._is_broken)
+        alarms = self._outage(block)
+        self._learn(block)
+        return alarms
 
     def hush(self) -> None:
-        """Says nothing until `reset` or `resume`: the drift is known."""
+        """Says nothing until `reset` or `resume`, but of a sensor that breaks: the drift is
+        known."""
         self._is_quiet = True
+        self._suspicious = []
 
     def reset(self) -> None:
         """Learns anew what is ordinary: after a release, or a drift that is answered."""
         self._begin()
 
+    def relearn(self) -> None:
+        """As `reset`, of the sensors it has: blocks that are broken as far as is known from before
+        are not what it learns from."""
+        self._begin(self._faults)
+
     def resume(self) -> None:
         """Goes on with the reference it has: after an outage, or an alarm that was for nothing."""
-        self._is_quiet = False
+        self._is_quiet = self._is_outage = False
+        self._broken_blocks = 0
         self._suspicious = []
+        self._readings.clear()
         self._above.clear()
         for watch in self._watches.values():
             watch.clear()
@@ -203,13 +223,18 @@ class SignalMonitor:
             "above": dict(self._above),
             "is_quiet": self._is_quiet,
             "is_broken": self._is_broken,
-            "times": None if self._times is None else list(self._times),
+            "is_outage": self._is_outage,
+            "broken_blocks": self._broken_blocks,
+            "broken_since": self._broken_since,
+            "middles": list(self._middles),
+            "pace": self._pace,
             "watched_records": self._watched_records,
             "alarms": self._alarms,
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Goes on where `state` was taken, by a monitor of the same signals and settings.
+        """Goes on where `state` was taken, by a monitor of the same signals and settings. The
+        budget may be another, and holds from now on.
 
         Raises KeyError for a document that is no such state, or of signals that are not here.
         """
@@ -231,17 +256,30 @@ class SignalMonitor:
         self._above = {name: int(blocks) for name, blocks in state["above"].items()}
         self._is_quiet = bool(state["is_quiet"])
         self._is_broken = bool(state["is_broken"])
-        times = state["times"]
-        self._times = None if times is None else (float(times[0]), float(times[1]))
+        self._is_outage = bool(state["is_outage"])
+        self._broken_blocks = int(state["broken_blocks"])
+        self._broken_since = int(state["broken_since"])
+        self._middles.clear()
+        self._middles.extend(map(float, state["middles"]))
+        self._pace = None if state["pace"] is None else float(state["pace"])
         self._watched_records = int(state["watched_records"])
         self._alarms = int(state["alarms"])
         self._readings.clear()
+        if self.is_watching:
+            self._share_out()
 
     def _fresh(self) -> dict[str, Watch]:
         return {signal.name: Watch(signal, seed=self._settings.seed) for signal in self._signals}
 
+    def _learn(self, block: SignalBlock) -> None:
+        if self._is_broken:
+            return
+        if self._is_fitted:
+            self._warm(block)
+        else:
+            self._train(block)
+
     def _train(self, block: SignalBlock) -> None:
-        self._clock(block)
         self._training.append(block)
         if len(self._training) < self._settings.training_blocks:
             return
@@ -255,6 +293,7 @@ class SignalMonitor:
                 self._leave_out(name, str(error))
         if not self._watches:
             raise ValueError("none of the signals can read these records")
+        self._faults = Faults()
         if all(self._faults.can_read(block) for block in self._training):
             self._faults.fit(self._training)
         if self._profile is not None:
@@ -263,17 +302,15 @@ class SignalMonitor:
         self._training = []
 
     def _warm(self, block: SignalBlock) -> None:
-        self._clock(block)
         self._blocks_of_reference += 1
         for watch in self._watches.values():
             watch.warm(block)
         if self.is_watching:
-            between = self._records_between()
-            assert between is not None
+            self._pace = pace(self._middles, self._settings.block_records)
+            self._middles.clear()
+            self._share_out()
             for watch in self._watches.values():
-                of_signal = between * self._parts() * self._sharers(watch)
-                size = 1 if watch.signal.is_per_record else self._settings.block_records
-                watch.begin(of_signal / size)
+                watch.clear()
 
     def _next(self) -> list[str]:
         """Signals that read the next block: all of them in turn, those that are suspicious each
@@ -283,6 +320,36 @@ class SignalMonitor:
             return self._suspicious
         self._unread = 0
         return list(self._watches)
+
+    def _read(self, block: SignalBlock) -> list[Alarm]:
+        if self._is_quiet:
+            # A run of broken blocks is followed to its end, as it is by what is suspicious.
+            if self._is_outage or self._broken_blocks or self._next():
+                self._is_broken = bool(self.broken(block))
+                return self._outage(block)
+            return []
+        self._watched_records += len(block)
+        if not (reading := self._next()):
+            return []
+        self._is_broken = bool(self.broken(block))
+        return self._watch(block, reading)
+
+    def _outage(self, block: SignalBlock) -> list[Alarm]:
+        """The alarm of a broken block while nothing is watched by its evidence."""
+        if not self._is_broken:
+            self._broken_blocks = 0
+            return []
+        if self._broken_blocks == 0:
+            self._broken_since = block.first_record
+        self._broken_blocks += 1
+        is_told = self._is_outage or Faults.name not in self._watches
+        if is_told or self._broken_blocks < _BLOCKS_OF_OUTAGE:
+            return []
+        self._is_outage = self._is_quiet = True
+        self._alarms += 1
+        last = block.first_record + len(block) - 1
+        # Each of them resembles nothing.
+        return [Alarm(Faults.name, last, self._broken_since, _SUSPICIOUS * self._broken_blocks)]
 
     def _watch(self, block: SignalBlock, reading: Sequence[str]) -> list[Alarm]:
         alarms = []
@@ -299,37 +366,31 @@ class SignalMonitor:
             name for name, watch in self._watches.items() if watch.log_suspicion >= _SUSPICIOUS
         ]
         if alarms:
-            self._is_quiet = True
+            # A channel that is faulty now and then may break yet.
+            self._is_quiet, self._is_outage = True, self._is_broken
+            self._suspicious = []
             self._alarms += 1
         return alarms
 
     def _clock(self, block: SignalBlock) -> None:
+        """Of every block that it might learn from, so that an outage leaves the pace as it is."""
         if block.times is not None:
-            first = float(block.times[0]) if self._times is None else self._times[0]
-            self._times = (first, float(block.times[-1]))
+            # One record that is dated far ahead must not be what a budget a day hangs on.
+            self._middles.append(float(np.median(block.times)))
 
     def _records_between(self) -> float | None:
         """Records, on average, from one false alarm to the next; None while it is not known."""
-        if not self.is_watching:
-            return None
-        settings = self._settings
-        reference = settings.training_blocks + settings.reference_blocks
-        pace = (
-            None
-            if self._times is None
-            else records_per_day(
-                reference * settings.block_records - 1, self._times[1] - self._times[0]
-            )
-        )
-        return 1 / settings.budget.per_record(pace)
+        return 1 / self._settings.budget.per_record(self._pace) if self.is_watching else None
 
-    def _parts(self) -> int:
-        """Into how many the budget goes: one a family."""
-        return len({watch.signal.family for watch in self._watches.values()})
-
-    def _sharers(self, watch: Watch) -> int:
-        families = [other.signal.family for other in self._watches.values()]
-        return families.count(watch.signal.family)
+    def _share_out(self) -> None:
+        """Gives each signal its part of the budget: one a family, shared evenly in it."""
+        between = self._records_between()
+        assert between is not None
+        families = [watch.signal.family for watch in self._watches.values()]
+        for watch in self._watches.values():
+            of_signal = between * len(set(families)) * families.count(watch.signal.family)
+            size = 1 if watch.signal.is_per_record else self._settings.block_records
+            watch.expect(of_signal / size)
 
     def _leave_out(self, name: str, reason: str) -> None:
         self._left_out[name] = reason

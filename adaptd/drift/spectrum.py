@@ -1,5 +1,7 @@
 """Band energies of sequences and images: what a change of sampling rate or focus moves first."""
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -28,27 +30,39 @@ def band_energies(x: NDArray[np.floating]) -> NDArray[np.float64]:
     """
     values = np.nan_to_num(np.asarray(x, np.float64), nan=0.0, posinf=0.0, neginf=0.0)
     axes = tuple(range(2, values.ndim))
-    # Without a taper the jump from a record's end to its beginning covers the high bands.
-    taper = np.ones(values.shape[2:])
-    for axis in axes:
-        size = values.shape[axis]
-        sine = np.sin(np.pi * (np.arange(size) + 0.5) / size)
-        taper = taper * np.expand_dims(sine, tuple(i for i in range(len(axes)) if i != axis - 2))
+    taper = _taper(values.shape[2:])
     mean = (values * taper).sum(axis=axes, keepdims=True) / taper.sum()
     power = np.abs(np.fft.rfftn((values - mean) * taper, axes=axes)) ** 2 / (taper**2).sum()
-    place, weight = _bands(values.shape[2:], len(band_frequencies(values.shape[1:])))
     flat = power.reshape(*power.shape[:2], -1)
-    bands: NDArray[np.float64] = flat @ (np.eye(place.max() + 1)[place] * weight[:, None])
+    shares = _shares(values.shape[2:], len(band_frequencies(values.shape[1:])))
+    bands: NDArray[np.float64] = flat @ shares
     return bands[..., :-1]
 
 
-def _bands(sizes: tuple[int, ...], bands: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """The band of each coefficient, flat, and its share of it; the mean goes to the last, an extra
-    one, as do an image's corners beyond the highest frequency of its sides."""
+# A stream's blocks are all of one size, and a process has few streams.
+@lru_cache(maxsize=32)
+def _taper(sizes: tuple[int, ...]) -> NDArray[np.float64]:
+    """Of a record's positions. Without it the jump from a record's end to its beginning covers the
+    high bands."""
+    taper = np.ones(sizes)
+    for axis, size in enumerate(sizes):
+        sine = np.sin(np.pi * (np.arange(size) + 0.5) / size)
+        taper = taper * np.expand_dims(sine, tuple(i for i in range(len(sizes)) if i != axis))
+    taper.flags.writeable = False
+    return taper
+
+
+@lru_cache(maxsize=32)
+def _shares(sizes: tuple[int, ...], bands: int) -> NDArray[np.float64]:
+    """[coefficients, bands + 1]: the share of each coefficient, flat, in its band; the mean goes to
+    the last, an extra one, as do an image's corners beyond the highest frequency of its sides."""
     axes = [np.fft.fftfreq(size) for size in sizes[:-1]] + [np.fft.rfftfreq(sizes[-1])]
     square = sum(frequency**2 for frequency in np.meshgrid(*axes, indexing="ij"))
     radius = np.sqrt(np.asarray(square)).ravel()
     place = np.ceil(radius * 2 * bands - 1e-9).astype(np.int64) - 1
     place = np.where((place < 0) | (place >= bands), bands, place)
     counts = np.bincount(place, minlength=bands + 1)
-    return place, 1 / np.maximum(counts, 1)[place]
+    weight = 1 / np.maximum(counts, 1)[place]
+    shares: NDArray[np.float64] = np.eye(place.max() + 1)[place] * weight[:, None]
+    shares.flags.writeable = False
+    return shares

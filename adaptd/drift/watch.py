@@ -53,7 +53,8 @@ class Watch:
     p-values are independent and uniform, so bets on them are e-values, so the e-detector is above
     c after c scores or more, on average.
 
-    `fit` on training blocks, then `warm` with the reference, then `begin`, then `update`.
+    `fit` on training blocks, then `warm` with the reference, then `expect` and `clear`, then
+    `update`.
     seed: of the ties between equal scores.
     """
 
@@ -74,7 +75,7 @@ class Watch:
 
     @property
     def log_threshold(self) -> float:
-        """Natural logarithm; infinite before `begin`."""
+        """Natural logarithm; infinite before `expect`."""
         return self._log_threshold
 
     @property
@@ -98,9 +99,8 @@ class Watch:
         self._peak = max(self._peak, float(evidence.max(initial=-math.inf)))
         self._reference_scores += len(evidence)
 
-    def begin(self, steps_between_alarms: float) -> None:
-        """From here on blocks are watched. steps_between_alarms: scores, on average, at least."""
-        self.clear()
+    def expect(self, steps_between_alarms: float) -> None:
+        """Sets the threshold. steps_between_alarms: scores, on average, at least."""
         self._log_threshold = math.log(max(1.0, steps_between_alarms))
         self._log_threshold += max(0.0, self._surplus())
 

@@ -17,7 +17,11 @@ _SECONDS_A_DAY = 86_400.0
 
 
 class Lane:
-    """One alarm, then quiet until it begins anew, or the end of an outage that it was for."""
+    """One alarm, then quiet until it begins anew, or the end of an outage that it was for; a sensor
+    that breaks meanwhile is told all the same.
+
+    revision: another number once anything that is shown may be another.
+    """
 
     def __init__(self, signals: Sequence[Signal], settings: MonitorSettings) -> None:
         self._settings = settings
@@ -26,6 +30,7 @@ class Lane:
         self.family_of: Mapping[str, str] = {signal.name: signal.family for signal in signals}
         self.faults: Mapping[int, str] = {}
         self.alarms = 0
+        self.revision = 0
         self._watched_seconds = 0.0
         self._latest: float | None = None
         self._is_outage = False
@@ -73,6 +78,7 @@ class Lane:
 
     def reset(self) -> None:
         """Everything is learnt anew, from a new block on."""
+        self.revision += 1
         self._blocks.clear()
         self._monitor.reset()
         self._end_outage()
@@ -80,11 +86,13 @@ class Lane:
     def relearn(self) -> None:
         """What comes now is ordinary, and is learnt anew; but never from a broken sensor: then what
         was ordinary stays so."""
+        self.revision += 1
         if not self._is_outage:
-            self._monitor.reset()
+            self._monitor.relearn()
 
     def resume(self) -> None:
         """What was ordinary stays so, and is watched again, unless the sensor is broken still."""
+        self.revision += 1
         if not self._is_outage:
             self._monitor.resume()
 
@@ -104,6 +112,7 @@ class Lane:
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Goes on where `state` was taken; begins anew after a state of other signals or blocks."""
+        self.revision += 1
         self.alarms = int(state["alarms"])
         self._watched_seconds = float(state["watched_seconds"])
         if state["about"] != self._about():
@@ -116,6 +125,7 @@ class Lane:
         self.faults = {int(channel): fault for channel, fault in (faults or {}).items()}
 
     def _update(self, block: SignalBlock) -> list[Alarm]:
+        self.revision += 1
         monitor = self._monitor
         could_alarm = monitor.is_watching and not monitor.is_quiet
         self._clock(block, counts=could_alarm)
@@ -133,7 +143,7 @@ class Lane:
 
     def _clock(self, block: SignalBlock, *, counts: bool) -> None:
         assert block.times is not None
-        now = float(np.max(block.times))
+        now = float(np.median(block.times))
         if counts and self._latest is not None:
             self._watched_seconds += max(0.0, now - self._latest)
         self._latest = now if self._latest is None else max(now, self._latest)

@@ -19,7 +19,7 @@ from adaptd.drift.signals.faults import Faults
 from adaptd.drift.signals.signal import Signal
 from adaptd.observer.lane import Lane
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 # Share of the reference that signals learn from; the rest is what they are compared with.
 _TRAINING_SHARE = 0.25
@@ -105,6 +105,11 @@ class LiveSignals:
         """Alarms a day of event time, over what was watched; None before that."""
         days = [lane.watched_days for lane in self._lanes() if lane.watched_days > 0]
         return sum(lane.alarms for lane in self._lanes()) / max(days) if days else None
+
+    @property
+    def revision(self) -> int:
+        """Another number once any of what is above may be another."""
+        return sum(lane.revision for lane in self._lanes())
 
     @property
     def until_judged(self) -> int:

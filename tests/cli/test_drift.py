@@ -98,6 +98,21 @@ def test_a_quiet_recording_raises_nothing(runner: CliRunner, table: Path) -> Non
     assert document["monitor"]["alarms"] == 0
 
 
+def test_an_outage_in_the_reference_is_an_event_and_not_learnt(
+    runner: CliRunner, table: Path, tmp_path: Path
+) -> None:
+    rows = pq.read_table(table).slice(0, 3_000)
+    x0 = rows["x0"].to_numpy().copy()
+    x0[1_600:1_824] = 0
+    broken = tmp_path / "broken.parquet"
+    pq.write_table(rows.set_column(0, "x0", pa.array(x0.tolist())), broken)
+    document = _json(runner, str(broken), "--reference", "1024")
+    (event,) = document["events"]
+    assert (event["kind"], event["since_record"], event["channels"]) == ("outage", 1_600, [0])
+    assert (event["record"], event["until_record"]) == (1_695, 1_824)
+    assert document["monitor"]["watched_records"] <= 3_000 - 1_024 - 1_024 - 224
+
+
 def test_a_budget_a_day_is_by_event_time(runner: CliRunner, table: Path) -> None:
     # A recording without times stands at a record a second.
     document = _json(runner, str(table), "--reference", "1024", "--alarms-per-day", "2")

@@ -64,6 +64,30 @@ def test_a_broken_sensor_is_told_and_holds_before_any_label_has_come(
 
 
 @pytest.mark.parametrize("is_killed", [False, True])
+def test_a_sensor_that_breaks_while_other_inputs_wait_for_labels_holds_as_well(
+    loop: LoopMaker, is_killed: bool
+) -> None:
+    broken_at = CHANGE + 150
+    running = loop(
+        MemorySource(drift_at=NEVER, scaled_from=CHANGE, stuck=(broken_at, 400)), **WATCHED
+    )
+    running.until(lambda: bool(raised(running)))
+    assert running.source.next < broken_at
+    assert "input-faults" not in {alarm.signal for alarm in raised(running)}
+    if is_killed:
+        running = running.again()
+    running.until(lambda: bool(told(running)))
+    assert broken_at < running.source.next < broken_at + 100
+    assert told(running)[0].outcome == "held"
+    assert "left constant" in str(told(running)[0].reason)
+    # Labels of the change come while the sensor is broken: what is broken becomes no reference.
+    running.until(lambda: running.source.next > broken_at + 390)
+    assert metric(running, "adaptd_sensor_broken") == 1
+    assert metric(running, "adaptd_signals_watching") == 1
+    running.until(lambda: metric(running, "adaptd_sensor_broken") == 0)
+
+
+@pytest.mark.parametrize("is_killed", [False, True])
 def test_other_inputs_begin_an_episode_once_labels_show_that_they_do_harm(
     loop: LoopMaker, is_killed: bool
 ) -> None:
@@ -94,8 +118,14 @@ def test_other_inputs_that_do_no_harm_are_told_and_become_what_is_ordinary(
     running = loop(MemorySource(drift_at=NEVER, scaled_from=CHANGE), **WATCHED)
     running.until(lambda: bool(raised(running)))
     count = len(raised(running))
+    for alarm in raised(running):
+        evidence = metric(running, "adaptd_signal_evidence", signal=alarm.signal)
+        assert evidence is not None
+        assert evidence >= 1
     running.until(lambda: metric(running, "adaptd_signals_watching") == 0)
     assert running.source.next >= CHANGE + LATE
+    for alarm in raised(running):
+        assert metric(running, "adaptd_signal_evidence", signal=alarm.signal) == 0
     running.until(lambda: metric(running, "adaptd_signals_watching") == 1)
     running.until(lambda: running.source.next > 4_000)
     assert told(running) == []

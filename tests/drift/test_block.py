@@ -37,3 +37,12 @@ def test_joining_keeps_what_all_have() -> None:
 def test_columns_are_of_one_length() -> None:
     with pytest.raises(ValueError, match="columns of 2 records"):
         SignalBlock(0, np.zeros((2, 3), np.float32), target=np.zeros(3, np.int64))
+
+
+def test_what_several_signals_read_is_reckoned_once_and_not_written_to() -> None:
+    block = SignalBlock(0, np.arange(12, dtype=np.float32).reshape(2, 2, 3))
+    for name in ("channels", "fault_shares"):
+        values = getattr(block, name)
+        assert getattr(block, name) is values
+        with pytest.raises(ValueError, match="read-only"):
+            values[0] = 1

@@ -79,7 +79,9 @@ def test_one_alarm_then_quiet_until_it_is_resumed_or_reset(tones: Tones) -> None
     raised = _alarms(monitor, blocks[:200])
     assert len({alarm.record for alarm in raised}) == 1
     assert monitor.is_quiet
+    assert any(reading.is_above for reading in monitor.readings.values())
     monitor.resume()
+    assert not monitor.readings
     assert _alarms(monitor, blocks[200:210]), "the gain is still there"
     monitor.reset()
     assert not monitor.is_watching
@@ -105,6 +107,71 @@ def test_a_broken_channel_is_shown_to_its_own_signal_only(tones: Tones) -> None:
     # Nothing was learnt from it: the ordinary blocks that follow are ordinary.
     assert _alarms(monitor, whole[150:]) == []
     assert not monitor.is_broken
+
+
+def test_a_sensor_that_breaks_while_the_monitor_is_quiet_is_told(tones: Tones) -> None:
+    blocks = tones(2, 200, change_at=130, change=lambda x, _: 1.6 * x)
+    monitor = _monitor(replace(SETTINGS, stride_blocks=4))
+    (first, *_) = _alarms(monitor, blocks[:150])
+    assert first.signal != "input-faults"
+    dead = [replace(block, x=0 * block.x) for block in blocks[150:170]]
+    (alarm,) = _alarms(monitor, dead)
+    assert alarm.signal == "input-faults"
+    assert monitor.is_broken
+    assert 150 * 32 <= alarm.since_record <= 153 * 32
+    assert alarm.record <= 156 * 32
+    assert _alarms(monitor, blocks[170:]) == [], "the gain is known, and the channel is back"
+    assert not monitor.is_broken
+
+
+def test_an_outage_in_the_reference_is_told_and_not_learnt(tones: Tones) -> None:
+    blocks = tones(2, 160)
+    dead = [replace(block, x=np.full_like(block.x, 3.0)) for block in blocks[30:70]]
+    monitor = _monitor()
+    (alarm,) = _alarms(monitor, [*blocks[:30], *dead])
+    assert (alarm.signal, alarm.since_record) == ("input-faults", 30 * 32)
+    assert alarm.record == 33 * 32 - 1
+    assert monitor.is_broken
+    assert monitor.is_quiet
+    monitor.resume()
+    assert _alarms(monitor, blocks[70:139]) == []
+    assert not monitor.is_watching, "80 blocks, of which 10 came before"
+    assert _alarms(monitor, blocks[139:141]) == []
+    assert monitor.is_watching
+    assert monitor.is_exchangeable
+
+
+def test_what_it_relearns_is_of_sensors_that_work(tones: Tones) -> None:
+    blocks = tones(3, 260)
+    dead = [replace(block, x=np.full_like(block.x, 3.0)) for block in blocks[100:120]]
+    monitor = _monitor()
+    _alarms(monitor, blocks[:100])
+    monitor.relearn()
+    assert {alarm.signal for alarm in _alarms(monitor, dead)} == {"input-faults"}
+    assert monitor.is_broken
+    monitor.resume()
+    assert _alarms(monitor, blocks[120:221]) == []
+    assert monitor.is_watching
+    assert {alarm.signal for alarm in _alarms(monitor, dead)} == {"input-faults"}
+
+
+@pytest.mark.parametrize("break_at", [34, 90, 130])
+def test_a_monitor_restored_in_an_outage_goes_on_as_the_first_one_does(
+    tones: Tones, break_at: int
+) -> None:
+    blocks = tones(3, 160, change_at=110, change=lambda x, _: x + 0.9)
+    for place in range(break_at, break_at + 8):
+        blocks[place] = replace(blocks[place], x=np.zeros_like(blocks[place].x))
+    settings = replace(SETTINGS, stride_blocks=2)
+    straight = _monitor(settings)
+    expected = _alarms(straight, blocks)
+    assert "input-faults" in {alarm.signal for alarm in expected}
+    for cut in range(break_at - 1, break_at + 10):
+        first, second = _monitor(settings), _monitor(settings)
+        found = _alarms(first, blocks[:cut])
+        second.restore(json.loads(json.dumps(first.state(), allow_nan=False)))
+        assert found + _alarms(second, blocks[cut:]) == expected
+        assert second.state() == straight.state()
 
 
 def test_a_restored_monitor_goes_on_as_the_first_one_does(tones: Tones) -> None:
@@ -133,6 +200,18 @@ def test_the_budget_is_shared_and_reported(tones: Tones) -> None:
         np.log(43_200 * 6 / 32), rel=0.01
     )
     assert report["watched_records"] == 32
+
+
+@pytest.mark.parametrize("at", [0, 99])
+def test_one_record_that_is_dated_ahead_leaves_the_budget_as_it_is(tones: Tones, at: int) -> None:
+    blocks = tones(4, 101)
+    times = blocks[at].times
+    assert times is not None
+    times[-1 if at else 0] += 3_600 if at else -3_600
+    monitor = _monitor(replace(SETTINGS, budget=AlarmBudget(2.0, "day")))
+    _alarms(monitor, blocks)
+    between = monitor.report()["records_between_false_alarms"]
+    assert between == pytest.approx(43_200, rel=0.01)
 
 
 def test_persistence_waits_for_more_blocks_in_a_row(tones: Tones) -> None:

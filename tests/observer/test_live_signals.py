@@ -135,6 +135,26 @@ def test_an_outage_ends_by_itself_and_nothing_is_learnt_from_it() -> None:
     assert made.state()["unlabelled"]["monitor"]["blocks_of_reference"] == 60
 
 
+@pytest.mark.parametrize("start", [WARM - 640, DRIFT + 320])
+def test_a_sensor_that_breaks_in_the_reference_or_after_an_alarm_is_told_and_never_learnt(
+    start: int,
+) -> None:
+    stream, made = changed("gain"), LiveSignals(CONTRACT, ALARM)
+    stream.x[start : start + 480, 0] = 0
+    run(made, stream, 0, start)
+    assert bool(start > DRIFT) == (made.alarms_per_day not in (None, 0.0))
+    (alarm,) = run(made, stream, start, start + 160)
+    assert alarm.signal == "input-faults"
+    assert made.faults == {0: "constant"}
+    made.accept()
+    made.relearn()
+    assert made.is_broken
+    monitor = made.state()["unlabelled"]["monitor"]
+    assert monitor["is_fitted"]
+    run(made, stream, start + 160, start + 496)
+    assert not made.is_broken
+
+
 def test_after_a_release_everything_is_learnt_anew() -> None:
     stream, made = changed("gain"), LiveSignals(CONTRACT, ALARM)
     assert run(made, stream)
@@ -174,6 +194,28 @@ def test_the_budget_is_a_day_of_event_time_over_both_lanes() -> None:
     run(fast, quick, 0, WARM + 16)
     watch = fast.state()["labelled"]["monitor"]["watches"]["error"]
     assert watch["log_threshold"] == pytest.approx(np.log(8_640_000 * 12), rel=1e-3)
+
+
+def test_a_budget_that_is_changed_holds_from_the_restart_on() -> None:
+    made, stream = LiveSignals(CONTRACT, ALARM), changed("gain")
+    run(made, stream, 0, WARM + 16)
+    kept = json.loads(json.dumps(made.state(), allow_nan=False))
+    rarer = LiveSignals(CONTRACT, ALARM.model_copy(update={"per_day": ALARM.per_day / 10}))
+    rarer.restore(kept)
+    before, after = (
+        {
+            name: watch["log_threshold"]
+            for lane in ("unlabelled", "labelled")
+            for name, watch in one.state()[lane]["monitor"]["watches"].items()
+        }
+        for one in (made, rarer)
+    )
+    assert after == pytest.approx({name: old + np.log(10) for name, old in before.items()})
+    assert rarer.is_watching
+    # Nothing else is another.
+    back = LiveSignals(CONTRACT, ALARM)
+    back.restore(json.loads(json.dumps(rarer.state(), allow_nan=False)))
+    assert back.state() == made.state()
 
 
 def test_the_rate_that_was_reached_is_of_the_time_that_was_watched() -> None:
@@ -221,6 +263,21 @@ def test_a_state_of_other_signals_or_blocks_begins_anew_and_keeps_its_counts() -
         assert not again.is_watching
         assert again.alarms_per_day == made.alarms_per_day
     made.restore(None)
+
+
+def test_the_revision_is_another_once_a_block_was_read_or_something_was_learnt_anew() -> None:
+    made, stream = LiveSignals(CONTRACT, ALARM), Stream()
+    seen = [made.revision]
+    run(made, stream, 0, 15)
+    assert made.revision == seen[0]
+    run(made, stream, 15, 16)
+    seen.append(made.revision)
+    for change in (made.accept, made.relearn, made.resume, made.reset):
+        change()
+        seen.append(made.revision)
+    made.restore(made.state())
+    seen.append(made.revision)
+    assert len(set(seen)) == len(seen)
 
 
 def test_the_state_stays_small() -> None:

@@ -10,7 +10,7 @@ from adaptd.drift.array_state import from_state, to_state
 from adaptd.drift.betting import Bets
 from adaptd.drift.block import SignalBlock
 
-# What a channel can have, in the order of `fault_shares`.
+# What a channel can have, in the order of `SignalBlock.fault_shares`.
 FAULTS = ("missing", "constant", "stuck")
 
 # Of what was not faulty in any training block, the share from which a channel is called broken.
@@ -23,21 +23,6 @@ _USUAL = 0.5
 _BETS = Bets(bounds=(0.01, 0.03, 0.06, 0.12), factors=(95.0, 32.0, 16.0, 8.0))
 
 
-def fault_shares(x: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Shares of records, float64 [channels, 3]: with a value missing in the channel; with one value
-    at all positions of it (of a table: that of most of the block); equal to the record before."""
-    values = x.reshape(len(x), x.shape[1], -1)
-    is_missing = ~np.isfinite(values).all(axis=2)
-    if values.shape[2] > 1:
-        constant = (values == values[:, :, :1]).all(axis=2).mean(axis=0)
-    else:
-        constant = _most_frequent(values[:, :, 0])
-    stuck = (
-        (values[1:] == values[:-1]).all(axis=2).mean(axis=0) if len(values) > 1 else 0 * constant
-    )
-    return np.stack([is_missing.mean(axis=0), constant, stuck], axis=1)
-
-
 class Faults:
     """Scores a block by the largest share of records that are faulty in a channel, beyond what the
     training had; nearly always 0 while the sensor works."""
@@ -48,11 +33,15 @@ class Faults:
     def __init__(self) -> None:
         self._usual: NDArray[np.float64] = np.empty((0, len(FAULTS)))
 
+    @property
+    def is_fitted(self) -> bool:
+        return len(self._usual) > 0
+
     def can_read(self, block: SignalBlock) -> bool:
         return block.x.size > 0
 
     def fit(self, training: Sequence[SignalBlock]) -> Bets:
-        self._usual = np.max([fault_shares(block.x) for block in training], axis=0)
+        self._usual = np.max([block.fault_shares for block in training], axis=0)
         return _BETS
 
     def scores(self, block: SignalBlock) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
@@ -60,7 +49,7 @@ class Faults:
 
     def excess(self, block: SignalBlock) -> NDArray[np.float64]:
         """Float64 [channels, 3] in [0, 1]: how far each fault goes beyond the training's most."""
-        beyond = (fault_shares(block.x) - self._usual) / np.maximum(1 - self._usual, 1e-9)
+        beyond = (block.fault_shares - self._usual) / np.maximum(1 - self._usual, 1e-9)
         return np.where(self._usual < _USUAL, np.clip(beyond, 0, 1), 0.0)
 
     def broken(self, block: SignalBlock) -> dict[int, str]:
@@ -76,10 +65,3 @@ class Faults:
 
     def restore(self, state: Mapping[str, Any]) -> None:
         self._usual = from_state(state["usual"])
-
-
-def _most_frequent(columns: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Share of the most frequent value in each column of [n, columns]; of one that is new in each
-    record 1 / n, of one that is never there 0."""
-    alike = (columns[:, None] == columns[None]).sum(axis=0).max(axis=0, initial=0)
-    return np.asarray(alike / max(1, len(columns)), np.float64)
