@@ -52,8 +52,8 @@ class Tenures:
         """Does what the groups say, and returns the tenures that are under way.
 
         Raises SourceError where a group can never be joined, StaleEpochError where a stream that
-        was this process's until now has another owner already, StoreUnavailable where this process
-        is alone and cannot begin.
+        was this process's until now has another owner already. What cannot begin since the store is
+        away is tried again.
         """
         for group in self._groups:
             for change in group.membership.changes():
@@ -100,8 +100,6 @@ class Tenures:
                     stream, self._process, commits_of=None if group is None else group.commits_of
                 )
             except StoreUnavailable as error:
-                if self._is_alone:
-                    raise
                 self._process.health.obstruct(stream.name, str(error))
                 continue
             self._standby.forget(stream.name)

@@ -36,7 +36,8 @@ def test_a_drift_ends_in_a_release_that_takes_over_without_a_restart(daemon: Dae
     assert manifest.verify(directory)["lineage"]["episode"] == second.episode_id
     events = [json.loads(line) for line in running.state.events.read_text().splitlines()]
     told = [(event["kind"], event["data"].get("state")) for event in events]
-    assert told == [
+    # What is told of the watch over the release may come before the end, or not.
+    assert [one for one in told if one[0] != "watch"] == [
         ("release", None),
         ("drift", None),
         ("proposal", "awaiting"),
