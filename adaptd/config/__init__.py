@@ -1,8 +1,12 @@
 """The configuration: a typed tree read from one YAML file and the environment."""
 
+from adaptd.config.alarm import AlarmConfig
+from adaptd.config.delivery import PublishConfig, RejectConfig
+from adaptd.config.episode import EpisodeConfig, TrialConfig
 from adaptd.config.kafka import SaslConfig, SecretConfig, TlsConfig
 from adaptd.config.load import load, parse
 from adaptd.config.members import MembersConfig
+from adaptd.config.process import HttpConfig, LogConfig, MetricsConfig, ServerConfig
 from adaptd.config.record import AvroConfig, RecordConfig
 from adaptd.config.schedule import ScheduleConfig
 from adaptd.config.source import (
@@ -14,22 +18,13 @@ from adaptd.config.source import (
 )
 from adaptd.config.store import StoreConfig
 from adaptd.config.tree import (
-    AlarmConfig,
     ApprovalConfig,
     CheckpointConfig,
     Config,
-    EpisodeConfig,
-    HttpConfig,
     InitialConfig,
-    LogConfig,
-    MetricsConfig,
     ModelConfig,
-    PublishConfig,
-    RejectConfig,
-    ServerConfig,
     StreamConfig,
     TrainingConfig,
-    TrialConfig,
 )
 from adaptd.config.triggers import TriggersConfig
 from adaptd.config.watch import WatchConfig

@@ -2,13 +2,17 @@
 
 import re
 from pathlib import Path
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
+from adaptd.config.alarm import AlarmConfig
+from adaptd.config.delivery import PublishConfig, RejectConfig
+from adaptd.config.episode import EpisodeConfig, TrialConfig
 from adaptd.config.fault import at_key, at_variance
 from adaptd.config.labels import LabelsConfig
 from adaptd.config.members import MembersConfig
+from adaptd.config.process import LogConfig, MetricsConfig, ServerConfig
 from adaptd.config.record import RecordConfig
 from adaptd.config.schedule import ScheduleConfig
 from adaptd.config.section import Section
@@ -67,111 +71,6 @@ class InitialConfig(Section):
     wall_seconds: float = Field(default=600, gt=0, description="the worker is killed after it")
 
 
-SignalGroup = Literal[
-    "outages", "inputs", "outputs", "classes", "errors", "errors-of-classes", "calibration"
-]
-# The detectors of river that there are, see `adaptd.drift.river_detectors`.
-DetectorName = Literal["adwin", "page-hinkley", "hddm-a", "hddm-w", "ddm", "eddm", "fhddm", "kswin"]
-
-
-class AlarmConfig(Section):
-    """When a drift is called.
-
-    The loss is always watched, by `detector`; beside it the signals, each with its part of the
-    budget `per_day`. They have to learn first what is ordinary: `reference_blocks` after the start,
-    and after every release. A stream whose `window_records` are fewer has the loss alone.
-    """
-
-    block_records: int = Field(
-        default=32, ge=8, description="records a block; detectors see blocks, never polls"
-    )
-    delta: float = Field(
-        default=0.002, gt=0, lt=1, description="ADWIN's confidence; smaller alarms later and less"
-    )
-    warm_up_blocks: int = Field(
-        default=10, ge=0, description="blocks after a release in which the loss raises no alarm"
-    )
-    detector: DetectorName = Field(
-        default="adwin",
-        description="adwin: on the loss of blocks, with delta; others: river's, on the errors of "
-        "records, as river sets them",
-    )
-    signals: tuple[SignalGroup, ...] = Field(
-        default=get_args(SignalGroup),
-        description="what is watched beside the loss: without labels outages (a broken channel), "
-        "inputs (moments, deciles, components, bands) and outputs (confidence, entropy, predicted "
-        "classes); with labels classes (their shares), errors, errors-of-classes and calibration",
-    )
-    per_day: float = Field(
-        default=1.0,
-        gt=0,
-        description="false alarms that all signals together may raise a day of event time, on "
-        "average; of a stream without times that increase a day is 86,400 records",
-    )
-    reference_blocks: int = Field(
-        default=160,
-        ge=20,
-        description="blocks after a release from which signals learn what is ordinary, the first "
-        "quarter, and against which they compare, the rest; until then they raise no alarm",
-    )
-    stride_blocks: int = Field(
-        default=16,
-        ge=1,
-        description="one block in so many is read while no signal is suspicious, all of them from "
-        "then on; 1: every block, at several milliseconds each",
-    )
-    settle_blocks: int = Field(
-        default=8,
-        ge=1,
-        description="blocks of labelled records since an unlabelled alarm from which it is "
-        "diagnosed, and an episode may begin",
-    )
-
-
-class EpisodeConfig(Section):
-    """The budget of one adaptation, the same for every remedy."""
-
-    minimum_records: int = Field(
-        default=400,
-        ge=1,
-        description="a reopening needs at least so many in all, and 40 times the number of classes",
-    )
-    records: int = Field(
-        default=1_500,
-        ge=100,
-        validate_default=True,
-        description="labelled records after the drift that remedies train on",
-    )
-    steps: int = Field(default=800, ge=20, description="optimiser steps of 64 records, per remedy")
-    wall_seconds: float = Field(default=1_800, gt=0, description="the worker is killed after it")
-    good_enough_points: float | None = Field(
-        default=2.0,
-        ge=0,
-        le=100,
-        description="after a drift, new weights that come so near to the accuracy before it (in "
-        "percentage points) are enough: no architecture is searched. None: always search, at once",
-    )
-    macs_ratio: float = Field(
-        default=1.1,
-        ge=1,
-        description="multiply-accumulates of any challenger over those of release 1",
-    )
-    replayable: int = Field(
-        default=20,
-        ge=0,
-        description="latest episodes whose records of training and of trials are kept, so that "
-        "`adaptd replay` can run them again; takes disk for so many times that many records",
-    )
-
-    @field_validator("records")
-    @classmethod
-    def _holds_minimum(cls, records: int, info: ValidationInfo) -> int:
-        minimum = info.data.get("minimum_records", records)
-        if records < minimum:
-            raise at_variance("episode.minimum_records", minimum)
-        return records
-
-
 class TrainingConfig(Section):
     """Where networks are trained; predictions are always the processor's."""
 
@@ -181,38 +80,6 @@ class TrainingConfig(Section):
         description="cpu, cuda, or cuda:1; None: CUDA where there is some that works, else cpu. "
         "The same seed gives the very same networks on cpu only",
     )
-
-
-class TrialConfig(Section):
-    """The evidence a challenger needs, on records later than all training."""
-
-    alpha: float = Field(
-        default=0.05,
-        gt=0,
-        lt=1,
-        description="bound on the chance that this stream ever proposes a challenger that is not "
-        "better: its n-th trial spends 1 / (n (n + 1)) of it, so a half, a sixth, a twelfth, …",
-    )
-    minimum_records: int = Field(
-        default=400,
-        ge=1,
-        description="seen before a proposal is made; it takes some, too, to tell how far "
-        "consecutive records resemble each other",
-    )
-    maximum_records: int = Field(
-        default=6_000,
-        ge=1,
-        validate_default=True,
-        description="after them without evidence: inconclusive",
-    )
-
-    @field_validator("maximum_records")
-    @classmethod
-    def _holds_minimum(cls, maximum: int, info: ValidationInfo) -> int:
-        minimum = info.data.get("minimum_records", maximum)
-        if maximum < minimum:
-            raise at_variance("trial.minimum_records", minimum)
-        return maximum
 
 
 class ApprovalConfig(Section):
@@ -225,42 +92,6 @@ class ApprovalConfig(Section):
     expires_records: int = Field(
         default=100_000, ge=1, description="records after which an undecided proposal expires"
     )
-
-
-class PublishConfig(Section):
-    """Where events go, for Kafka: a topic for each kind. Others go to a file."""
-
-    topic: str | None = Field(
-        default=None, description="of release events; None: <source topic>.releases"
-    )
-    drift_topic: str | None = Field(
-        default=None, description="of drift alarms; None: <source topic>.drift"
-    )
-    proposals_topic: str | None = Field(
-        default=None,
-        description="of proposals and what becomes of them; None: <source topic>.proposals",
-    )
-    watches_topic: str | None = Field(
-        default=None,
-        description="of watches over fresh releases and how they end; None: <source topic>.watches",
-    )
-
-
-class RejectConfig(Section):
-    """What becomes of records that do not fit the schema. Each is counted by its reason and set
-    aside with its bytes: in a topic, or in a file of the state directory."""
-
-    topic: str | None = Field(
-        default=None,
-        description="Kafka topic they are sent to, for Kafka; None: <source topic>.dead-letters",
-    )
-    maximum_share: float = Field(
-        default=0.5,
-        gt=0,
-        le=1,
-        description="more bad ones among the latest stop the stream: then the schema is wrong",
-    )
-    window_records: int = Field(default=1_000, ge=1, description="how many the latest are")
 
 
 class CheckpointConfig(Section):
@@ -382,40 +213,6 @@ class StreamConfig(Section):
             if section is not None and window_records < section.records:
                 raise at_variance(f"{name}.records", section.records)
         return window_records
-
-
-class HttpConfig(Section):
-    """Where a process listens. Loopback only, until the server has sign-in."""
-
-    host: str = "127.0.0.1"
-    port: int = Field(ge=0, le=65_535, description="0: any free port, written to the log")
-
-
-class ServerConfig(HttpConfig):
-    """API and operator page."""
-
-    enabled: bool = True
-    port: int = Field(default=8_080, ge=0, le=65_535)
-
-    @field_validator("host")
-    @classmethod
-    def _is_loopback(cls, host: str) -> str:
-        if host not in ("127.0.0.1", "::1", "localhost"):
-            raise ValueError("a loopback address, since the operator page has no sign-in yet")
-        return host
-
-
-class MetricsConfig(HttpConfig):
-    """/metrics, /healthz and /readyz of the daemon. Read-only, so it may listen beyond loopback."""
-
-    port: int = Field(default=9_464, ge=0, le=65_535)
-
-
-class LogConfig(Section):
-    """What is logged to standard error, and for whom: a person or a log collector."""
-
-    level: Literal["debug", "info", "warning", "error"] = "info"
-    format: Literal["console", "json"] = "console"
 
 
 class Config(Section):

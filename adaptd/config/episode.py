@@ -1,0 +1,82 @@
+"""What an adaptation may take, and what its outcome has to prove."""
+
+from pydantic import Field, ValidationInfo, field_validator
+
+from adaptd.config.fault import at_variance
+from adaptd.config.section import Section
+
+
+class EpisodeConfig(Section):
+    """The budget of one adaptation, the same for every remedy."""
+
+    minimum_records: int = Field(
+        default=400,
+        ge=1,
+        description="a reopening needs at least so many in all, and 40 times the number of classes",
+    )
+    records: int = Field(
+        default=1_500,
+        ge=100,
+        validate_default=True,
+        description="labelled records after the drift that remedies train on",
+    )
+    steps: int = Field(default=800, ge=20, description="optimiser steps of 64 records, per remedy")
+    wall_seconds: float = Field(default=1_800, gt=0, description="the worker is killed after it")
+    good_enough_points: float | None = Field(
+        default=2.0,
+        ge=0,
+        le=100,
+        description="after a drift, new weights that come so near to the accuracy before it (in "
+        "percentage points) are enough: no architecture is searched. None: always search, at once",
+    )
+    macs_ratio: float = Field(
+        default=1.1,
+        ge=1,
+        description="multiply-accumulates of any challenger over those of release 1",
+    )
+    replayable: int = Field(
+        default=20,
+        ge=0,
+        description="latest episodes whose records of training and of trials are kept, so that "
+        "`adaptd replay` can run them again; takes disk for so many times that many records",
+    )
+
+    @field_validator("records")
+    @classmethod
+    def _holds_minimum(cls, records: int, info: ValidationInfo) -> int:
+        minimum = info.data.get("minimum_records", records)
+        if records < minimum:
+            raise at_variance("episode.minimum_records", minimum)
+        return records
+
+
+class TrialConfig(Section):
+    """The evidence a challenger needs, on records later than all training."""
+
+    alpha: float = Field(
+        default=0.05,
+        gt=0,
+        lt=1,
+        description="bound on the chance that this stream ever proposes a challenger that is not "
+        "better: its n-th trial spends 1 / (n (n + 1)) of it, so a half, a sixth, a twelfth, …",
+    )
+    minimum_records: int = Field(
+        default=400,
+        ge=1,
+        description="seen before a proposal is made; it takes some, too, to tell how far "
+        "consecutive records resemble each other",
+    )
+    maximum_records: int = Field(
+        default=6_000,
+        ge=1,
+        validate_default=True,
+        description="after them without evidence: inconclusive",
+    )
+
+    @field_validator("maximum_records")
+    @classmethod
+    def _holds_minimum(cls, maximum: int, info: ValidationInfo) -> int:
+        minimum = info.data.get("minimum_records", maximum)
+        if maximum < minimum:
+            raise at_variance("trial.minimum_records", minimum)
+        return maximum
