@@ -28,7 +28,7 @@ def test_both_read_every_record_in_every_round(
     monkeypatch.setenv(JARS_VARIABLE, str(kafka_jars))
     outcome = run(Settings("smoke", (0,), tmp_path))
     rounds = outcome.document["kafka_rounds"]
-    assert {name: len(of) for name, of in rounds.items()} == {"bare": 2, "adaptd": 2}
+    assert {name: len(of) for name, of in rounds.items()} == {"bare": 2, "adaptd": 2, "learning": 1}
     assert outcome.document["kafka_ratio_to_bare_client"] > 0
     assert outcome.document["parquet_records_per_second"] > 0
     outcome.draw(tmp_path / "ingest.png")
