@@ -109,10 +109,10 @@ def _document(live: Live, directory: Path) -> dict[str, Any]:
         "approval": {"policy": "automatic"},
         # So that the feed sees at once how far the daemon is.
         "checkpoint": {"seconds": 0.05},
-        **live.settings,
     }
     if shift.champion is not None:
         stream["model"] = {"operation": shift.champion}
+    stream.update(live.settings)
     return {
         "state_directory": directory / "state",
         "seed": live.seed,

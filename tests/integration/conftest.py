@@ -1,6 +1,7 @@
 """A real daemon as a process of its own, on a small stream, with a budget of seconds."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -16,21 +17,41 @@ import yaml
 from adaptd.registry import episodes, releases
 from adaptd.registry.episodes import Episode
 from adaptd.registry.releases import Release
-from adaptd.store.database import Database
+from adaptd.store.database import Database, Place
 from adaptd.store.directory import StateDirectory
+from adaptd.store.postgres import PostgresServer
+from adaptd.store.sqlite import SqliteFile
 
 STREAM = "sensors"
 
 # How long anything here may take before the test calls it stuck.
-HANG_SECONDS = 180
+HANG_SECONDS = 300
+
+_PASSWORD_VARIABLE = "ADAPTD_TEST_STORE_PASSWORD"
 
 
 class RunningDaemon:
     """`adaptd run` on a state directory, started and ended by the test."""
 
-    def __init__(self, directory: Path, *, state: Path | None = None, **changes: Any) -> None:
-        """state: where it keeps its state, if not beside its log."""
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        state: Path | None = None,
+        server_of_store: PostgresServer | None = None,
+        **changes: Any,
+    ) -> None:
+        """state: where it keeps its state, if not beside its log. server_of_store: where it keeps
+        its rows, if not in a file there."""
         self.state = StateDirectory(state or directory / "state")
+        self.place: Place = server_of_store or SqliteFile(self.state.database)
+        self._environment = {}
+        if server_of_store is not None:
+            changes["store"] = {
+                "url": server_of_store.url,
+                "password": {"environment": _PASSWORD_VARIABLE},
+            }
+            self._environment[_PASSWORD_VARIABLE] = server_of_store.password or ""
         self._config = directory / "config.yaml"
         self._log = directory / "log"
         self._config.write_text(yaml.safe_dump(document(self.state.path, **changes)))
@@ -45,6 +66,7 @@ class RunningDaemon:
                 [sys.executable, "-m", "adaptd", "run", "-c", str(self._config)],
                 stdout=log,
                 stderr=log,
+                env={**os.environ, **self._environment},
             )
         return self
 
@@ -107,7 +129,7 @@ class RunningDaemon:
 
     def releases(self) -> list[Release]:
         """The stream's releases, newest first."""
-        database = Database.attach(self.state.database)
+        database = Database.attach(self.place)
         try:
             with database.read() as connection:
                 return releases.history(connection, STREAM)
@@ -116,7 +138,7 @@ class RunningDaemon:
 
     def episodes(self) -> list[Episode]:
         """The stream's episodes, newest first."""
-        database = Database.attach(self.state.database)
+        database = Database.attach(self.place)
         try:
             with database.read() as connection:
                 return episodes.history(connection, STREAM)
@@ -148,6 +170,7 @@ def document(
     members: dict[str, Any] | None = None,
     others: Sequence[dict[str, Any]] = (),
     workers: dict[str, Any] | None = None,
+    store: dict[str, Any] | None = None,
     **changes: Any,
 ) -> dict[str, Any]:
     """A configuration that goes from start to release in well under a minute.
@@ -176,6 +199,7 @@ def document(
         "streams": [{**stream, **changes}, *({**stream, **other} for other in others)],
         "members": members,
         "workers": workers or {},
+        "store": store or {},
         "server": {"enabled": server, "port": 0},
         "metrics": {"port": 0},
         "log": {"format": "json"},

@@ -9,8 +9,9 @@ from typing import Any
 from adaptd.registry import dead_letters, scores
 from adaptd.registry.scores import BlockScore
 from adaptd.store import segments
-from adaptd.store.database import Database
+from adaptd.store.database import Database, Place
 from adaptd.store.directory import StateDirectory
+from adaptd.store.sqlite import SqliteFile
 from adaptd.stream.scenario import SCENARIOS, generate
 from adaptd.stream.segment import read_segment
 from tests.integration.conftest import STREAM
@@ -85,9 +86,10 @@ class Counted:
     blocks: tuple[BlockScore, ...]
 
 
-def counted(state: StateDirectory, stream: str = STREAM) -> Counted:
-    """What has counted of a stream by the latest checkpoint."""
-    database = Database.attach(state.database)
+def counted(state: StateDirectory, stream: str = STREAM, *, place: Place | None = None) -> Counted:
+    """What has counted of a stream by the latest checkpoint. place: of the rows, where they are not
+    in the state directory."""
+    database = Database.attach(place or SqliteFile(state.database))
     try:
         with database.read() as connection:
             rows = segments.listing(connection, stream)
@@ -100,10 +102,12 @@ def counted(state: StateDirectory, stream: str = STREAM) -> Counted:
     return Counted(ids, rejects, tuple(blocks))
 
 
-def check_counted_once(state: StateDirectory, made: Recording) -> None:
+def check_counted_once(
+    state: StateDirectory, made: Recording, *, place: Place | None = None
+) -> None:
     """Every record of the recording is in the window once, in order, and was scored once; all
-    poison was set aside once."""
-    found = counted(state)
+    poison was set aside once. place: as of `counted`."""
+    found = counted(state, place=place)
     assert found.ids == made.ids
     assert found.rejects == {"unreadable": len(made.poison)}
     ends = [block.first_record + block.records for block in found.blocks]

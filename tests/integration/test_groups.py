@@ -18,9 +18,10 @@ from adaptd.errors import StoreUnavailable
 from adaptd.registry.scores import BlockScore
 from adaptd.store.database import Database
 from adaptd.store.directory import StateDirectory
+from adaptd.store.postgres import PostgresServer
 from tests.brokers import make_topic
 from tests.integration.conftest import HANG_SECONDS, STREAM, RunningDaemon
-from tests.integration.recordings import FIRST, Recording, counted, recording, stream_of
+from tests.integration.recordings import FIRST, Counted, Recording, counted, recording, stream_of
 from tests.integration.sensors import SCENARIO, sensor
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -208,9 +209,22 @@ def test_every_record_counts_once_through_a_storm_of_rebalances(
     assert timeless(stormy.blocks) == timeless(calm.blocks)
 
 
-def stop_between_writes(running: RunningDaemon) -> None:
-    """Stops it where it holds no lock: with SQLite nobody can take over within its transaction."""
+@pytest.fixture(params=["sqlite", "postgresql"])
+def server_of_store(request: pytest.FixtureRequest) -> PostgresServer | None:
+    """None: members share a SQLite file."""
+    if request.param == "sqlite":
+        return None
+    made: PostgresServer = request.getfixturevalue("postgres").make_database()
+    return made
+
+
+def stop(running: RunningDaemon) -> None:
+    """Stops it; over SQLite where it holds no lock: there nobody can take over within its
+    transaction, where a server throws it out."""
     assert running.process is not None
+    if isinstance(running.place, PostgresServer):
+        os.kill(running.process.pid, signal.SIGSTOP)
+        return
     database = Database.attach(running.state.database, busy_timeout_seconds=0.2)
     deadline = time.monotonic() + HANG_SECONDS
     try:
@@ -228,7 +242,10 @@ def stop_between_writes(running: RunningDaemon) -> None:
 
 
 def test_one_that_was_stopped_for_long_is_replaced_and_does_no_harm(
-    member: Members, state: StateDirectory, kafka_broker: str
+    member: Members,
+    state: StateDirectory,
+    kafka_broker: str,
+    server_of_store: PostgresServer | None,
 ) -> None:
     made = recording(RECORDS)
     topic = f"sensors-{uuid.uuid4().hex}"
@@ -236,19 +253,24 @@ def test_one_that_was_stopped_for_long_is_replaced_and_does_no_harm(
     sections = {
         "source": source(kafka_broker, topic, uuid.uuid4().hex),
         **stream_of(RECORDS, checkpoint_seconds=0.2),
+        "server_of_store": server_of_store,
     }
+
+    def found() -> Counted:
+        return counted(state, place=server_of_store)
+
     with Filling(kafka_broker, {topic: PARTITIONS}, made) as filling:
         paused, other = member(**sections).start(), member(**sections)
         paused.wait_for_event("release.published")
         filling.go_on()
         other.start()
         other.wait_for_event("stream.standby")
-        stop_between_writes(paused)
+        stop(paused)
         other.wait_for_event("stream.owned", epoch=2)
         resumed = other.wait_for_event("stream.resumed")
-        before = len(counted(state).ids)
+        before = len(found().ids)
         assert resumed["next_record"] <= before
-        other.wait_for(lambda: len(counted(state).ids) > before + 200, name="records")
+        other.wait_for(lambda: len(found().ids) > before + 200, name="records")
         assert paused.process is not None
         paused.process.send_signal(signal.SIGCONT)
         assert paused.process.wait(HANG_SECONDS) == 1
@@ -258,12 +280,11 @@ def test_one_that_was_stopped_for_long_is_replaced_and_does_no_harm(
         paused.start()
         paused.wait_for_event("stream.standby", epoch=2)
         filling.hurry()
-        other.wait_for(lambda: len(counted(state).ids) >= len(made.ids), name="all records")
+        other.wait_for(lambda: len(found().ids) >= len(made.ids), name="all records")
         for running in (paused, other):
             assert running.end(signal.SIGTERM) == 0, running.log[-2000:]
-    found = counted(state)
-    assert sorted(found.ids) == sorted(made.ids)
-    assert found.rejects == {"unreadable": len(made.poison)}
+    assert sorted(found().ids) == sorted(made.ids)
+    assert found().rejects == {"unreadable": len(made.poison)}
 
 
 def test_an_episode_goes_on_at_the_member_that_takes_over(
