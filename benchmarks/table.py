@@ -64,6 +64,11 @@ BENCHMARKS: Mapping[str, Benchmark] = MappingProxyType(
                 line="Records a second from a topic to an observation, beside a bare client.",
                 module="benchmarks.ingest",
             ),
+            Benchmark(
+                name="lag",
+                line="How long records wait to be observed, idle and beside a search.",
+                module="benchmarks.lag",
+            ),
         )
     }
 )
