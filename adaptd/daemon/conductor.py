@@ -33,26 +33,24 @@ from adaptd.daemon.planning import (
     placed,
     plan,
     rungs_of,
-    span,
 )
 from adaptd.daemon.proposal_desk import ProposalDesk
-from adaptd.daemon.reasons import held, without_proof
+from adaptd.daemon.reasons import HELD_SINCE, ended, held, without_proof
+from adaptd.daemon.reference import reference_accuracy
 from adaptd.daemon.release_desk import ReleaseDesk
+from adaptd.daemon.training_records import choose
 from adaptd.daemon.trial_desk import TrialDesk
 from adaptd.daemon.trigger_desk import TriggerDesk
 from adaptd.daemon.workshop import Failure, Workshop
 from adaptd.errors import ArtifactError, ConflictError
-from adaptd.observer.joined import Joined
-from adaptd.registry import concentrations, episodes, scores, spendings, trials
+from adaptd.observer.answers import Answers
+from adaptd.observer.outages import Outages
+from adaptd.registry import concentrations, episodes, spendings, trials
 from adaptd.registry.episodes import Episode
 from adaptd.registry.releases import Release
 from adaptd.stream.window import Window
 
 log = structlog.get_logger()
-
-# The champion's latest before a drift, by which is judged how far a remedy brings it back: enough
-# for an accuracy within 3 points.
-REFERENCE_RECORDS = 1_000
 
 
 class Conductor:
@@ -67,6 +65,7 @@ class Conductor:
         lineup: Lineup,
         desk: ReleaseDesk,
         triggers: TriggerDesk,
+        outages: Outages,
         on_close: Callable[[str], None],
     ) -> None:
         """on_close: called with the outcome of an episode that ends without a release."""
@@ -77,18 +76,20 @@ class Conductor:
         self._log = EpisodeLog(context)
         self._proposals = ProposalDesk(context, desk)
         self._triggers = triggers
+        self._outages = outages
         self._on_close = on_close
         self._trials = TrialDesk(context)
         self._workshop = Workshop(context)
         self.diagnostician = Diagnostician(
             window,
             contract=contract,
+            outages=outages,
             block_records=context.config.alarm.block_records,
             predict=lambda x: lineup.predict(x)[self._champion().digest],
         )
         # Whether the first records since the drift have been looked at for a broken sensor.
         self._is_looked_at = False
-        self._is_recall_begun = False
+        self._is_begun = False
 
     def state(self) -> dict[str, Any]:
         """What the checkpoint keeps: the trial's counts, and what triggers wait for. All else of an
@@ -123,15 +124,14 @@ class Conductor:
         """Ends the worker, which keeps where it stands."""
         self._workshop.clear()
 
-    def on_records(self, joined: Joined, *, first_record: int) -> None:
-        """Counts what the champion and the members of a running trial had said of records that
-        nobody has trained on."""
+    def on_answers(self, answers: Answers) -> None:
+        """Counts where the champion and the members of a running trial were right about records
+        that nobody has trained on."""
         if self._trials.current is not None:
             self._trials.count(
-                joined,
-                first_record=first_record,
+                answers,
                 champion=self._champion().digest,
-                members=self._lineup.of_members(joined.predictions),
+                members=self._lineup.of_members(answers.hits),
             )
 
     def step(self, *, is_exhausted: bool) -> Release | None:
@@ -163,22 +163,16 @@ class Conductor:
 
     def _collect(self, episode: Episode, *, is_exhausted: bool) -> None:
         trigger = Trigger.from_document(episode.trigger)
-        if not self._is_recall_begun:
-            if not episode.result and recall.may_be_tried(trigger):
-                self._begin_recall(episode, trigger)
-            self._is_recall_begun = True
+        if not self._is_begun:
+            self._begin(episode, trigger)
             return
         if self._trials.current is not None and self._is_recalled(episode, self._trials.current):
             return
-        first, end = span(trigger, self._window, records=self._context.config.episode.records)
-        collected = self._window.next_record - first
-        self._log.show("collecting", collected, end - first)
+        records = self._context.config.episode.records
+        chosen = choose(trigger, self._window, self._outages, records=records)
+        self._log.show("collecting", chosen.count, chosen.wanted)
         if is_exhausted:
-            self._close(
-                "refused",
-                f"the stream has ended with {collected} of {end - first} training records; "
-                "none can come for a trial",
-            )
+            self._close("refused", ended(chosen.count, chosen.wanted))
             return
         is_drift, since = trigger.kind == "drift", trigger.since_record
         if is_drift and not self._is_looked_at and self.diagnostician.can_see_outage(since):
@@ -186,7 +180,7 @@ class Conductor:
             if (broken := self.diagnostician.outage(since)) is not None:
                 self._close("held", held(broken))
                 return
-        if self._window.next_record < end:
+        if not chosen.are_there:
             return
         diagnosis = self.diagnostician.diagnosis(since) if is_drift else None
         if diagnosis is not None and (broken := self.diagnostician.broken(diagnosis)) is not None:
@@ -197,12 +191,11 @@ class Conductor:
         with self._context.database.read() as connection:
             cap = macs_cap(connection, self._context)
             prior = concentrations.load(connection, champion.digest)
-            reference = self._reference_accuracy(connection, trigger)
+            reference = reference_accuracy(connection, champion, trigger)
         planned = plan(
             self._context,
             episode=episode.id,
-            first=first,
-            end=end,
+            chosen=chosen,
             window=self._window,
             champion=champion,
             macs_cap=cap,
@@ -223,23 +216,19 @@ class Conductor:
         self._lineup.drop_members()
         self._log.advance("searching", plan=planned, result={})
 
-    def _reference_accuracy(self, connection: Connection, trigger: Trigger) -> float | None:
-        if trigger.kind != "drift":
-            return None
-        return scores.accuracy_before(
-            connection,
-            self._context.stream,
-            trigger.since_record,
-            release_digest=self._champion().digest,
-            records=REFERENCE_RECORDS,
-        )
+    def _begin(self, episode: Episode, trigger: Trigger) -> None:
+        self._is_begun = True
+        if trigger.kind == "drift" and self.diagnostician.is_of_outage(trigger):
+            self._close("held", HELD_SINCE)
+        elif not episode.result and recall.may_be_tried(trigger):
+            self._begin_recall(episode, trigger)
 
     def _begin_recall(self, episode: Episode, trigger: Trigger) -> None:
         """Lets earlier releases predict from now on, while records of the new concept come in."""
         champion = self._champion()
         with self._context.database.read() as connection:
             found = recall.earlier(connection, champion)
-            reference = self._reference_accuracy(connection, trigger)
+            reference = reference_accuracy(connection, champion, trigger)
             own = recall.accuracies(connection, found)
         begun = {
             "reference_accuracy": reference,
@@ -498,6 +487,6 @@ class Conductor:
             self._triggers.ended()
         self._trials.end()
         self._is_looked_at = False
-        self._is_recall_begun = False
+        self._is_begun = False
         self._workshop.clear()
         self._lineup.drop_members()

@@ -6,12 +6,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from adaptd.adaptation.trigger import Trigger
 from adaptd.architecture import Contract
 from adaptd.drift.block import SignalBlock
 from adaptd.drift.diagnosis import Diagnosis, diagnose
 from adaptd.drift.profile import Profile
+from adaptd.observer.outages import Outages
 from adaptd.observer.score import score
-from adaptd.stream.batch import Batch
 from adaptd.stream.window import Window
 
 Predict = Callable[[NDArray[np.float32]], NDArray[np.float32]]
@@ -22,21 +23,39 @@ MOST_BEFORE = 64
 LEAST_BEFORE = 12
 # Blocks after it that are enough to see that a sensor is broken.
 OUTAGE_BLOCKS = 4
+# Share of the records that an alarm is of, from which it is the sensor's.
+_MOST = 0.5
 
 
 class Diagnostician:
     """Compares a window's records before a drift with those since.
 
-    predict: the champion, x float32 [n, *shape] -> probabilities float32 [n, classes].
+    outages: what is known of broken sensors. predict: the champion, x float32 [n, *shape] ->
+    probabilities float32 [n, classes].
     """
 
     def __init__(
-        self, window: Window, *, contract: Contract, block_records: int, predict: Predict
+        self,
+        window: Window,
+        *,
+        contract: Contract,
+        outages: Outages,
+        block_records: int,
+        predict: Predict,
     ) -> None:
         self._window = window
+        self._outages = outages
         self._contract = contract
         self._size = block_records
         self._predict = predict
+
+    def is_of_outage(self, trigger: Trigger) -> bool:
+        """Whether most of the records on which a drift was called came while a sensor was broken:
+        it may have waited until that was over."""
+        positions = self._window.positions(trigger.since_record, trigger.record + 1)
+        return (
+            bool(self._outages.are_broken(positions).mean() >= _MOST) if len(positions) else False
+        )
 
     def can_see_outage(self, since_record: int) -> bool:
         """Whether there are records enough to see that a sensor is broken."""
@@ -44,7 +63,7 @@ class Diagnostician:
 
     def outage(self, since_record: int) -> str | None:
         """Which channels are broken, in words; None where none is, or nothing can be said."""
-        diagnosis = self.diagnosis(since_record)
+        diagnosis = self._diagnosis(since_record, is_left_out=False)
         return None if diagnosis is None else self.broken(diagnosis)
 
     def broken(self, diagnosis: Diagnosis) -> str | None:
@@ -57,17 +76,22 @@ class Diagnostician:
         )
 
     def diagnosis(self, since_record: int) -> Diagnosis | None:
-        """None where the window holds too few records before or since."""
+        """None where the window holds too few records before or since, without those of which it is
+        known that a sensor was broken."""
+        return self._diagnosis(since_record, is_left_out=True)
+
+    def _diagnosis(self, since_record: int, *, is_left_out: bool) -> Diagnosis | None:
+        """is_left_out: whether what is known to be broken since is; of before it always is."""
         window, size = self._window, self._size
         # The block before the date is left out: dates are often late by a few records.
         end = since_record - size
         first = max(window.first_record, end - MOST_BEFORE * size)
         if end - first < LEAST_BEFORE * size or window.next_record - since_record < size:
             return None
-        before = _blocks(window.between(first, end), first, size, self._predict)
-        recent = _blocks(
-            window.between(since_record, window.next_record), since_record, size, self._predict
-        )
+        before = self._blocks(first, end, is_left_out=True)
+        recent = self._blocks(since_record, window.next_record, is_left_out=is_left_out)
+        if len(before) < LEAST_BEFORE or not recent:
+            return None
         half = len(before) // 2
         profile = Profile(len(self._contract.classes))
         profile.fit(before[:half])
@@ -77,6 +101,24 @@ class Diagnostician:
             profile.take(block, is_reference=False)
         return diagnose(profile, since_record=since_record, shape=self._contract.shape)
 
+    def _blocks(self, first: int, end: int, *, is_left_out: bool) -> list[SignalBlock]:
+        size, batch = self._size, self._window.between(first, end)
+        is_broken = self._outages.are_broken(batch.positions)
+        probabilities = self._predict(batch.x)
+        hits, losses = score(probabilities, batch.target)
+        return [
+            SignalBlock(
+                first + start,
+                batch.x[start : start + size],
+                probabilities=probabilities[start : start + size],
+                target=batch.target[start : start + size],
+                hits=hits[start : start + size],
+                losses=losses[start : start + size],
+            )
+            for start in range(0, len(batch) - size + 1, size)
+            if not (is_left_out and is_broken[start : start + size].any())
+        ]
+
     def facts(self, diagnosis: Diagnosis) -> dict[str, Any]:
         """The diagnosis as JSON values, channels by their names."""
         return {
@@ -84,22 +126,6 @@ class Diagnostician:
             "channels": [self._contract.features[place] for place in diagnosis.channels],
             "evidence": _plain(diagnosis.evidence),
         }
-
-
-def _blocks(batch: Batch, first: int, size: int, predict: Predict) -> list[SignalBlock]:
-    probabilities = predict(batch.x)
-    hits, losses = score(probabilities, batch.target)
-    return [
-        SignalBlock(
-            first + start,
-            batch.x[start : start + size],
-            probabilities=probabilities[start : start + size],
-            target=batch.target[start : start + size],
-            hits=hits[start : start + size],
-            losses=losses[start : start + size],
-        )
-        for start in range(0, len(batch) - size + 1, size)
-    ]
 
 
 def _plain(value: Any) -> Any:

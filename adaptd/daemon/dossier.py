@@ -49,6 +49,7 @@ def dossier(
         "drift": drift,
         "diagnosis": plan.get("diagnosis"),
         "training_records": [plan["first_record"], plan["end_record"] - 1],
+        "left_out_records": sum(end - first for first, end in plan.get("left_out", ())),
         "training_classes": plan.get("class_counts"),
         "skipped": dict(result.skipped),
         "training_steps": plan["steps"],

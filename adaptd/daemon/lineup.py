@@ -74,14 +74,14 @@ class Lineup:
         }
 
     def of_members(
-        self, predictions: Mapping[str, npt.NDArray[np.float32]]
-    ) -> dict[str, npt.NDArray[np.float32]] | None:
-        """What the members of the trial that runs now said, by their names. None where one of them
-        did not: the records came before they were ready."""
+        self, hits: Mapping[str, npt.NDArray[np.bool_]]
+    ) -> dict[str, npt.NDArray[np.bool_]] | None:
+        """Of who predicted -> whether that was right: the members of the trial that runs now, by
+        their names. None where one of them is missing: the records came before they were ready."""
         keys = {name: self._key(name) for name in self._members}
-        if not predictions.keys() >= set(keys.values()):
+        if not hits.keys() >= set(keys.values()):
             return None
-        return {name: predictions[key] for name, key in keys.items()}
+        return {name: hits[key] for name, key in keys.items()}
 
     def _key(self, member: str) -> str:
         return f"{self._episode}/{member}"

@@ -7,10 +7,10 @@ from typing import Any
 from sqlalchemy import Connection
 
 from adaptd.adaptation.job import RUNGS, Job, Member, Result, Rung
-from adaptd.adaptation.trigger import Trigger
 from adaptd.architecture import Contract
 from adaptd.daemon.class_shares import counts_of, learnt_counts, shares_of
 from adaptd.daemon.context import StreamContext
+from adaptd.daemon.training_records import TrainingRecords
 from adaptd.registry import releases
 from adaptd.registry.releases import Release
 from adaptd.store.directory import StateDirectory
@@ -18,24 +18,11 @@ from adaptd.stream.segment import write_segment
 from adaptd.stream.window import Window
 
 
-def span(trigger: Trigger, window: Window, *, records: int) -> tuple[int, int]:
-    """The first record of the training data, and the one after its last.
-
-    After a drift: so many records from its start on, which may still have to come. On a
-    schedule: the latest.
-    """
-    if trigger.kind == "drift":
-        first = max(trigger.since_record, window.first_record)
-        return first, first + records
-    return max(window.first_record, window.next_record - records), window.next_record
-
-
 def plan(
     context: StreamContext,
     *,
     episode: str,
-    first: int,
-    end: int,
+    chosen: TrainingRecords,
     window: Window,
     champion: Release,
     macs_cap: int,
@@ -43,7 +30,7 @@ def plan(
     reference_accuracy: float | None,
     diagnosis: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Writes the records `first` to `end` - 1 to the episode's folder; the plan names them.
+    """Writes the records that were chosen to the episode's folder; the plan names them.
 
     reference_accuracy: the champion's before the drift. Where it is known, new weights are tried
     first, and a search follows only if they do not come near it; if not, both at once. Where the
@@ -53,18 +40,19 @@ def plan(
         reference_accuracy is not None and context.config.episode.good_enough_points is not None
     )
     directory = context.state.episodes(context.stream) / episode
-    records = window.between(first, end)
+    records = chosen.of(window)
     digest, path = write_segment(directory, records)
-    learnt = learnt_counts(context, champion, window, before=first)
+    learnt = learnt_counts(context, champion, window, before=chosen.first)
     is_of_priors = diagnosis is not None and diagnosis["kind"] == "prior" and learnt is not None
     return {
         "schema_version": 1,
-        "first_record": first,
-        "end_record": end,
+        "first_record": chosen.first,
+        "end_record": chosen.end,
+        "left_out": [list(stretch) for stretch in chosen.left_out],
         "records": context.relative(path),
         "records_digest": digest,
         "champion": champion.digest,
-        "seed": context.seed_for("episode", end),
+        "seed": context.seed_for("episode", chosen.end),
         "steps": context.config.episode.steps,
         "minimum_records": context.config.episode.minimum_records,
         "macs_cap": macs_cap,

@@ -17,6 +17,7 @@ from adaptd.drift.alarm import Alarm
 from adaptd.drift.diagnosis import Diagnosis
 from adaptd.observer.live_signals import LiveSignals
 from adaptd.observer.observer import Observer
+from adaptd.observer.outages import Outages
 from adaptd.stream.batch import Batch
 
 log = structlog.get_logger()
@@ -68,16 +69,18 @@ class SignalDesk:
         *,
         contract: Contract,
         observer: Observer,
+        outages: Outages,
         diagnostician: Diagnostician,
         tell: Callable[[Alarm], None],
         hold: Callable[[Trigger, str], None],
         recover: Callable[[], None],
     ) -> None:
-        """tell: of an alarm. hold: an episode that ends at once, with what is broken. recover: the
-        sensor is back."""
+        """outages: is told of broken records, and is part of the state. tell: of an alarm. hold: an
+        episode that ends at once, with what is broken. recover: the sensor is back."""
         self._context = context
         self._contract = contract
         self._observer = observer
+        self._outages = outages
         self._diagnostician = diagnostician
         self._tell = tell
         self._hold = hold
@@ -94,6 +97,7 @@ class SignalDesk:
         if probabilities is None:
             return
         raised = self._observer.see(first, batch.x, probabilities, batch.timestamps)
+        self._outages.see(first, batch.positions, self._observer.broken_blocks)
         for alarm in raised:
             self._tell(alarm)
         broken = self._observer.broken
@@ -142,6 +146,7 @@ class SignalDesk:
             "arrived": self._arrived,
             "suspicion": None if self._suspicion is None else asdict(self._suspicion),
             "is_broken": self._is_broken,
+            "outages": self._outages.state(),
             "shown": self._shown(),
         }
 
@@ -155,6 +160,8 @@ class SignalDesk:
         suspicion = state["suspicion"]
         self._suspicion = None if suspicion is None else _Suspicion(**suspicion)
         self._is_broken = bool(state["is_broken"])
+        # Not in a checkpoint of an earlier version.
+        self._outages.restore(state.get("outages"))
         self._show()
 
     def _begin_outage(self, broken: Mapping[int, str], raised: list[Alarm]) -> None:
@@ -216,12 +223,14 @@ class SignalDesk:
         signals = self._observer.signals
         if signals is None:
             return None
+        outage = self._outages.latest
         return {
             "is_watching": signals.is_watching,
             "evidence": {state.family: state.evidence for state in signals.states},
             "alarms_per_day": signals.alarms_per_day,
             "budget_per_day": self._context.config.alarm.per_day,
             "broken": {self._contract.features[at]: it for at, it in signals.faults.items()},
+            "latest_outage": None if outage is None else [outage.first, outage.end - 1],
         }
 
     def _show(self) -> None:

@@ -15,6 +15,7 @@ from adaptd.daemon.backoff import Backoff
 from adaptd.daemon.compute_meter import ComputeMeter
 from adaptd.daemon.conductor import Conductor
 from adaptd.daemon.context import StreamContext
+from adaptd.daemon.evidence_feed import EvidenceFeed
 from adaptd.daemon.first_release import FirstRelease
 from adaptd.daemon.late_labels import LateLabels
 from adaptd.daemon.lineup import Lineup
@@ -34,8 +35,10 @@ from adaptd.errors import (
     StoreUnavailable,
     StoreUncertain,
 )
+from adaptd.observer.answers import Answers
 from adaptd.observer.joined import Joined
 from adaptd.observer.observer import Observation, Observer
+from adaptd.observer.outages import Outages
 from adaptd.observer.score import certain
 from adaptd.registry import alarms, dead_letters, releases, scores
 from adaptd.registry.dead_letters import DeadLetter
@@ -94,6 +97,7 @@ class StreamLoop:
             alarm=context.config.alarm,
             signals=signals,
         )
+        self._outages = Outages(context.config.alarm.block_records)
         self._meter = ComputeMeter(context)
         self._conductor = Conductor(
             context,
@@ -107,12 +111,14 @@ class StreamLoop:
                 meter=self._meter,
                 is_sensor_broken=lambda: self._observer.is_sensor_broken,
             ),
+            outages=self._outages,
             on_close=self._resume_alarms,
         )
         self._signals = SignalDesk(
             context,
             contract=contract,
             observer=self._observer,
+            outages=self._outages,
             diagnostician=self._conductor.diagnostician,
             tell=self._tell,
             hold=self._conductor.hold,
@@ -124,6 +130,12 @@ class StreamLoop:
             lineup=self._lineup,
             desk=RollbackDesk(context, desk),
             on_rollback=self._conductor.give_way,
+        )
+        self._evidence = EvidenceFeed(
+            context,
+            outages=self._outages,
+            is_needed=signals is not None and signals.watches_outages,
+            count=[self._conductor.on_answers, self._watchman.on_answers],
         )
         self._first_release = FirstRelease(
             context,
@@ -258,6 +270,7 @@ class StreamLoop:
                         "signals": self._signals.state(),
                         "conductor": self._conductor.state(),
                         "watch": self._watchman.state(),
+                        "evidence": self._evidence.state(),
                         "breaker": self._breaker.state(),
                         "labels": None if self._late is None else self._late.state(),
                         "queue": [
@@ -338,8 +351,10 @@ class StreamLoop:
         self._observer.reset(release.digest)
         if document is not None:
             is_new = document["observer"]["release_digest"] != release.digest
-            if not is_new:
-                self._observer.restore(document["observer"])
+            self._observer.restore(document["observer"])
+            self._evidence.restore(document.get("evidence"))
+            if is_new:
+                self._observer.reset(release.digest)
             self._watchman.restore(connection, document.get("watch"), release, is_new=is_new)
             for trigger in document.get("queue", ()):
                 self._context.queue.put(Trigger.from_document(trigger))
@@ -348,6 +363,7 @@ class StreamLoop:
                 # nothing yet: a drift from before is settled.
                 self._context.queue.forget_drift(self.stream)
             self._conductor.restore(connection, document["conductor"])
+        self._learn_sensors()
         log.info(
             "stream.resumed",
             stream=self.stream,
@@ -389,6 +405,7 @@ class StreamLoop:
         is_over = self._are_records_over and (late is None or late.is_exhausted)
         if is_over and not self._is_exhausted:
             self._is_exhausted = True
+            self._evidence.flush()
             self._check_first_window()
             log.info(
                 "stream.exhausted", stream=self.stream, records=self._memory.window.next_record
@@ -457,15 +474,22 @@ class StreamLoop:
         if probabilities is None:
             return
         observation = self._observer.observe(
-            joined.batch, first_record=first_record, probabilities=probabilities, at=now
+            joined.batch,
+            first_record=first_record,
+            probabilities=probabilities,
+            at=now,
+            is_broken=self._outages.were_known(joined.batch.positions),
         )
         self._record(observation)
-        self._conductor.on_records(joined, first_record=first_record)
-        self._watchman.on_records(
-            joined,
-            first_record=first_record,
-            alarm_record=observation.alarms[0].record if observation.alarms else None,
-        )
+        answers = Answers.of(joined, first_record=first_record)
+        if observation.alarms:
+            # Not where the poll happens to end: the same records give the same verdict.
+            record = observation.alarms[0].record
+            until = max(0, record - first_record + 1)
+            self._evidence.put(answers[:until])
+            self._watchman.on_alarm(record)
+            answers = answers[until:]
+        self._evidence.put(answers)
 
     def _record(self, observation: Observation) -> None:
         metrics = self._context.metrics
@@ -544,9 +568,18 @@ class StreamLoop:
             of = metrics.rejected_records if letter.origin == "records" else metrics.rejected_labels
             of.labels(self.stream, letter.reason).inc()
 
+    def _learn_sensors(self) -> None:
+        """Of release 1, and after a change of what is watched: from what is there of the stream, so
+        that a sensor that breaks while signals learn is known."""
+        signals, window = self._observer.signals, self._memory.window
+        if signals is not None and not signals.knows_sensors:
+            records = window.between(window.first_record, window.next_record)
+            signals.learn_sensors(records.x[~self._outages.are_broken(records.positions)])
+
     def _take_over(self, release: Release) -> None:
         self._lineup.set_champion(release, self._context.absolute(release.path))
         self._observer.reset(release.digest)
+        self._learn_sensors()
         self._signals.forget()
         self._context.metrics.releases.labels(self.stream).inc()
         self._show_release(release)

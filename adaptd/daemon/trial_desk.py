@@ -4,13 +4,15 @@ import math
 from collections.abc import Collection, Mapping
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from adaptd.adaptation.counted import Counted
 from adaptd.adaptation.job import Result
 from adaptd.adaptation.trial import DEPLOYED, WEIGHTS_ONLY, Trial
 from adaptd.architecture import Architecture
 from adaptd.daemon.context import StreamContext
-from adaptd.observer.joined import Joined
-from adaptd.observer.score import score
+from adaptd.observer.answers import Answers
 from adaptd.registry import trials
 from adaptd.telemetry.provenance import provenance
 
@@ -91,23 +93,20 @@ class TrialDesk:
 
     def count(
         self,
-        joined: Joined,
+        answers: Answers,
         *,
-        first_record: int,
         champion: str,
-        members: Mapping[str, Any] | None,
+        members: Mapping[str, NDArray[np.bool_]] | None,
     ) -> None:
-        """Counts what the champion and the members of the trial had said of records that nobody
-        has trained on. members: None where one of them had said nothing yet."""
+        """Counts where the champion and the members of the trial were right about records that
+        nobody has trained on. members: None where one of them had said nothing yet."""
         trial = self._trial
-        said = joined.predictions.get(champion)
-        if trial is None or trial.verdict() != "running" or said is None or members is None:
+        deployed = answers.hits.get(champion)
+        if trial is None or trial.verdict() != "running" or deployed is None or members is None:
             return
-        target = joined.batch.target
-        hits = {name: score(by, target)[0] for name, by in {DEPLOYED: said, **members}.items()}
         before = trial.records
-        trial.update(hits, first_record=first_record)
-        self._counted.add(first_record, hits[DEPLOYED][: trial.records - before])
+        trial.update({DEPLOYED: deployed, **members}, first_record=answers.first_record)
+        self._counted.add(answers.first_record, deployed[: trial.records - before])
         metrics, stream = self._context.metrics, self._context.stream
         metrics.trial_log_e_needed.labels(stream).set(-math.log(trial.alpha))
         for rival, log_value in trial.log_e_values().items():

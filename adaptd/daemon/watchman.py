@@ -13,8 +13,7 @@ from adaptd.daemon.context import StreamContext
 from adaptd.daemon.lineup import Lineup
 from adaptd.daemon.rollback import RollbackDesk, sentence
 from adaptd.errors import ArtifactError, ConflictError
-from adaptd.observer.joined import Joined
-from adaptd.observer.score import score
+from adaptd.observer.answers import Answers
 from adaptd.registry import episodes, releases, watches
 from adaptd.registry.releases import Release
 from adaptd.stream.window import Window
@@ -106,31 +105,27 @@ class Watchman:
         is_watched = release.episode_id is not None and release.parent is not None
         self._release = release if is_watched and self._context.config.watch.enabled else None
 
-    def on_records(self, joined: Joined, *, first_record: int, alarm_record: int | None) -> None:
-        """Counts records that the release and its predecessor have both predicted.
-
-        alarm_record: at which of them the first drift alarm was raised, if one was. After it the
-        two would be measured by another concept: the watch ends there, and it is the episode's to
-        compare them on what came since.
-        """
+    def on_answers(self, answers: Answers) -> None:
+        """Counts records that the release and its predecessor have both predicted."""
         watch, predecessor = self._watch, self._predecessor
+        if self._release is None or watch is None or predecessor is None:
+            return
+        hits = [answers.hits.get(one.digest) for one in (self._release, predecessor)]
+        # One of them is missing of records that had come before both were there.
+        if hits[0] is not None and hits[1] is not None:
+            watch.update(hits[0], hits[1], first_record=answers.first_record)
+            self._show()
+
+    def on_alarm(self, record: int) -> None:
+        """A drift alarm was raised at a record. After it the two would be measured by another
+        concept: the watch ends with what has been counted, and it is the episode's to compare them
+        on what came since."""
         if self._release is None:
             return
-        if watch is None or predecessor is None:
-            if alarm_record is not None:
-                self._skip(self._release, "a drift came before it could begin")
-            return
-        said = [joined.predictions.get(one.digest) for one in (self._release, predecessor)]
-        # Not where the poll happens to end: the same records give the same verdict.
-        end = None if alarm_record is None else max(0, alarm_record - first_record + 1)
-        target = joined.batch.target
-        hits = [score(column, target)[0][:end] for column in said if column is not None]
-        # One of them is missing of records that had come before both were there.
-        if len(hits) == len(said):
-            watch.update(hits[0], hits[1], first_record=first_record)
-            self._show()
-        if alarm_record is not None and watch.verdict() == "watching":
-            self._end("drift", f"a drift alarm was raised at record {alarm_record}")
+        if self._watch is None:
+            self._skip(self._release, "a drift came before it could begin")
+        elif self._watch.verdict() == "watching":
+            self._end("drift", f"a drift alarm was raised at record {record}")
 
     def step(self) -> Release | None:
         """Goes on as far as it can without waiting. Returns the predecessor's new release right

@@ -84,8 +84,9 @@ class SignalMonitor:
         self._alarms = 0
         self._begin()
 
-    def _begin(self, faults: Faults | None = None) -> None:
-        """faults: what was ordinary before, known until the training is over."""
+    def _begin(self, faults: Faults | None = None, *, is_outage: bool = False) -> None:
+        """faults: what was ordinary before, known until the training is over. is_outage: whether a
+        sensor that was told to be broken still is."""
         self._watches = self._fresh()
         self._left_out: dict[str, str] = {}
         self._training: list[SignalBlock] = []
@@ -97,9 +98,7 @@ class SignalMonitor:
         self._unread = 0
         self._suspicious: list[str] = []
         self._above: dict[str, int] = {}
-        self._is_quiet = False
-        self._is_broken = False
-        self._is_outage = False
+        self._is_quiet = self._is_broken = self._is_outage = is_outage
         self._broken_blocks = 0
         self._broken_since = 0
         settings = self._settings
@@ -136,7 +135,8 @@ class SignalMonitor:
         return all(watch.is_exchangeable for watch in self._watches.values())
 
     def broken(self, block: SignalBlock) -> dict[int, str]:
-        """Channel -> what it has, as `Faults.broken`; empty before the first training is over."""
+        """Channel -> what it has, as `Faults.broken`; empty while nothing is known of the
+        sensors: before `learn_sensors`, or the end of the first training."""
         can_tell = self._faults.is_fitted and self._faults.can_read(block)
         return self._faults.broken(block) if can_tell else {}
 
@@ -168,13 +168,24 @@ class SignalMonitor:
         self._suspicious = []
 
     def reset(self) -> None:
-        """Learns anew what is ordinary: after a release, or a drift that is answered."""
-        self._begin()
+        """Learns anew what is ordinary: after a release, or a drift that is answered.
 
-    def relearn(self) -> None:
-        """As `reset`, of the sensors it has: blocks that are broken as far as is known from before
-        are not what it learns from."""
-        self._begin(self._faults)
+        Of the same sensors, which a release does not change: blocks that are broken as far as is
+        known from before are not what it learns from, and a sensor that is broken stays so.
+        """
+        self._begin(self._faults, is_outage=self._is_outage)
+
+    @property
+    def knows_sensors(self) -> bool:
+        """Whether `broken` can tell anything."""
+        return self._faults.is_fitted
+
+    def learn_sensors(self, blocks: Sequence[SignalBlock]) -> None:
+        """Learns from earlier blocks what is ordinary of the sensors, until the training is over;
+        does nothing where that is known."""
+        readable = [block for block in blocks if self._faults.can_read(block)]
+        if readable and not self._faults.is_fitted:
+            self._faults.fit(readable)
 
     def resume(self) -> None:
         """Goes on with the reference it has: after an outage, or an alarm that was for nothing."""

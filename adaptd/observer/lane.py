@@ -20,6 +20,8 @@ class Lane:
     """One alarm, then quiet until it begins anew, or the end of an outage that it was for; a sensor
     that breaks meanwhile is told all the same.
 
+    broken_blocks: (first record, the one after its last) of each block of the latest `put` with a
+    channel that is broken, whether or not that is told yet, or ever.
     revision: another number once anything that is shown may be another.
     """
 
@@ -29,6 +31,7 @@ class Lane:
         self._blocks = RecordBlocks(settings.block_records)
         self.family_of: Mapping[str, str] = {signal.name: signal.family for signal in signals}
         self.faults: Mapping[int, str] = {}
+        self.broken_blocks: list[tuple[int, int]] = []
         self.alarms = 0
         self.revision = 0
         self._watched_seconds = 0.0
@@ -66,6 +69,7 @@ class Lane:
 
     def put(self, first_record: int, columns: Mapping[str, NDArray[Any]]) -> list[Alarm]:
         """Takes the next records, columns as `RecordBlocks.put`; the alarms that they raise."""
+        self.broken_blocks = []
         return [
             alarm
             for block in self._blocks.put(first_record, columns)
@@ -77,18 +81,28 @@ class Lane:
         self._monitor.hush()
 
     def reset(self) -> None:
-        """Everything is learnt anew, from a new block on."""
+        """Everything is learnt anew, from a new block on; a sensor that is broken stays so."""
         self.revision += 1
         self._blocks.clear()
         self._monitor.reset()
-        self._end_outage()
 
     def relearn(self) -> None:
         """What comes now is ordinary, and is learnt anew; but never from a broken sensor: then what
         was ordinary stays so."""
         self.revision += 1
         if not self._is_outage:
-            self._monitor.relearn()
+            self._monitor.reset()
+
+    @property
+    def knows_sensors(self) -> bool:
+        """Whether it can tell that one is broken."""
+        return self._monitor.knows_sensors
+
+    def learn_sensors(self, columns: Mapping[str, NDArray[Any]]) -> None:
+        """Learns what is ordinary of the sensors from earlier records, columns as of `put`; does
+        nothing where that is known."""
+        blocks = RecordBlocks(self._settings.block_records)
+        self._monitor.learn_sensors(blocks.put(0, columns))
 
     def resume(self) -> None:
         """What was ordinary stays so, and is watched again, unless the sensor is broken still."""
@@ -129,6 +143,8 @@ class Lane:
         monitor = self._monitor
         could_alarm = monitor.is_watching and not monitor.is_quiet
         self._clock(block, counts=could_alarm)
+        if monitor.broken(block):
+            self.broken_blocks.append((block.first_record, block.first_record + len(block)))
         alarms = monitor.update(block)
         if alarms:
             self.alarms += 1

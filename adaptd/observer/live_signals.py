@@ -69,6 +69,7 @@ class LiveSignals:
             return Lane(signals, replace(settings, budget=budget))
 
         self._families = tuple(sorted(families[0] | families[1]))
+        self._watches_outages = "outages" in alarm.signals
         self._unlabelled, self._labelled = map(lane, (unlabelled, labelled), families)
 
     @property
@@ -85,6 +86,30 @@ class LiveSignals:
     def faults(self) -> Mapping[int, str]:
         """Channel -> what it has, as of the latest block that was read while it is broken."""
         return {} if self._unlabelled is None else self._unlabelled.faults
+
+    @property
+    def watches_outages(self) -> bool:
+        """Whether a broken sensor is wanted to be known."""
+        return self._watches_outages
+
+    @property
+    def broken_blocks(self) -> Sequence[tuple[int, int]]:
+        """(first record, the one after its last) of blocks with a broken channel among those that
+        `see` has just filled, also where no alarm is raised yet."""
+        if self._unlabelled is None or not self._watches_outages:
+            return ()
+        return self._unlabelled.broken_blocks
+
+    @property
+    def knows_sensors(self) -> bool:
+        """Whether it can be told that one is broken; also where nobody wants to know."""
+        return self._unlabelled is None or self._unlabelled.knows_sensors
+
+    def learn_sensors(self, x: NDArray[np.float32]) -> None:
+        """Learns what is ordinary of the sensors from records of before, float32 [n, *shape], so
+        that one that breaks in the first training is known; does nothing where that is known."""
+        if self._unlabelled is not None:
+            self._unlabelled.learn_sensors({"x": x})
 
     @property
     def states(self) -> list[SignalState]:
@@ -168,7 +193,8 @@ class LiveSignals:
             self._labelled.hush()
 
     def reset(self) -> None:
-        """Another release predicts: everything is learnt anew, from blocks of its own."""
+        """Another release predicts: everything is learnt anew, from blocks of its own. The sensors
+        are the same: one that is broken stays so."""
         for lane in self._lanes():
             lane.reset()
 

@@ -1,6 +1,6 @@
 """`Observer`: from predictions to blocks and alarms."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -13,12 +13,15 @@ from adaptd.config import AlarmConfig
 from adaptd.drift.alarm import Alarm
 from adaptd.drift.monitor import Monitor
 from adaptd.observer.live_signals import LiveSignals
+from adaptd.observer.runs import runs
 from adaptd.observer.score import score
 from adaptd.registry.scores import BlockScore
 from adaptd.stream.batch import Batch
-from adaptd.stream.blocks import Blocks
+from adaptd.stream.blocks import Block, Blocks
 
 SCHEMA_VERSION = 2
+
+_COLUMNS = ("hit", "loss", "broken")
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,7 @@ class Observer:
         """signals: None where the loss alone is watched."""
         self._stream = stream
         self._contract = contract
-        self._blocks = Blocks(alarm.block_records, ("hit", "loss"))
+        self._blocks = Blocks(alarm.block_records, _COLUMNS)
         self._monitor = Monitor(alarm)
         self._signals = signals
         self._release_digest: str | None = None
@@ -67,11 +70,14 @@ class Observer:
         first_record: int,
         probabilities: NDArray[np.float32],
         at: datetime,
+        is_broken: NDArray[np.bool_] | None = None,
     ) -> Observation:
         """Takes the next records with what the release said of them before their labels were used.
 
         first_record: the number of the batch's first. probabilities: float32 [n, classes].
-        at: wall time, kept with the blocks for people to read.
+        at: wall time, kept with the blocks for people to read. is_broken: bool [n], of records that
+        are known to have come while a sensor was broken: they are scored, and say nothing of a
+        drift. None: of none.
         Raises RuntimeError before the first `reset`; ValueError for records that come before the
         last ones, or predictions that are not the contract's.
         """
@@ -83,6 +89,8 @@ class Observer:
                 f"expected probabilities of shape {list(expected)}, got {list(probabilities.shape)}"
             )
         hits, losses = score(probabilities, batch.target)
+        if is_broken is None:
+            is_broken = np.zeros(len(batch), np.bool_)
         blocks: list[BlockScore] = []
         alarms: list[Alarm] = []
         start = 0
@@ -91,17 +99,22 @@ class Observer:
             # an alarm silences the other at the same record, however records are polled.
             own = slice(start, start + self._until_full())
             raised: list[Alarm] = []
-            for scored, right in self._score(first_record + start, hits[own], losses[own], at):
+            values = {"hit": hits[own], "loss": losses[own], "broken": is_broken[own]}
+            for block in self._blocks.put(first_record + start, values):
+                scored = self._score(block, at)
                 blocks.append(scored)
-                raised += self._monitor.update(scored, right)
+                if not block.values["broken"].any():
+                    raised += self._monitor.update(scored, block.values["hit"] > 0)
             if self._signals is not None:
-                raised += self._signals.judge(
-                    first_record + start,
-                    probabilities=probabilities[own],
-                    target=batch.target[own],
-                    hits=hits[own],
-                    times=batch.timestamps[own],
-                )
+                for run in runs(~is_broken[own]):
+                    working = slice(start + run.start, start + run.stop)
+                    raised += self._signals.judge(
+                        first_record + working.start,
+                        probabilities=probabilities[working],
+                        target=batch.target[working],
+                        hits=hits[working],
+                        times=batch.timestamps[working],
+                    )
             if raised:
                 self.hush()
             alarms += raised
@@ -133,7 +146,8 @@ class Observer:
             self._signals.hush()
 
     def reset(self, release_digest: str) -> None:
-        """From the next record on, another release is observed: a new block, and a new warm-up."""
+        """From the next record on, another release is observed: a new block, and a new warm-up. A
+        sensor that is broken stays so."""
         self._release_digest = release_digest
         self._blocks.clear()
         self._monitor.reset()
@@ -167,6 +181,11 @@ class Observer:
     def broken(self) -> Mapping[int, str]:
         """Channel -> what it has, from an alarm of a broken sensor until it works."""
         return {} if self._signals is None else self._signals.faults
+
+    @property
+    def broken_blocks(self) -> Sequence[tuple[int, int]]:
+        """As `LiveSignals.broken_blocks`."""
+        return () if self._signals is None else self._signals.broken_blocks
 
     def family_of(self, signal: str) -> str:
         """What metrics call a signal."""
@@ -205,7 +224,10 @@ class Observer:
             fresh = self._monitor.state()
             self._monitor.restore({**fresh, "is_quiet": state["monitor"]["is_quiet"]})
             return
-        self._blocks.restore(state["blocks"])
+        kept = state["blocks"]
+        # A state from before that was kept.
+        fine = {"broken": [0.0] * len(kept["numbers"])}
+        self._blocks.restore({**kept, "rest": {**fine, **kept["rest"]}})
         self._monitor.restore(state["monitor"])
 
     def _until_full(self) -> int:
@@ -213,30 +235,16 @@ class Observer:
         until = self._blocks.size - self._blocks.waiting
         return until if self._signals is None else min(until, self._signals.until_judged)
 
-    def _score(
-        self,
-        first_record: int,
-        hits: NDArray[np.bool_],
-        losses: NDArray[np.float64],
-        at: datetime,
-    ) -> list[tuple[BlockScore, NDArray[np.bool_]]]:
-        """The block that these fill, if they do, and its hits."""
+    def _score(self, block: Block, at: datetime) -> BlockScore:
         assert self._release_digest is not None
-        return [
-            (
-                BlockScore(
-                    stream=self._stream,
-                    # Grows along the stream whatever `reset` drops, and needs no counter to be
-                    # kept.
-                    block=block.first_record // self._blocks.size,
-                    first_record=block.first_record,
-                    records=len(block),
-                    hits=int(block.values["hit"].sum()),
-                    loss=float(block.values["loss"].mean()),
-                    release_digest=self._release_digest,
-                    at=at,
-                ),
-                block.values["hit"] > 0,
-            )
-            for block in self._blocks.put(first_record, {"hit": hits, "loss": losses})
-        ]
+        return BlockScore(
+            stream=self._stream,
+            # Grows along the stream whatever `reset` drops, and needs no counter to be kept.
+            block=block.first_record // self._blocks.size,
+            first_record=block.first_record,
+            records=len(block),
+            hits=int(block.values["hit"].sum()),
+            loss=float(block.values["loss"].mean()),
+            release_digest=self._release_digest,
+            at=at,
+        )

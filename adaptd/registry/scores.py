@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, func, insert, select
+from sqlalchemy import Connection, delete, func, insert, select, update
 
 from adaptd.store.tables import scores
 
@@ -20,6 +20,7 @@ class BlockScore:
     """One block of records, scored before their labels were used.
 
     block: its number. hits: right predictions among `records`. loss: mean log loss, clipped.
+    is_broken: whether some of its records came while a sensor was broken, as is known by now.
     """
 
     stream: str
@@ -30,6 +31,7 @@ class BlockScore:
     loss: float
     release_digest: str
     at: datetime
+    is_broken: bool = False
 
 
 def add(connection: Connection, rows: Iterable[BlockScore]) -> None:
@@ -43,6 +45,19 @@ def add(connection: Connection, rows: Iterable[BlockScore]) -> None:
     # Numbers go up by one within a release, so this comes round without a counter.
     for stream in {row["stream"] for row in values if row["block"] % TRIM_EVERY == 0}:
         _trim(connection, stream)
+
+
+def mark_broken(connection: Connection, stream: str, *, first: int, end: int) -> None:
+    """Blocks of the records `first` to `end` - 1 came while a sensor was broken."""
+    connection.execute(
+        update(scores)
+        .where(
+            scores.c.stream == stream,
+            scores.c.first_record < end,
+            scores.c.first_record + scores.c.records > first,
+        )
+        .values(is_broken=True)
+    )
 
 
 def series(connection: Connection, stream: str, *, limit: int = 500) -> list[BlockScore]:
@@ -82,14 +97,15 @@ def accuracy(connection: Connection, stream: str, *, records: int) -> float | No
 def accuracy_before(
     connection: Connection, stream: str, record: int, *, release_digest: str, records: int
 ) -> float | None:
-    """Fraction of hits of a release over its latest blocks that end before the record, as many as
-    hold so many records, or all; None if there are none."""
+    """Fraction of hits of a release over its latest blocks that end before the record, without
+    those of a broken sensor: as many as hold so many records, or all; None if there are none."""
     rows = connection.execute(
         select(scores.c.hits, scores.c.records)
         .where(
             scores.c.stream == stream,
             scores.c.release_digest == release_digest,
             scores.c.first_record + scores.c.records <= record,
+            scores.c.is_broken.is_(False),
         )
         .order_by(scores.c.first_record.desc())
         .limit(records)

@@ -103,6 +103,7 @@ class Evidence(BaseModel):
     diagnosis: Diagnosed | None = None
     trigger: str = ""
     training_records: tuple[int, int] | None = None
+    left_out_records: int = 0
     phase_seconds: dict[str, float] = {}
 
     @property

@@ -21,6 +21,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    false,
     text,
 )
 
@@ -329,6 +330,7 @@ scores = Table(
     Column("loss", Float, nullable=False),
     Column("release_digest", DIGEST, nullable=False),
     Column("at", Instant, nullable=False),
+    Column("is_broken", Boolean, nullable=False, server_default=false()),
 )
 
 alarms = Table(

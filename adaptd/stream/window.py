@@ -3,6 +3,9 @@
 from collections import deque
 from collections.abc import Iterable, Sequence
 
+import numpy as np
+from numpy.typing import NDArray
+
 from adaptd.stream.batch import Batch
 
 
@@ -107,6 +110,15 @@ class Window:
             if start < end and start + len(batch) > first
         ]
         return Batch.concatenate(pieces) if pieces else Batch.empty(self._shape)
+
+    def positions(self, first: int, end: int) -> NDArray[np.int64]:
+        """Those in the source of the records numbered `first` to `end - 1`, int64 [n, 2], of all
+        that the window holds of them."""
+        pieces = [
+            batch.positions[max(0, first - start) : max(0, end - start)]
+            for start, batch in self._parts
+        ]
+        return np.concatenate([np.empty((0, 2), np.int64), *pieces])
 
     @staticmethod
     def _end_of(part: tuple[int, Batch]) -> int:

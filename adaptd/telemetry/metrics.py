@@ -46,6 +46,10 @@ class Metrics:
         self.sensor_broken = gauge(
             "adaptd_sensor_broken", "1 while a channel is missing, constant or stuck, labels or not"
         )
+        self.broken_records = counter(
+            "adaptd_broken_records",
+            "Labelled records that came while a sensor was broken: nobody counts them or learns",
+        )
         self.signals_watching = gauge(
             "adaptd_signals_watching",
             "1 once the signals beside the loss have learnt what is ordinary",
@@ -169,6 +173,7 @@ class Metrics:
         for counter in (
             self.read_records,
             self.records,
+            self.broken_records,
             self.releases,
             self.store_unavailable,
             self.compute_seconds,

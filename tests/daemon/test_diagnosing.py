@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 
 from adaptd.architecture import Contract
 from adaptd.daemon.diagnosing import Diagnostician
+from adaptd.observer.outages import Outages
 from adaptd.stream.batch import Batch, id_column
 from adaptd.stream.window import Window
 
@@ -45,7 +46,9 @@ def kind_after(after: Batch, *, before: int = 1_600) -> str | None:
     window = Window(6_000, (1, 64))
     window.append(records(before, seed=0)[1])
     window.append(after)
-    made = Diagnostician(window, contract=CONTRACT, block_records=SIZE, predict=predict)
+    made = Diagnostician(
+        window, contract=CONTRACT, outages=Outages(SIZE), block_records=SIZE, predict=predict
+    )
     found = made.diagnosis(before)
     if found is None:
         return None

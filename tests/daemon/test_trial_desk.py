@@ -2,14 +2,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from adaptd.adaptation.counted import Counted
 from adaptd.adaptation.job import FINE_TUNED, RETRAINED, Member, Result
 from adaptd.clock import FakeClock
 from adaptd.daemon.context import StreamContext
 from adaptd.daemon.trial_desk import TrialDesk
-from adaptd.observer.joined import Joined
+from adaptd.observer.answers import Answers
 from adaptd.registry import episodes, trials
 from adaptd.registry.trials import TrialRow
 from adaptd.store.database import Database
@@ -54,24 +53,13 @@ def begun(context: StreamContext) -> TrialDesk:
     return desk
 
 
-def answers(target: NDArray[np.int64], *, right: bool) -> NDArray[np.float32]:
-    """Probabilities of three classes; who is not right says the next class."""
-    said = target if right else (target + 1) % 3
-    return np.eye(3, dtype=np.float32)[said]
-
-
 def count(desk: TrialDesk, first: int, records: int, *, are_members_there: bool = True) -> None:
     """The retrained network is always right, all others never are."""
-    part = batch(first, records)
-    members = {
-        FINE_TUNED: answers(part.target, right=False),
-        RETRAINED: answers(part.target, right=True),
-    }
+    right = np.ones(records, np.bool_)
     desk.count(
-        Joined(part, {CHAMPION: answers(part.target, right=False)}),
-        first_record=first,
+        Answers(first, batch(first, records).positions, {CHAMPION: ~right}),
         champion=CHAMPION,
-        members=members if are_members_there else None,
+        members={FINE_TUNED: ~right, RETRAINED: right} if are_members_there else None,
     )
 
 

@@ -146,7 +146,7 @@ def test_what_it_relearns_is_of_sensors_that_work(tones: Tones) -> None:
     dead = [replace(block, x=np.full_like(block.x, 3.0)) for block in blocks[100:120]]
     monitor = _monitor()
     _alarms(monitor, blocks[:100])
-    monitor.relearn()
+    monitor.reset()
     assert {alarm.signal for alarm in _alarms(monitor, dead)} == {"input-faults"}
     assert monitor.is_broken
     monitor.resume()

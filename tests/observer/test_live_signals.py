@@ -155,6 +155,60 @@ def test_a_sensor_that_breaks_in_the_reference_or_after_an_alarm_is_told_and_nev
     assert not made.is_broken
 
 
+def test_a_release_in_an_outage_does_not_end_it() -> None:
+    stream, made = changed("stuck"), LiveSignals(CONTRACT, ALARM)
+    assert run(made, stream, 0, DRIFT + 256)
+    made.reset()
+    kept = json.loads(json.dumps(made.state()))
+    made = LiveSignals(CONTRACT, ALARM)
+    made.restore(kept)
+    assert made.is_broken
+    assert made.faults == {1: "constant"}
+    assert run(made, stream, DRIFT + 256, DRIFT + 304) == []
+    assert made.is_broken
+    assert run(made, stream, DRIFT + 304) == []
+    assert not made.is_broken
+    # Blocks since the sensor is back, and no other.
+    state = made.state()["unlabelled"]["monitor"]
+    assert not state["is_quiet"]
+    assert state["blocks_of_reference"] == (RECORDS - DRIFT - 320) // 16 - 20
+
+
+def test_what_sensors_gave_before_the_first_training_tells_that_one_breaks_in_it() -> None:
+    stream, made = Stream(), LiveSignals(CONTRACT, ALARM)
+    stream.x[:, 0, :12] = 0
+    assert not made.knows_sensors
+    made.learn_sensors(stream.x[:320])
+    assert made.knows_sensors
+    # It says nothing of what is so as often, and is no reference yet.
+    stream.x[160:320, 1] = 3
+    (alarm,) = run(made, stream, 0, 480)
+    assert (alarm.signal, alarm.since_record) == ("input-faults", 160)
+    assert made.broken_blocks == [(at, at + 16) for at in range(160, 320, 16)]
+    assert len(made.state()["unlabelled"]["monitor"]["training"]) == 0
+    assert made.state()["unlabelled"]["monitor"]["blocks_of_reference"] == 0
+    # What it has learnt itself is what holds then.
+    made.learn_sensors(np.zeros_like(stream.x[:320]))
+    run(made, stream, 480, WARM + 320)
+    assert made.is_watching
+    stream.x[WARM + 320 :, 1] = 3
+    assert run(made, stream, WARM + 320)
+
+
+def test_broken_blocks_are_known_though_not_every_block_is_read() -> None:
+    stream, made = Stream(), LiveSignals(CONTRACT, ALARM)
+    run(made, stream, 0, DRIFT)
+    stream.x[DRIFT + 16 : DRIFT + 32, 1] = 3
+    assert run(made, stream, DRIFT, DRIFT + 64) == []
+    assert made.broken_blocks == [(DRIFT + 16, DRIFT + 32)]
+    run(made, stream, DRIFT + 64, DRIFT + 128)
+    assert list(made.broken_blocks) == []
+    unwanted = LiveSignals(CONTRACT, ALARM.model_copy(update={"signals": ("inputs",)}))
+    run(unwanted, stream, 0, DRIFT + 64)
+    assert not unwanted.watches_outages
+    assert list(unwanted.broken_blocks) == []
+
+
 def test_after_a_release_everything_is_learnt_anew() -> None:
     stream, made = changed("gain"), LiveSignals(CONTRACT, ALARM)
     assert run(made, stream)

@@ -225,6 +225,31 @@ def test_predictions_over_other_classes_are_refused() -> None:
         made.observe(BATCH[:10], first_record=FIRST, probabilities=PROBABILITIES[:10, :3], at=NOW)
 
 
+def test_records_of_a_broken_sensor_are_scored_and_say_nothing_of_a_drift() -> None:
+    spoiled = np.arange(FIRST, FIRST + RECORDS) >= DRIFT
+    made, kept = observer(), observer()
+    found = made.observe(
+        BATCH, first_record=FIRST, probabilities=PROBABILITIES, at=NOW, is_broken=spoiled
+    )
+    assert found.alarms == ()
+    expected = poll(kept, 0, RECORDS)
+    assert expected.alarms
+    assert found.blocks == expected.blocks
+    # Blocks that it has no part in go on as if there had been none in between.
+    before = poll(again := observer(), 0, (DRIFT - FIRST) // 32 * 32)
+    assert before.alarms == ()
+    assert made.state()["monitor"] == again.state()["monitor"]
+
+
+def test_a_state_of_before_that_was_known_goes_on() -> None:
+    made, again = observer(), observer()
+    poll(made, 0, 100)
+    state = json.loads(json.dumps(made.state()))
+    del state["blocks"]["rest"]["broken"]
+    again.restore(state)
+    assert again.state() == made.state()
+
+
 def test_state_with_blocks_of_another_size_begins_anew() -> None:
     old = observer(block_records=64)
     poll(old, 0, 100)

@@ -90,3 +90,20 @@ def test_accuracy_is_over_the_fewest_latest_blocks_that_hold_the_records(
     with database.read() as connection:
         accuracy = scores.accuracy(connection, "pump", records=records)
     assert accuracy == (right / seen if seen else None)
+
+
+def test_what_a_broken_sensor_spoiled_is_no_reference(database: Database) -> None:
+    with database.write() as connection:
+        scores.add(connection, _blocks([(32, 32), (32, 32), (32, 0), (32, 0), (32, 31)]))
+        scores.add(connection, _blocks([(32, 16)], "fan"))
+        scores.mark_broken(connection, "pump", first=64, end=128)
+    with database.read() as connection:
+        broken = [block.block for block in scores.series(connection, "pump") if block.is_broken]
+        accuracy = [
+            scores.accuracy_before(
+                connection, stream, 160, release_digest="a", records=1_000
+            )
+            for stream in ("pump", "fan")
+        ]
+    assert broken == [2, 3]
+    assert accuracy == [95 / 96, 0.5]

@@ -1,0 +1,79 @@
+import numpy as np
+import pytest
+
+from adaptd.adaptation.trigger import Trigger
+from adaptd.daemon.training_records import choose
+from adaptd.observer.outages import Outages
+from adaptd.stream.window import Window
+from tests.daemon.conftest import SCHEMA, records
+
+SIZE = 10
+
+
+@pytest.fixture
+def window() -> Window:
+    opened = Window(300, SCHEMA.shape)
+    opened.append(records(0, 500))
+    return opened
+
+
+def broken(*blocks: int) -> Outages:
+    """Of those blocks, and the one before and after each."""
+    outages = Outages(SIZE)
+    outages.see(0, records(0, 500).positions, [(SIZE * at, SIZE * at + SIZE) for at in blocks])
+    return outages
+
+
+def drift(since: int) -> Trigger:
+    return Trigger(kind="drift", stream="s", record=490, since_record=since)
+
+
+SCHEDULE = Trigger(kind="schedule", stream="s", record=499, since_record=499)
+
+
+def test_after_a_drift_training_begins_where_it_began(window: Window) -> None:
+    chosen = choose(drift(350), window, broken(), records=100)
+    assert (chosen.first, chosen.end, chosen.left_out) == (350, 450, ())
+    assert chosen.are_there
+    assert np.array_equal(chosen.of(window).x, records(350, 100).x)
+
+
+def test_after_a_drift_records_may_have_to_come(window: Window) -> None:
+    chosen = choose(drift(450), window, broken(), records=200)
+    assert (chosen.count, chosen.wanted, chosen.are_there) == (50, 200, False)
+    assert not choose(drift(510), window, broken(), records=200).are_there
+
+
+def test_records_that_left_the_window_are_not_asked_for(window: Window) -> None:
+    chosen = choose(drift(100), window, broken(), records=200)
+    assert (chosen.first, chosen.end) == (200, 400)
+
+
+def test_a_schedule_takes_the_latest(window: Window) -> None:
+    chosen = choose(SCHEDULE, window, broken(), records=200)
+    assert (chosen.first, chosen.end) == (300, 500)
+    chosen = choose(SCHEDULE, window, broken(), records=1_000)
+    assert (chosen.first, chosen.end, chosen.are_there) == (200, 500, True)
+
+
+def test_records_of_a_broken_sensor_are_made_up_for_by_earlier_ones(window: Window) -> None:
+    chosen = choose(SCHEDULE, window, broken(41, 42, 46), records=200)
+    assert chosen.left_out == ((400, 440), (450, 480))
+    assert (chosen.first, chosen.end, chosen.count) == (230, 500, 200)
+    learnt = chosen.of(window)
+    expected = [*range(230, 400), *range(440, 450), *range(480, 500)]
+    assert learnt.positions[:, 1].tolist() == expected
+
+
+def test_after_a_drift_they_are_made_up_for_by_later_ones(window: Window) -> None:
+    chosen = choose(drift(390), window, broken(41, 42), records=50)
+    assert (chosen.first, chosen.end) == (390, 480)
+    assert chosen.of(window).positions[:, 1].tolist() == [*range(390, 400), *range(440, 480)]
+
+
+def test_where_too_few_are_left_more_have_to_come(window: Window) -> None:
+    chosen = choose(SCHEDULE, window, broken(*range(25, 45)), records=200)
+    assert (chosen.count, chosen.wanted, chosen.are_there) == (80, 200, False)
+    # In a window that is not full either.
+    chosen = choose(SCHEDULE, window, broken(*range(25, 45)), records=400)
+    assert (chosen.count, chosen.wanted, chosen.are_there) == (80, 300, False)

@@ -1,0 +1,104 @@
+import json
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from adaptd.observer.outages import MOST_SPANS, Outages
+
+SIZE = 10
+RECORDS = 400
+# Blocks of which a channel is broken: an outage, one that has a block in between, and a glitch.
+BROKEN = (5, 6, 7, 15, 17, 30)
+
+
+def positions(partitions: int = 1) -> NDArray[np.int64]:
+    """Of records that come from partitions in turn; offsets have gaps."""
+    numbers = np.arange(RECORDS)
+    return np.stack([numbers % partitions, 100 + 3 * (numbers // partitions)], axis=1)
+
+
+def shown(
+    outages: Outages, found: NDArray[np.int64], first: int, end: int, broken: Sequence[int] = BROKEN
+) -> None:
+    """As blocks are filled by records `first` to `end` - 1."""
+    filled = range(first // SIZE, end // SIZE)
+    blocks = [(block * SIZE, block * SIZE + SIZE) for block in filled if block in broken]
+    outages.see(first, found[first:end], blocks)
+
+
+def numbers(mask: NDArray[np.bool_]) -> list[int]:
+    return np.flatnonzero(mask).tolist()
+
+
+@pytest.mark.parametrize("partitions", [1, 3])
+def test_an_outage_begins_a_block_before_it_was_noticed_and_ends_a_block_later(
+    partitions: int,
+) -> None:
+    outages, found = Outages(SIZE), positions(partitions)
+    shown(outages, found, 0, RECORDS)
+    expected = [*range(40, 90), *range(140, 190), *range(290, 320)]
+    assert numbers(outages.are_broken(found)) == expected
+    latest = outages.latest
+    assert latest is not None
+    assert (latest.first, latest.end) == (290, 320)
+    # In whatever order they are asked for, as labels come.
+    order = np.random.default_rng(0).permutation(RECORDS)
+    assert sorted(order[outages.are_broken(found[order])].tolist()) == expected
+    # Of another partition nothing is known.
+    assert not outages.are_broken(found + np.array([partitions, 0])).any()
+
+
+def test_what_was_known_as_a_block_began_is_what_came_after_a_broken_one() -> None:
+    outages, found = Outages(SIZE), positions()
+    shown(outages, found, 0, RECORDS)
+    after = [block * SIZE + SIZE + place for block in BROKEN for place in range(SIZE)]
+    assert numbers(outages.were_known(found)) == after
+
+
+@given(
+    cuts=st.lists(st.integers(0, RECORDS), max_size=20).map(sorted),
+    kills=st.lists(st.integers(0, 20), max_size=3),
+    broken=st.sets(st.integers(0, RECORDS // SIZE - 1)).map(sorted),
+    partitions=st.integers(1, 4),
+)
+def test_a_record_is_judged_alike_however_the_stream_is_polled_and_whatever_is_killed(
+    cuts: list[int], kills: list[int], broken: list[int], partitions: int
+) -> None:
+    found = positions(partitions)
+    whole, made = Outages(SIZE), Outages(SIZE)
+    shown(whole, found, 0, RECORDS, broken)
+    is_known, is_broken = whole.were_known(found), whole.are_broken(found)
+    for number, (start, stop) in enumerate(zip([0, *cuts], [*cuts, RECORDS], strict=True)):
+        shown(made, found, start, stop, broken)
+        if number in kills:
+            kept = json.loads(json.dumps(made.state(), allow_nan=False))
+            made = Outages(SIZE)
+            made.restore(kept)
+        # At once what was known, and two blocks later what became of it.
+        own = slice(start, stop)
+        assert np.array_equal(made.were_known(found[own]), is_known[own])
+        settled = slice(0, max(0, stop - made.known_after))
+        assert np.array_equal(made.are_broken(found[settled]), is_broken[settled])
+    assert made.state() == whole.state()
+    # Never one that was known to be broken and is not.
+    assert not (is_known & ~is_broken).any()
+
+
+def test_the_latest_are_kept() -> None:
+    outages = Outages(SIZE)
+    for block in range(2 * MOST_SPANS + 20):
+        first = block * SIZE
+        own = np.stack([np.zeros(SIZE, np.int64), np.arange(first, first + SIZE)], axis=1)
+        outages.see(first, own, [(first, first + SIZE)] if block % 2 else [])
+    assert len(outages.state()["spans"]) == MOST_SPANS
+    assert outages.are_broken(own).all()
+    assert not outages.are_broken(np.array([[0, 15]])).any()
+
+
+def test_a_state_of_another_version_is_refused() -> None:
+    with pytest.raises(ValueError, match="schema_version must be 1, got 9"):
+        Outages(SIZE).restore({"schema_version": 9})
