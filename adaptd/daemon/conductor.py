@@ -430,7 +430,13 @@ class Conductor:
                 self._proposals.withdraw(proposal)
                 raise
             else:
-                self._triggers.forget_before(episode.plan["end_record"])
+                self._triggers.forget_before(
+                    recall.answered_before(
+                        proposed(proposal.evidence),
+                        end_record=episode.plan["end_record"],
+                        created_record=proposal.created_record,
+                    )
+                )
                 self._end("released")
                 return release
         elif proposal.state == "rejected":

@@ -42,6 +42,16 @@ def is_recalled(name: str) -> bool:
     return name.startswith(_PREFIX)
 
 
+def answered_before(winner: str, *, end_record: int, created_record: int) -> int:
+    """Number of the record up to which drifts are answered by a release of the winner: up to the
+    end of what it has learnt from; of an earlier release, which learnt long ago, up to where it was
+    proved to fit again.
+
+    end_record: of the plan. created_record: of the proposal.
+    """
+    return created_record if is_recalled(winner) else end_record
+
+
 def may_reach(accuracy: float, records: int, wanted: float) -> bool:
     """Whether so accurate a model on so few records may well be as accurate as is wanted: a trial
     of a clear case is over after a hundred records or two, on which nobody is judged to a point."""
