@@ -279,6 +279,7 @@ class StreamLoop:
                         ],
                     },
                     self._watchman.save,
+                    self._signals.save,
                     *(() if self._late is None else (self._late.save,)),
                 )
             except StoreUncertain:
