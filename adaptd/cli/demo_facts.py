@@ -66,12 +66,11 @@ class Failure:
 
 def read(connection: Connection, stream: str) -> Facts:
     """The facts as one read transaction sees them. Raises StoreUnavailable."""
-    checkpoint = checkpoints.load(connection, stream)
     watched: dict[str, int] = {}
     for block in scores.series(connection, stream, limit=LATEST_BLOCKS):
         watched[block.release_digest] = watched.get(block.release_digest, 0) + block.records
     return Facts(
-        records=0 if checkpoint is None else checkpoint.next_record,
+        records=checkpoints.next_record(connection, stream),
         accuracy=scores.accuracy(connection, stream, records=MEASURED_RECORDS),
         progress=progress.latest(connection, stream),
         alarms=tuple(sorted(alarms.listing(connection, stream, ROWS), key=lambda row: row.id)),

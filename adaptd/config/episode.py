@@ -1,8 +1,8 @@
 """What an adaptation may take, and what its outcome has to prove."""
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field, field_validator
 
-from adaptd.config.fault import at_variance
+from adaptd.config.fault import at_least
 from adaptd.config.section import Section
 
 
@@ -41,13 +41,7 @@ class EpisodeConfig(Section):
         "`adaptd replay` can run them again; takes disk for so many times that many records",
     )
 
-    @field_validator("records")
-    @classmethod
-    def _holds_minimum(cls, records: int, info: ValidationInfo) -> int:
-        minimum = info.data.get("minimum_records", records)
-        if records < minimum:
-            raise at_variance("episode.minimum_records", minimum)
-        return records
+    _holds_minimum = field_validator("records")(at_least("minimum_records", of="episode"))
 
 
 class TrialConfig(Section):
@@ -73,10 +67,4 @@ class TrialConfig(Section):
         description="after them without evidence: inconclusive",
     )
 
-    @field_validator("maximum_records")
-    @classmethod
-    def _holds_minimum(cls, maximum: int, info: ValidationInfo) -> int:
-        minimum = info.data.get("minimum_records", maximum)
-        if maximum < minimum:
-            raise at_variance("trial.minimum_records", minimum)
-        return maximum
+    _holds_minimum = field_validator("maximum_records")(at_least("minimum_records", of="trial"))

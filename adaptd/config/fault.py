@@ -1,6 +1,8 @@
 """Faults of values that are sound by themselves: where they lie, and what they contradict."""
 
-from pydantic import ValidationError
+from collections.abc import Callable
+
+from pydantic import ValidationError, ValidationInfo
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 # Key of a fault's context that holds the other value's key, below the stream.
@@ -12,6 +14,19 @@ def at_variance(other: str, least: int) -> PydanticCustomError:
     return PydanticCustomError(
         "at_variance", "expected at least {least}, which is {other}", {"least": least, OTHER: other}
     )
+
+
+def at_least(name: str, *, of: str) -> Callable[[int, ValidationInfo], int]:
+    """A validator of a value that must be at least that of the field `name`, which stands before it
+    in the stream's section `of`."""
+
+    def check(value: int, info: ValidationInfo) -> int:
+        least = info.data.get(name, value)
+        if value < least:
+            raise at_variance(f"{of}.{name}", least)
+        return value
+
+    return check
 
 
 def at_key(key: str, value: object, fault: PydanticCustomError | str) -> ValidationError:

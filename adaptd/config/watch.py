@@ -1,8 +1,8 @@
 """The watch over a fresh release."""
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field, field_validator
 
-from adaptd.config.fault import at_variance
+from adaptd.config.fault import at_least
 from adaptd.config.section import Section
 
 
@@ -30,10 +30,4 @@ class WatchConfig(Section):
         description="after them the watch ends, and the release before predicts no longer",
     )
 
-    @field_validator("maximum_records")
-    @classmethod
-    def _holds_minimum(cls, maximum: int, info: ValidationInfo) -> int:
-        minimum = info.data.get("minimum_records", maximum)
-        if maximum < minimum:
-            raise at_variance("watch.minimum_records", minimum)
-        return maximum
+    _holds_minimum = field_validator("maximum_records")(at_least("minimum_records", of="watch"))

@@ -7,12 +7,18 @@ from adaptd.registry import usage
 
 
 class ComputeMeter:
-    """Counts while a worker runs and not at its end: one that is cut off has used what it has."""
+    """Counts while a worker runs and not at its end: one that is cut off has used what it has, and
+    so has one whose loop was abandoned before a commit."""
 
     def __init__(self, context: StreamContext) -> None:
         self._context = context
-        self._counted = context.executor.cpu_seconds(context.stream)
         self._day = usage.day_of(context.clock.now())
+        origin = context.compute_origin
+        if origin is None:
+            self._counted = context.executor.cpu_seconds(context.stream)
+        else:
+            with context.database.read() as connection:
+                self._counted = origin.counted(connection, context.stream)
         self._before = self._stored(self._day)
 
     def used_today(self) -> float:

@@ -10,6 +10,7 @@ from adaptd.adaptation.trigger import TriggerQueue
 from adaptd.architecture.canonical import digest_of
 from adaptd.clock import Clock
 from adaptd.config import StreamConfig
+from adaptd.daemon.compute_origin import ComputeOrigin
 from adaptd.daemon.ledger import Ledger
 from adaptd.store.database import Database
 from adaptd.store.directory import StateDirectory
@@ -19,7 +20,8 @@ from adaptd.telemetry import Metrics
 @dataclass(frozen=True)
 class StreamContext:
     """One stream's configuration and its ways to the world. seed: the root of all randomness.
-    is_shared: whether other processes may own the stream before and after this one."""
+    is_shared: whether other processes may own the stream before and after this one. compute_origin:
+    None where this is the first loop that counts its workers."""
 
     config: StreamConfig
     seed: int
@@ -31,6 +33,7 @@ class StreamContext:
     clock: Clock
     metrics: Metrics
     is_shared: bool = False
+    compute_origin: ComputeOrigin | None = None
 
     @property
     def stream(self) -> str:

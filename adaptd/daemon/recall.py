@@ -86,10 +86,11 @@ def seated(context: StreamContext, episode: str, found: Sequence[Release]) -> Re
     """Copies the releases' files to the episode's folder, since what is brought back is released
     anew. One that is not as it was released is left out. Raises StoreUnavailable for a full
     disk."""
+    folder = context.owned(_FOLDER)
     members: dict[str, Member] = {}
     for release in found:
         name = name_of(release)
-        target = members_directory(context, episode) / _FOLDER / name
+        target = members_directory(context, episode) / folder / name
         try:
             released = artifact.copy(context.absolute(release.path), target, digest=release.digest)
         except ArtifactError as error:
@@ -101,7 +102,7 @@ def seated(context: StreamContext, episode: str, found: Sequence[Release]) -> Re
             parameters=None,
             steps=0,
             seconds=0.0,
-            directory=f"{_FOLDER}/{name}",
+            directory=f"{folder}/{name}",
             weights=released["files"][manifest.WEIGHTS]["sha256"],
         )
     return Result(members=members)

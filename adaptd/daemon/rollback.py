@@ -61,7 +61,7 @@ class RollbackDesk:
         if watched.episode_id is None:
             raise RuntimeError("what is watched comes from an episode")
         context, episode, now = self._context, watched.episode_id, self._context.clock.now()
-        directory = context.state.episodes(context.stream) / episode / _FOLDER
+        directory = context.state.episodes(context.stream) / episode / context.owned(_FOLDER)
         source = context.absolute(predecessor.path)
         manifest = artifact.copy(source, directory, digest=predecessor.digest)
         with context.database.read() as connection:

@@ -15,8 +15,9 @@ from adaptd.adaptation.trigger import Trigger, TriggerQueue
 from adaptd.clock import Clock
 from adaptd.config import ScheduleConfig
 from adaptd.config.crontab import cron_trigger
-from adaptd.errors import StoreUnavailable
+from adaptd.errors import StaleEpochError, StoreUnavailable
 from adaptd.registry import schedules
+from adaptd.store import epochs
 from adaptd.store.database import Database
 
 log = structlog.get_logger()
@@ -32,7 +33,7 @@ class Schedule:
         self._database = database
         self._queue = queue
         self._clock = clock
-        self._configs: dict[str, ScheduleConfig] = {}
+        self._configs: dict[str, tuple[ScheduleConfig, int]] = {}
         self._scheduler = BackgroundScheduler(
             timezone="UTC",
             jobstores={"default": MemoryJobStore()},
@@ -40,14 +41,16 @@ class Schedule:
         )
         self._scheduler.add_listener(self._leave_out, EVENT_JOB_MISSED)
 
-    def add(self, stream: str, config: ScheduleConfig) -> None:
-        """Adds a stream's periodic trigger, if it has one.
+    def add(self, stream: str, config: ScheduleConfig, *, epoch: int) -> None:
+        """Adds a stream's periodic trigger, if it has one. epoch: of the stream's owner.
 
         It goes on from what the store says is due. What has come due since is run once, now,
-        unless it is later than its grace. Raises StoreUnavailable.
+        unless it is later than its grace. Raises StoreUnavailable, and StaleEpochError where
+        another process owns the stream now.
         """
         trigger, now = periodic(config), self._clock.now()
         with self._database.write() as connection:
+            epochs.verify(connection, stream=stream, epoch=epoch)
             if trigger is None:
                 schedules.remove(connection, stream)
                 return
@@ -64,7 +67,7 @@ class Schedule:
             self._fire(stream)
             due = following(config, due=now, now=now)
         if due is not None:
-            self._configs[stream] = config
+            self._configs[stream] = (config, epoch)
             self._scheduler.add_job(
                 self._fire,
                 trigger,
@@ -102,12 +105,15 @@ class Schedule:
     def _leave_out(self, event: JobExecutionEvent) -> None:
         """APScheduler has found a run later than its grace, as after a machine was asleep."""
         stream, now = event.job_id, self._clock.now()
+        config, epoch = self._configs[stream]
         log.warning("schedule.left_out", stream=stream, was_due=event.scheduled_run_time)
         try:
             with self._database.write() as connection:
-                pass_by(connection, stream, self._configs[stream], now=now)
-        except StoreUnavailable as error:
-            # What it shows is late until the next run; nothing else hangs on it.
+                epochs.verify(connection, stream=stream, epoch=epoch)
+                pass_by(connection, stream, config, now=now)
+        except (StoreUnavailable, StaleEpochError) as error:
+            # What it shows is late until the next run, or another owner's to say; nothing else
+            # hangs on it.
             log.warning("schedule.not_recorded", stream=stream, error=str(error))
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import structlog
 from numpy.typing import NDArray
+from sqlalchemy import Connection
 
 from adaptd.adaptation.trigger import Trigger
 from adaptd.architecture import Contract
@@ -18,6 +19,7 @@ from adaptd.drift.diagnosis import Diagnosis
 from adaptd.observer.live_signals import LiveSignals
 from adaptd.observer.observer import Observer
 from adaptd.observer.outages import Outages
+from adaptd.store import checkpoints
 from adaptd.stream.batch import Batch
 
 log = structlog.get_logger()
@@ -147,8 +149,11 @@ class SignalDesk:
             "suspicion": None if self._suspicion is None else asdict(self._suspicion),
             "is_broken": self._is_broken,
             "outages": self._outages.state(),
-            "shown": self._shown(),
         }
+
+    def save(self, connection: Connection) -> None:
+        """How the signals stand, for people, in the checkpoint's transaction."""
+        checkpoints.show(connection, self._context.stream, self._shown())
 
     def restore(self, state: Mapping[str, Any] | None, *, next_record: int) -> None:
         """Goes on where `state` was taken; from a checkpoint without it, with the window's

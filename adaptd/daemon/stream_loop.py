@@ -279,6 +279,7 @@ class StreamLoop:
                         ],
                     },
                     self._watchman.save,
+                    self._signals.save,
                     *(() if self._late is None else (self._late.save,)),
                 )
             except StoreUncertain:
@@ -304,18 +305,21 @@ class StreamLoop:
             if self._is_whole:
                 self.checkpoint()
         finally:
-            self.abandon()
+            self._close_sources()
 
     def abandon(self) -> None:
         """Ends the worker and closes the source; what the store does not hold yet has not been."""
         self._end_work()
-        self._source.close()
-        if self._late is not None:
-            self._late.close()
+        self._close_sources()
 
     def _end_work(self) -> None:
         self._first_release.close()
         self._conductor.close()
+
+    def _close_sources(self) -> None:
+        self._source.close()
+        if self._late is not None:
+            self._late.close()
 
     def _pause(self, error: StoreUnavailable) -> None:
         """No record is taken before a checkpoint has succeeded, which is tried after a rest."""

@@ -8,6 +8,7 @@ import structlog
 
 from adaptd.config import StreamConfig
 from adaptd.daemon.backoff import Backoff
+from adaptd.daemon.compute_origin import ComputeOrigin
 from adaptd.daemon.context import StreamContext
 from adaptd.daemon.ledger import Ledger
 from adaptd.daemon.posts import EventPost, LetterPost, Post
@@ -40,6 +41,7 @@ class Tenure:
         now = process.clock.now()
         with process.database.write() as connection:
             self.epoch = epochs.acquire(connection, stream=config.name, owner=own_name(), now=now)
+            origin = ComputeOrigin.now(connection, config.name, process.executor, now=now)
         log.info("stream.owned", stream=config.name, epoch=self.epoch, owner=own_name())
         process.metrics.owned.labels(config.name).set(1)
         with ExitStack() as stack:
@@ -55,7 +57,13 @@ class Tenure:
             stack.callback(relay.close)
             self._slot = StreamSlot(
                 config,
-                open_loop=partial(_open, process=process, epoch=self.epoch, commits_of=commits_of),
+                open_loop=partial(
+                    _open,
+                    process=process,
+                    epoch=self.epoch,
+                    compute_origin=origin,
+                    commits_of=commits_of,
+                ),
                 backoff=Backoff(np.random.default_rng([process.seed, self.epoch])),
                 clock=process.clock,
                 health=process.health,
@@ -63,7 +71,7 @@ class Tenure:
             stack.callback(process.health.clear, config.name)
             stack.callback(self._slot.close)
             # Closed before the loop, so that no trigger comes after its last checkpoint.
-            process.schedule.add(config.name, config.schedule)
+            process.schedule.add(config.name, config.schedule, epoch=self.epoch)
             stack.callback(process.schedule.remove, config.name)
             relay.start()
             self._stack = stack.pop_all()
@@ -95,7 +103,12 @@ class Tenure:
 
 
 def _open(
-    config: StreamConfig, *, process: Process, epoch: int, commits_of: CommitsOf | None
+    config: StreamConfig,
+    *,
+    process: Process,
+    epoch: int,
+    compute_origin: ComputeOrigin,
+    commits_of: CommitsOf | None,
 ) -> StreamLoop:
     ledger = Ledger(config.name, epoch)
     ledger.verify(process.database)
@@ -110,6 +123,7 @@ def _open(
         queue=process.queue,
         executor=process.executor,
         is_shared=process.is_shared,
+        compute_origin=compute_origin,
         clock=process.clock,
         metrics=process.metrics,
     )

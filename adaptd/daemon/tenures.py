@@ -88,6 +88,9 @@ class Tenures:
             tenure = self._tenures.pop(stream.name, None)
             if tenure is not None:
                 tenure.end()
+            if stream.labels is not None and stream.labels.topic is not None:
+                # Nobody subscribes to it; who reads the records says how far its labels are read.
+                group.membership.let_go(stream.labels.topic)
         if change.kind != "given":
             for topic in change.topics:
                 group.membership.let_go(topic)

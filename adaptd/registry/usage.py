@@ -2,7 +2,7 @@
 
 from datetime import UTC, date, datetime
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, func, insert, select, update
 
 from adaptd.store.tables import usage
 
@@ -23,6 +23,16 @@ def add(connection: Connection, *, stream: str, day: date, cpu_seconds: float) -
         connection.execute(
             insert(usage).values(stream=stream, day=day.isoformat(), cpu_seconds=cpu_seconds)
         )
+
+
+def since(connection: Connection, *, stream: str, day: date) -> float:
+    """What the stream's workers have used on that day and later."""
+    found = connection.scalar(
+        select(func.sum(usage.c.cpu_seconds)).where(
+            usage.c.stream == stream, usage.c.day >= day.isoformat()
+        )
+    )
+    return float(found or 0.0)
 
 
 def of_day(connection: Connection, *, stream: str, day: date) -> float:

@@ -92,14 +92,8 @@ def read(connection: Connection, stream: str, *, now: datetime) -> StreamState:
         watches=tuple(watches.listing(connection, stream)),
         decisions=tuple(reversed(decisions.listing(connection, stream))),
         triggers=trigger_state.read(connection, stream, now=now),
-        signals=_signals(connection, stream),
+        signals=checkpoints.shown(connection, stream),
     )
-
-
-def _signals(connection: Connection, stream: str) -> dict[str, Any] | None:
-    checkpoint = checkpoints.load(connection, stream)
-    kept = None if checkpoint is None else checkpoint.document.get("signals")
-    return None if kept is None else kept.get("shown")
 
 
 def document(states: Iterable[StreamState], *, now: datetime) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, select, update
 
 from adaptd.store.rows import put
 from adaptd.store.tables import checkpoints
@@ -39,10 +39,37 @@ def save(connection: Connection, checkpoint: Checkpoint, *, now: datetime) -> No
     )
 
 
+def show(connection: Connection, stream: str, shown: dict[str, Any] | None) -> None:
+    """Keeps with the stream's checkpoint, in its transaction, what people see of it: small, beside
+    a document that nobody but the daemon has to read."""
+    connection.execute(
+        update(checkpoints).where(checkpoints.c.stream == stream).values(shown=shown)
+    )
+
+
+def shown(connection: Connection, stream: str) -> dict[str, Any] | None:
+    """What `show` was given with the latest checkpoint; None for nothing."""
+    found: dict[str, Any] | None = connection.scalar(
+        select(checkpoints.c.shown).where(checkpoints.c.stream == stream)
+    )
+    return found
+
+
+def next_record(connection: Connection, stream: str) -> int:
+    """As of the latest checkpoint; 0 before the first."""
+    found = connection.scalar(
+        select(checkpoints.c.next_record).where(checkpoints.c.stream == stream)
+    )
+    return int(found or 0)
+
+
 def load(connection: Connection, stream: str) -> Checkpoint | None:
     """The stream's latest checkpoint; None before the first."""
+    columns = checkpoints.c
     row = connection.execute(
-        select(checkpoints).where(checkpoints.c.stream == stream)
+        select(columns.stream, columns.document, columns.positions, columns.next_record).where(
+            checkpoints.c.stream == stream
+        )
     ).one_or_none()
     if row is None:
         return None

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DatabaseError, DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from adaptd.errors import (
     NotFoundError,
@@ -99,7 +100,8 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """A connection that sees one state of the database throughout, and cannot write.
+        """A connection that sees one state of the database throughout, and cannot write. Waits up
+        to the busy timeout where all connections of this process are in use.
 
         Keep it short: a long read keeps SQLite's write-ahead log from being folded in.
         Raises StoreUnavailable if the database cannot be read now.
@@ -159,6 +161,10 @@ class Database:
         except UnicodeDecodeError as error:
             # Text of a damaged page, in what SQLite says of it or in what it gives out.
             raise StateDirectoryError(f"{place}: damaged: {error}; {RESTORE}") from error
+        except PoolTimeout as error:
+            raise StoreUnavailable(
+                f"{place}: all connections of this process were in use for too long"
+            ) from error
         except DatabaseError as error:
             if isinstance(error, DBAPIError) and place.is_transient(error, is_write=is_write):
                 raise StoreUnavailable(f"{place}: {str(error.orig).strip()}") from error

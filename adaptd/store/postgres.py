@@ -43,6 +43,7 @@ class PostgresServer:
                 url,
                 # A server that was restarted has closed what the pool still holds.
                 pool_pre_ping=True,
+                pool_timeout=busy_timeout_seconds,
                 connect_args={
                     "connect_timeout": max(2, round(busy_timeout_seconds)),
                     "application_name": "adaptd",

@@ -43,6 +43,7 @@ class SqliteFile:
         engine = create_engine(
             URL.create("sqlite", database=str(self.path)),
             connect_args={"timeout": busy_timeout_seconds},
+            pool_timeout=busy_timeout_seconds,
         )
 
         @event.listens_for(engine, "connect")

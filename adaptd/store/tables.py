@@ -137,6 +137,7 @@ checkpoints = Table(
     Column("positions", Document, nullable=False),
     Column("next_record", BigInteger, nullable=False),
     Column("saved_at", Instant, nullable=False),
+    Column("shown", Document),
 )
 
 segments = Table(

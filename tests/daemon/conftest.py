@@ -276,6 +276,7 @@ class Running:
             config=config,
             source=source,
             executor=executor,
+            is_shared=context.is_shared,
         )
 
 
@@ -287,6 +288,7 @@ def start(
     config: StreamConfig,
     source: MemorySource,
     executor: ScriptedExecutor,
+    is_shared: bool = False,
 ) -> Running:
     with database.write() as connection:
         epoch = epochs.acquire(connection, stream=STREAM, owner="test", now=clock.now())
@@ -300,6 +302,7 @@ def start(
         executor=executor,
         clock=clock,
         metrics=Metrics(),
+        is_shared=is_shared,
     )
     labels = None
     if config.labels is not None:
@@ -327,7 +330,9 @@ def loops(directory: Path, clock: FakeClock) -> Iterator[LoopMaker]:
     # Quick to say that the store is taken: one test takes it.
     database = Database.open(state.database, busy_timeout_seconds=0.05)
 
-    def make(source: MemorySource | None = None, **changes: Any) -> Running:
+    def make(
+        source: MemorySource | None = None, *, is_shared: bool = False, **changes: Any
+    ) -> Running:
         config = StreamConfig.model_validate(
             {
                 "name": STREAM,
@@ -348,6 +353,7 @@ def loops(directory: Path, clock: FakeClock) -> Iterator[LoopMaker]:
             config=config,
             source=source or MemorySource(),
             executor=ScriptedExecutor(),
+            is_shared=is_shared,
         )
 
     yield make

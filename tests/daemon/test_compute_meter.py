@@ -1,8 +1,12 @@
 """Compute is counted while it is used, by the day, through restarts."""
 
+from dataclasses import replace
+
 import pytest
 
 from adaptd.daemon.compute_meter import ComputeMeter
+from adaptd.daemon.compute_origin import ComputeOrigin
+from adaptd.daemon.ledger import Ledger
 from adaptd.registry import usage
 from tests.daemon.conftest import STREAM, LoopMaker, Running
 
@@ -72,3 +76,31 @@ def test_a_loop_counts_first_training_episodes_and_what_was_cut_off(loop: LoopMa
     running.executor.spent_seconds += 0.25
     running.loop.close()
     assert stored(running) == 4.25
+
+
+@pytest.mark.parametrize("is_committed", [False, True])
+def test_what_an_abandoned_loop_had_not_committed_is_counted_by_the_next(
+    loop: LoopMaker, is_committed: bool
+) -> None:
+    running = loop()
+    running.executor.spent_seconds = 10.0
+    context = running.context
+    with context.database.read() as connection:
+        origin = ComputeOrigin.now(connection, STREAM, running.executor, now=running.clock.now())
+    abandoned = ComputeMeter(replace(context, compute_origin=origin))
+    running.executor.spent_seconds = 13.0
+    abandoned.count()
+    commit(running)
+    running.clock.advance(DAY_SECONDS)
+    running.executor.spent_seconds = 13.5
+    abandoned.count()
+    if is_committed:
+        # And nobody knows it: the store went away.
+        commit(running)
+    ledger = Ledger(STREAM, context.ledger.epoch)
+    meter = ComputeMeter(replace(context, compute_origin=origin, ledger=ledger))
+    running.executor.spent_seconds = 14.0
+    assert meter.used_today() == pytest.approx(1.0)
+    meter.count()
+    ledger.commit(context.database)
+    assert stored(running) == meter.used_today() == pytest.approx(1.0)

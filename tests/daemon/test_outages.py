@@ -17,6 +17,7 @@ from adaptd.registry import (
     watches,
 )
 from adaptd.registry.episodes import Episode
+from adaptd.store import checkpoints
 from adaptd.stream.segment import read_segment
 from tests.daemon.conftest import DRIFT_AT, STREAM, LoopMaker, MemorySource, Running
 
@@ -70,6 +71,11 @@ def test_an_episode_after_an_outage_learns_from_what_was_before_it(
     running.until(lambda: is_broken(running))
     running.until(lambda: not is_broken(running))
     assert running.source.next < 2_200
+    running.loop.checkpoint()
+    with running.context.database.read() as connection:
+        shown = checkpoints.shown(connection, STREAM)
+    assert shown is not None
+    assert shown["latest_outage"] == pytest.approx([1_892, 2_110], abs=12)
     if is_killed:
         running = running.again()
     ask(running, kind)

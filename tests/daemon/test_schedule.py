@@ -9,8 +9,10 @@ from adaptd.adaptation.trigger import TriggerQueue
 from adaptd.clock import FakeClock, SystemClock
 from adaptd.config import ScheduleConfig
 from adaptd.daemon.schedule import Schedule, following, periodic, settle, timing
+from adaptd.errors import StaleEpochError
 from adaptd.registry import schedules
 from adaptd.registry.schedules import ScheduleRow
+from adaptd.store import epochs
 from adaptd.store.database import Database
 
 
@@ -24,6 +26,13 @@ def schedule(database: Database, queue: TriggerQueue) -> Iterator[Schedule]:
     opened = Schedule(database=database, queue=queue, clock=SystemClock())
     yield opened
     opened.close()
+
+
+@pytest.fixture(autouse=True)
+def owned(database: Database) -> None:
+    with database.write() as connection:
+        for stream in ("s", "other"):
+            epochs.acquire(connection, stream=stream, owner="test", now=SystemClock().now())
 
 
 def row_of(database: Database) -> ScheduleRow:
@@ -53,7 +62,7 @@ def wait_for(queue: TriggerQueue, stream: str) -> bool:
 def test_an_interval_enqueues_again_and_again_and_records_no_run(
     schedule: Schedule, queue: TriggerQueue, database: Database
 ) -> None:
-    schedule.add("s", ScheduleConfig(every_seconds=0.2))
+    schedule.add("s", ScheduleConfig(every_seconds=0.2), epoch=1)
     schedule.start()
     for _ in range(2):
         assert wait_for(queue, "s")
@@ -67,7 +76,7 @@ def test_the_first_run_of_an_interval_is_one_interval_away(
     schedule: Schedule, queue: TriggerQueue, database: Database
 ) -> None:
     before = SystemClock().now()
-    schedule.add("s", ScheduleConfig(every_seconds=3_600))
+    schedule.add("s", ScheduleConfig(every_seconds=3_600), epoch=1)
     schedule.start()
     due = schedule.next_due("s")
     assert due is not None
@@ -88,14 +97,14 @@ def test_what_came_due_while_nothing_ran_is_run_once_at_start(
     schedule: Schedule, queue: TriggerQueue, database: Database, config: ScheduleConfig
 ) -> None:
     was_due(database, config, ago=timedelta(hours=2))
-    schedule.add("s", config)
+    schedule.add("s", config, epoch=1)
     schedule.start()
     assert [trigger.kind for trigger in queue.waiting("s")] == ["schedule"]
     with database.write() as connection:
         settle(connection, "s", config, now=SystemClock().now())
     queue.take("s")
     again = Schedule(database=database, queue=queue, clock=SystemClock())
-    again.add("s", config)
+    again.add("s", config, epoch=1)
     again.start()
     expected, due = row_of(database).next_due, again.next_due("s")
     again.close()
@@ -109,7 +118,7 @@ def test_a_stream_that_is_taken_over_by_a_running_daemon_is_caught_up_too(
     config = ScheduleConfig(every_seconds=3_600)
     was_due(database, config, ago=timedelta(hours=2))
     schedule.start()
-    schedule.add("s", config)
+    schedule.add("s", config, epoch=1)
     assert [trigger.kind for trigger in queue.waiting("s")] == ["schedule"]
     schedule.remove("s")
     assert schedule.next_due("s") is None
@@ -123,7 +132,7 @@ def test_a_run_that_was_caught_up_and_lost_before_it_was_taken_comes_again(
     for _ in range(2):
         queue.take("s")
         started = Schedule(database=database, queue=queue, clock=SystemClock())
-        started.add("s", config)
+        started.add("s", config, epoch=1)
         started.start()
         started.close()
         assert queue.waiting("s")
@@ -140,7 +149,7 @@ def test_what_is_later_than_its_grace_is_left_out(
     schedule: Schedule, queue: TriggerQueue, database: Database, config: ScheduleConfig
 ) -> None:
     was = was_due(database, config, ago=timedelta(hours=2))
-    schedule.add("s", config)
+    schedule.add("s", config, epoch=1)
     schedule.start()
     assert not queue.waiting("s")
     due = schedule.next_due("s")
@@ -155,7 +164,7 @@ def test_another_timing_is_another_schedule_of_which_nothing_was_missed(
     schedule: Schedule, queue: TriggerQueue, database: Database
 ) -> None:
     was_due(database, ScheduleConfig(cron="0 3 * * *"), ago=timedelta(hours=2))
-    schedule.add("s", ScheduleConfig(cron="0 4 * * *"))
+    schedule.add("s", ScheduleConfig(cron="0 4 * * *"), epoch=1)
     schedule.start()
     assert not queue.waiting("s")
     due = schedule.next_due("s")
@@ -169,7 +178,7 @@ def test_another_interval_is_counted_from_the_last_run(
     ran_at = SystemClock().now() - timedelta(seconds=600)
     with database.write() as connection:
         schedules.ran(connection, "s", at=ran_at, next_due=ran_at + timedelta(days=7))
-    schedule.add("s", ScheduleConfig(every_seconds=3_600))
+    schedule.add("s", ScheduleConfig(every_seconds=3_600), epoch=1)
     schedule.start()
     assert schedule.next_due("s") == ran_at + timedelta(seconds=3_600)
     assert not queue.waiting("s")
@@ -177,7 +186,7 @@ def test_another_interval_is_counted_from_the_last_run(
 
 def test_a_schedule_that_is_taken_out_is_forgotten(schedule: Schedule, database: Database) -> None:
     was_due(database, ScheduleConfig(every_seconds=3_600), ago=timedelta(hours=2))
-    schedule.add("s", ScheduleConfig())
+    schedule.add("s", ScheduleConfig(), epoch=1)
     with database.read() as connection:
         assert schedules.get(connection, "s") is None
 
@@ -189,7 +198,7 @@ def test_restarts_more_frequent_than_the_interval_do_not_put_it_off(
     first = clock.now()
     for _ in range(3):
         restarted = Schedule(database=database, queue=queue, clock=clock)
-        restarted.add("s", ScheduleConfig(every_seconds=7 * 86_400))
+        restarted.add("s", ScheduleConfig(every_seconds=7 * 86_400), epoch=1)
         restarted.start()
         assert restarted.next_due("s") == first + timedelta(days=7)
         restarted.close()
@@ -200,7 +209,7 @@ def test_a_run_that_the_scheduler_itself_finds_too_late_is_left_out(
     schedule: Schedule, database: Database
 ) -> None:
     config = ScheduleConfig(every_seconds=3_600, misfire_grace_seconds=60)
-    schedule.add("s", config)
+    schedule.add("s", config, epoch=1)
     schedule.start()
     was_due(database, config, ago=timedelta(hours=2))
     schedule._scheduler._dispatch_event(
@@ -232,8 +241,8 @@ def test_cron_that_fired_at_this_very_instant_is_due_at_its_next_time() -> None:
 
 
 def test_nothing_is_due_before_the_start_nor_without_a_trigger(schedule: Schedule) -> None:
-    schedule.add("s", ScheduleConfig(cron="0 3 * * *"))
-    schedule.add("other", ScheduleConfig())
+    schedule.add("s", ScheduleConfig(cron="0 3 * * *"), epoch=1)
+    schedule.add("other", ScheduleConfig(), epoch=1)
     assert schedule.next_due("s") is None
     schedule.start()
     due = schedule.next_due("s")
@@ -249,3 +258,20 @@ def test_without_a_schedule_nothing_is_periodic() -> None:
 def test_cron_that_cannot_be_read_is_refused() -> None:
     with pytest.raises(ValueError, match="fields"):
         periodic(ScheduleConfig(cron="every day"))
+
+
+def test_who_owns_the_stream_no_longer_records_nothing(
+    schedule: Schedule, queue: TriggerQueue, database: Database
+) -> None:
+    config = ScheduleConfig(every_seconds=3_600, misfire_grace_seconds=60)
+    schedule.add("s", config, epoch=1)
+    expected = row_of(database)
+    with database.write() as connection:
+        epochs.acquire(connection, stream="s", owner="newer", now=SystemClock().now())
+    # A run that it comes too late for, and a start.
+    due = SystemClock().now() + timedelta(hours=1)
+    schedule._leave_out(JobExecutionEvent(EVENT_JOB_MISSED, "s", "default", due))
+    with pytest.raises(StaleEpochError, match="newer"):
+        schedule.add("s", ScheduleConfig(every_seconds=60), epoch=1)
+    assert row_of(database) == expected
+    assert queue.waiting("s") == []

@@ -247,6 +247,21 @@ def test_a_release_of_a_harder_concept_is_brought_back_all_the_same(loop: LoopMa
     assert evidence["accuracy"]["release-1"] < 0.9
 
 
+def test_where_others_may_own_the_stream_a_recall_has_folders_of_its_own(loop: LoopMaker) -> None:
+    running = loop(is_shared=True)
+    running.until(lambda: len(released(running)) == 2)
+    at = running.source.next
+    running.until(lambda: running.source.next > at + 500)
+    # Whoever owned it before may still be copying.
+    running = running.again()
+    running.source.drift_at = 10**6
+    running.until(lambda: len(released(running)) == 3)
+    episode = told(running)[0]
+    (member,) = episode.result["members"].values()
+    epoch = running.context.ledger.epoch
+    assert (epoch, member["directory"]) == (2, "recall-2/release-1")
+
+
 def test_a_kill_while_an_earlier_release_is_tried_costs_nothing(loop: LoopMaker) -> None:
     running = loop()
     running.until(lambda: len(released(running)) == 2)

@@ -146,6 +146,22 @@ def test_a_release_that_is_worse_is_taken_back(loop: LoopMaker) -> None:
     assert watch.evidence["verdict"] == "worse"
 
 
+def test_where_others_may_own_the_stream_the_way_back_has_a_folder_of_its_own(
+    loop: LoopMaker,
+) -> None:
+    running = loop(approval=BY_OPERATOR, is_shared=True)
+    approve_too_late(running)
+    running = running.again()
+    episode = running.context.state.episodes(STREAM) / str(released(running)[0].episode_id)
+    # Into which others, who were stopped in the middle of it, may copy at any time.
+    for folder in ("rollback", "rollback-1"):
+        (episode / folder).mkdir(parents=True)
+        (episode / folder / "model.onnx").write_text("half")
+    running.until(lambda: len(released(running)) == 3)
+    for folder in ("rollback", "rollback-1"):
+        assert (episode / folder / "model.onnx").read_text() == "half"
+
+
 def test_what_was_taken_back_predicts_no_longer_and_the_stream_goes_on(loop: LoopMaker) -> None:
     running = loop(approval=BY_OPERATOR)
     approve_too_late(running)

@@ -100,9 +100,7 @@ def test_what_a_broken_sensor_spoiled_is_no_reference(database: Database) -> Non
     with database.read() as connection:
         broken = [block.block for block in scores.series(connection, "pump") if block.is_broken]
         accuracy = [
-            scores.accuracy_before(
-                connection, stream, 160, release_digest="a", records=1_000
-            )
+            scores.accuracy_before(connection, stream, 160, release_digest="a", records=1_000)
             for stream in ("pump", "fan")
         ]
     assert broken == [2, 3]

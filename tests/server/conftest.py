@@ -19,7 +19,8 @@ from adaptd.registry.releases import Release
 from adaptd.registry.scores import BlockScore
 from adaptd.registry.waits import Wait
 from adaptd.server.app import create_app
-from adaptd.store import epochs
+from adaptd.store import checkpoints, epochs
+from adaptd.store.checkpoints import Checkpoint
 from adaptd.store.database import Database
 from adaptd.store.directory import StateDirectory
 
@@ -53,6 +54,22 @@ class Story:
         """A daemon takes the stream up."""
         with self.database.write() as connection:
             epochs.acquire(connection, stream=stream, owner="test", now=self.clock.now())
+
+    def signals(self, stream: str, **changes: Any) -> None:
+        """A checkpoint, with how the signals beside the loss stand."""
+        shown = {
+            "is_watching": True,
+            "evidence": {"input-faults": 0.25},
+            "alarms_per_day": 0.5,
+            "budget_per_day": 1.0,
+            "broken": {},
+            "latest_outage": None,
+            **changes,
+        }
+        with self.database.write() as connection:
+            # Of which nobody but the daemon reads the rest.
+            checkpoints.save(connection, Checkpoint(stream, {}, {}, 0), now=self.clock.now())
+            checkpoints.show(connection, stream, shown)
 
     def release(
         self,

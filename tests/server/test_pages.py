@@ -114,6 +114,24 @@ def test_the_stream_page_shows_champion_plot_and_evidence(client: TestClient, dr
     assert "(2 min ago)" in text
 
 
+def test_the_signals_beside_the_loss_say_what_is_broken_and_what_was(
+    client: TestClient, story: Any
+) -> None:
+    story.start("press-4")
+    assert "Signals beside the loss" not in client.get("/streams/press-4").text
+    story.signals("press-4")
+    text = client.get("/streams/press-4").text
+    assert "0.50 alarms a day of event time so far" in text
+    assert "sensor" not in text
+    story.signals("press-4", broken={"hum": "stuck"}, latest_outage=[4_000, 4_319])
+    assert "A sensor is broken: hum stuck." in client.get("/streams/press-4").text
+    story.signals("press-4", latest_outage=[4_000, 4_415])
+    text = client.get("/streams/press-4").text
+    assert "Records 4,000 to 4,415, as they came, are the latest" in text
+    (stream,) = client.get("/api/v1/state").json()["streams"]
+    assert stream["signals"]["latest_outage"] == [4_000, 4_415]
+
+
 def test_a_running_search_shows_phase_and_progress(client: TestClient, story: Any) -> None:
     story.start("press-4")
     story.release("press-4", "a1" * 32)

@@ -27,7 +27,13 @@ def test_the_latest_of_a_stream_comes_back(
     with database.write() as connection:
         checkpoints.save(connection, other, now=clock.now())
         checkpoints.save(connection, Checkpoint("pump", {}, {}, 0), now=clock.now())
+        checkpoints.show(connection, "pump", {"earlier": 1})
+        checkpoints.show(connection, "pump", {"broken": {"left": "stuck"}})
         checkpoints.save(connection, latest, now=clock.now())
     with database.read() as connection:
         assert checkpoints.load(connection, "pump") == latest
         assert checkpoints.load(connection, "fan") == other
+        assert checkpoints.next_record(connection, "pump") == next_record
+        assert checkpoints.next_record(connection, "no") == 0
+        assert checkpoints.shown(connection, "pump") == {"broken": {"left": "stuck"}}
+        assert checkpoints.shown(connection, "fan") is checkpoints.shown(connection, "no") is None

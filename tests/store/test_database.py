@@ -1,21 +1,19 @@
-"""Transactions, locks and versions of the database in SQLite; `test_postgres.py` has the other."""
+"""Locks, files and versions of the database in SQLite."""
 
 import multiprocessing
 import sqlite3
-import threading
-from contextlib import suppress
 from multiprocessing.connection import Connection as Pipe
 from pathlib import Path
 
 import pytest
 from sqlalchemy import func, insert, select
-from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.exc import OperationalError
 
 from adaptd.clock import FakeClock
 from adaptd.errors import NotFoundError, StateDirectoryError, StoreUnavailable
 from adaptd.store.database import Database
 from adaptd.store.schema import newest_revision
-from adaptd.store.tables import champions, epochs
+from adaptd.store.tables import epochs
 
 NOW = FakeClock().now()
 
@@ -32,42 +30,6 @@ def _row(stream: str) -> dict[str, object]:
 def _streams(database: Database) -> list[str]:
     with database.read() as connection:
         return list(connection.scalars(select(epochs.c.stream).order_by(epochs.c.stream)))
-
-
-def test_a_write_commits_at_the_end(database: Database) -> None:
-    with database.write() as connection:
-        connection.execute(insert(epochs).values(**_row("pump")))
-    assert _streams(database) == ["pump"]
-
-
-def test_a_write_that_raises_leaves_nothing(database: Database) -> None:
-    with suppress(KeyError), database.write() as connection:
-        connection.execute(insert(epochs).values(**_row("pump")))
-        raise KeyError
-    assert _streams(database) == []
-
-
-def test_a_read_cannot_write(database: Database) -> None:
-    with pytest.raises(OperationalError, match="readonly"), database.read() as connection:
-        connection.execute(insert(epochs).values(**_row("pump")))
-    with database.write() as connection:
-        connection.execute(insert(epochs).values(**_row("pump")))
-    assert _streams(database) == ["pump"]
-
-
-def test_a_read_sees_one_state_throughout(database: Database) -> None:
-    with database.read() as reader:
-        count = select(func.count()).select_from(epochs)
-        assert reader.scalar(count) == 0
-        with database.write() as writer:
-            writer.execute(insert(epochs).values(**_row("pump")))
-        assert reader.scalar(count) == 0
-    assert _streams(database) == ["pump"]
-
-
-def test_foreign_keys_hold(database: Database) -> None:
-    with pytest.raises(IntegrityError), database.write() as connection:
-        connection.execute(insert(champions).values(stream="pump", digest="0" * 64, moved_at=NOW))
 
 
 def test_commits_are_synced_to_disk_in_a_write_ahead_log(database: Database) -> None:
@@ -106,27 +68,6 @@ def test_a_full_database_is_unavailable_and_recovers(database: Database) -> None
 def test_an_error_of_our_own_is_not_called_unavailable(database: Database) -> None:
     with pytest.raises(OperationalError, match="no such table"), database.read() as connection:
         connection.exec_driver_sql("SELECT * FROM absent")
-
-
-def test_threads_write_one_after_the_other(database: Database) -> None:
-    def work(name: str) -> None:
-        for index in range(10):
-            with database.write() as connection:
-                count = connection.scalar(select(func.count()).select_from(epochs))
-                connection.execute(
-                    insert(epochs).values(
-                        stream=f"{name}{index}", epoch=count, owner=name, acquired_at=NOW
-                    )
-                )
-
-    threads = [threading.Thread(target=work, args=(name,)) for name in "abc"]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    with database.read() as connection:
-        counts = list(connection.scalars(select(epochs.c.epoch).order_by(epochs.c.epoch)))
-    assert counts == list(range(30))
 
 
 def test_what_was_written_is_there_after_opening_again(tmp_path: Path) -> None:

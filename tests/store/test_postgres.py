@@ -1,13 +1,12 @@
-"""Transactions, locks and losses of a store in PostgreSQL."""
+"""Locks and losses of a store in PostgreSQL."""
 
 import threading
 import time
 from collections.abc import Callable
-from contextlib import closing, suppress
+from contextlib import closing
 
 import pytest
-from sqlalchemy import func, insert, make_url, select
-from sqlalchemy.exc import DatabaseError, IntegrityError
+from sqlalchemy import insert, make_url, select
 
 from adaptd.clock import FakeClock
 from adaptd.errors import StateDirectoryError, StoreUnavailable, StoreUncertain
@@ -15,7 +14,7 @@ from adaptd.store import epochs as owners
 from adaptd.store.database import Database
 from adaptd.store.postgres import PostgresServer
 from adaptd.store.schema import newest_revision, revision_of
-from adaptd.store.tables import champions, epochs, join_rows
+from adaptd.store.tables import epochs, join_rows
 from tests.postgres import PATIENCE_SECONDS, Postgres
 
 pytestmark = pytest.mark.slow
@@ -68,54 +67,6 @@ def test_a_database_gets_its_tables_once(postgres: Postgres) -> None:
 def test_one_without_tables_is_waited_for(postgres: Postgres) -> None:
     with pytest.raises(StoreUnavailable, match="has no tables yet"):
         Database.attach(postgres.make_database())
-
-
-def test_a_write_that_raises_leaves_nothing(database: Database) -> None:
-    with suppress(KeyError), database.write() as connection:
-        connection.execute(
-            insert(epochs).values(stream="pump", epoch=1, owner="test", acquired_at=NOW)
-        )
-        raise KeyError
-    assert _streams(database) == []
-
-
-def test_a_read_cannot_write_and_sees_one_state_throughout(database: Database) -> None:
-    with pytest.raises(DatabaseError, match="read-only"), database.read() as connection:
-        connection.execute(
-            insert(epochs).values(stream="pump", epoch=1, owner="test", acquired_at=NOW)
-        )
-    with database.read() as reader:
-        count = select(func.count()).select_from(epochs)
-        assert reader.scalar(count) == 0
-        _add(database, "pump")
-        assert reader.scalar(count) == 0
-    assert _streams(database) == ["pump"]
-
-
-def test_foreign_keys_hold(database: Database) -> None:
-    with pytest.raises(IntegrityError), database.write() as connection:
-        connection.execute(insert(champions).values(stream="pump", digest="0" * 64, moved_at=NOW))
-
-
-def test_writers_take_turns_so_what_one_has_read_stays_so(database: Database) -> None:
-    def work(name: str) -> None:
-        for index in range(10):
-            with database.write() as connection:
-                count = connection.scalar(select(func.count()).select_from(epochs))
-                connection.execute(
-                    insert(epochs).values(
-                        stream=f"{name}{index}", epoch=count, owner=name, acquired_at=NOW
-                    )
-                )
-
-    threads = [threading.Thread(target=work, args=(name,)) for name in "abc"]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    with database.read() as connection:
-        counts = list(connection.scalars(select(epochs.c.epoch).order_by(epochs.c.epoch)))
-    assert counts == list(range(30))
 
 
 def test_two_that_take_a_stream_at_once_have_two_epochs(place: PostgresServer) -> None:
