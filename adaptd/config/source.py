@@ -72,6 +72,12 @@ class KafkaSourceConfig(Section):
     bootstrap_servers: tuple[str, ...] = Field(min_length=1)
     topic: str = Field(min_length=1)
     group: str = Field(default="adaptd", min_length=1)
+    partition_wait_seconds: float = Field(
+        default=5.0,
+        ge=0,
+        description="how long records wait for a partition that has none, so that they are taken "
+        "in the order of their timestamps; what it gives later is taken as it comes",
+    )
     tls: TlsConfig | None = Field(default=None, description="None: no encryption")
     sasl: SaslConfig | None = Field(default=None, description="None: no sign-in")
 

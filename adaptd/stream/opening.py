@@ -62,6 +62,7 @@ def open_source(
                     group=source.group,
                     clock=clock,
                     commits=commits_of and commits_of(source.topic),
+                    partition_wait_seconds=source.partition_wait_seconds,
                 ),
                 clock=clock,
                 has_targets=config.labels is None,
@@ -86,6 +87,7 @@ def open_labels(
             group=config.source.group,
             clock=clock,
             commits=commits_of and commits_of(name),
+            partition_wait_seconds=config.source.partition_wait_seconds,
             key="labels.topic",
         )
         return KafkaLabels(
