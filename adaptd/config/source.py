@@ -1,9 +1,9 @@
 """Where a stream's records come from, and how fast."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from adaptd.config.kafka import SaslConfig, TlsConfig
 from adaptd.config.section import Section
@@ -21,6 +21,18 @@ class PaceConfig(Section):
         description="place in the source of the first record that is held to the pace; those "
         "before it come as fast as they are read",
     )
+    speed: float | None = Field(
+        default=None,
+        gt=0,
+        description="so many times as fast as the records' own times say: 1 is as they were "
+        "recorded. In the place of records_per_second",
+    )
+
+    @model_validator(mode="after")
+    def _is_one_pace(self) -> Self:
+        if self.records_per_second is not None and self.speed is not None:
+            raise ValueError("expected either records_per_second or speed")
+        return self
 
 
 ScenarioName = Literal[
@@ -72,6 +84,12 @@ class KafkaSourceConfig(Section):
     bootstrap_servers: tuple[str, ...] = Field(min_length=1)
     topic: str = Field(min_length=1)
     group: str = Field(default="adaptd", min_length=1)
+    partition_wait_seconds: float = Field(
+        default=5.0,
+        ge=0,
+        description="how long records wait for a partition that has none, so that they are taken "
+        "in the order of their timestamps; what it gives later is taken as it comes",
+    )
     tls: TlsConfig | None = Field(default=None, description="None: no encryption")
     sasl: SaslConfig | None = Field(default=None, description="None: no sign-in")
 

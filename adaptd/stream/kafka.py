@@ -13,7 +13,7 @@ from adaptd.stream.source import Poll
 
 
 class KafkaSource:
-    """The records of a topic, as `Schema.parse_all` takes them, by partition, then by offset.
+    """The records of a topic, as `Schema.parse_all` takes them, in the order of `PartitionMerge`.
 
     A record without a time has the broker's. has_targets: whether the class stands in the record;
     if not, it comes by itself later, and the batch's target is -1.

@@ -13,7 +13,7 @@ from adaptd.stream.schema import Schema
 
 
 class KafkaLabels:
-    """The labels of a topic, as `Schema.parse_labels` takes them, by partition, then by offset.
+    """The labels of a topic, as `Schema.parse_labels` takes them, in the order of `PartitionMerge`.
 
     A label without a time has the broker's. maximum_ahead_seconds: as of a `KafkaSource`.
     """

@@ -1,57 +1,27 @@
-"""`KafkaTopic`: the messages of a topic, from positions that its reader keeps."""
+"""`KafkaTopic`: the messages of a topic in one order, from positions that its reader keeps."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import structlog
-from kafka import TopicPartition
-from kafka.errors import (
-    AuthorizationError,
-    InvalidTopicError,
-    KafkaConfigurationError,
-    KafkaError,
-    KafkaTimeoutError,
-    LogTruncationError,
-    OffsetOutOfRangeError,
-    SaslAuthenticationFailedError,
-    UnknownTopicOrPartitionError,
-    UnsupportedVersionError,
-)
 from numpy.typing import NDArray
 
 from adaptd.clock import Clock
-from adaptd.errors import SourceError, SourceUnavailable
 from adaptd.stream.advisory_commits import AdvisoryCommits, Commits
-from adaptd.stream.kafka_connection import ANSWER_MS, Cluster
-from adaptd.stream.progress_watch import ProgressWatch
-
-_log = structlog.get_logger(__name__)
+from adaptd.stream.kafka_connection import Cluster
+from adaptd.stream.kafka_partitions import KafkaPartitions
+from adaptd.stream.partition_merge import PartitionMerge
 
 # Seconds. A topic that was just created takes a moment to be known everywhere.
 _TOPIC_WAIT_SECONDS = 30.0
-# Seconds without a record after which the broker is asked whether it is still there: the client
-# itself reconnects in silence.
-_SILENCE_SECONDS = 5.0
-# Seconds between looks for partitions that were added to the topic.
-_PARTITIONS_SECONDS = 30.0
-# Seconds between looks for a partition that stands still.
-_WATCH_SECONDS = 30.0
-# What trying again does not mend. Everything else the client raises is the weather.
-_PERMANENT = (
-    AuthorizationError,
-    InvalidTopicError,
-    KafkaConfigurationError,
-    LogTruncationError,
-    SaslAuthenticationFailedError,
-    UnsupportedVersionError,
-)
+# Seconds that a partition which has nothing is waited for, where nobody says otherwise.
+_PARTITION_WAIT_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
 class Messages:
-    """n messages of a topic, by partition, then by offset.
+    """n messages of a topic, in the order of `PartitionMerge`.
 
     values: as they came, None for one without. times: float64 [n], POSIX seconds, the broker's.
     places: int64 [n, 2], (partition, offset) of each.
@@ -66,12 +36,12 @@ class Messages:
 
 
 class KafkaTopic:
-    """All partitions of one topic. Partitions are assigned by hand, so no rebalance moves them; the
-    group only names the commits, which are advisory. Nothing is connected before the first poll.
+    """All partitions of one topic, merged. The group only names the commits, which are advisory.
+    Nothing is connected before the first poll.
 
     commits: how to commit where the group has members; None: as one that has none.
-    topic_wait_seconds: how long a topic may be unknown before it counts as misspelt. key: of the
-    configuration, that names the topic.
+    partition_wait_seconds: as of `PartitionMerge`. topic_wait_seconds, key: as of
+    `KafkaPartitions`.
     """
 
     def __init__(
@@ -82,230 +52,63 @@ class KafkaTopic:
         group: str,
         clock: Clock,
         commits: Commits | None = None,
+        partition_wait_seconds: float = _PARTITION_WAIT_SECONDS,
         topic_wait_seconds: float = _TOPIC_WAIT_SECONDS,
         key: str = "source.topic",
     ) -> None:
-        self._cluster = cluster
-        self._topic = topic
-        self._group = group
         self._clock = clock
-        self._topic_wait_seconds = topic_wait_seconds
-        self._key = key
-        self._consumer: Any = None
+        self._partitions = KafkaPartitions(
+            cluster, topic, clock=clock, topic_wait_seconds=topic_wait_seconds, key=key
+        )
+        self._merge = PartitionMerge(
+            self._partitions, clock=clock, wait_seconds=partition_wait_seconds, topic=topic
+        )
         self._commits: Commits = commits or AdvisoryCommits(
             cluster, topic=topic, group=group, clock=clock
         )
-        # Whether the consumer reads every partition from our positions. If not, the next poll
-        # sees to it.
-        self._is_assigned = False
-        self._positions: dict[int, int] = {}
-        self._unknown_since: float | None = None
-        self._heard_at = 0.0
-        self._looked_at = 0.0
-        self._watch = ProgressWatch(_WATCH_SECONDS)
 
     @property
     def positions(self) -> Mapping[int, int]:
         """partition -> next offset, of every partition known so far."""
-        return self._positions
+        return self._merge.positions
 
     def seek(self, positions: Mapping[int, int]) -> None:
         """The next poll starts there; partitions that are not named start at their earliest."""
-        self._positions = dict(positions)
-        self._is_assigned = False
+        self._merge.seek(positions)
 
     def poll(self, *, maximum: int, timeout_seconds: float) -> Messages:
-        """At most `maximum` messages; none if none came within the timeout.
+        """At most `maximum` messages; none if none had its turn within the timeout.
 
-        A position that the broker no longer has is moved up, with a warning.
-
-        Raises SourceError for a topic that stays unknown, is not ours to read, or ends before a
-        stored position; SourceUnavailable while the broker cannot be reached.
+        Raises as `KafkaPartitions.connect`.
         """
-        try:
-            self._watch_progress()
-            self._connect()
-            self._commits.commit(self._positions)
-            # First without a time-out: where a response comes in at that moment, the client takes
-            # itself for idle, and with a time-out it would sleep for 100 ms beside the records.
-            records = self._consumer.poll(timeout_ms=0, max_records=maximum) or self._consumer.poll(
-                timeout_ms=max(0, int(timeout_seconds * 1_000)), max_records=maximum
-            )
-            self._check_silence(is_silent=not records)
-        except OffsetOutOfRangeError as error:
-            self._check_out_of_range(error)
-            records = {}
-        except KafkaError as error:
-            # The next poll begins anew from our positions, whatever state the client is in.
-            self._is_assigned = False
-            raise self._failure(error) from error
-        return self._taken(records)
-
-    def lag(self) -> Mapping[int, int]:
-        """partition -> messages that wait, where that is known."""
-        if self._consumer is None or not self._is_assigned:
-            return {}
-        lags = {}
-        for partition, position in sorted(self._positions.items()):
-            end = self._consumer.highwater(TopicPartition(self._topic, partition))
-            if end is not None:
-                lags[partition] = max(0, end - position)
-        return lags
-
-    def close(self) -> None:
-        """Lets go of the connections. May be called twice."""
-        self._commits.close(self._positions)
-        self._let_go()
-
-    def _watch_progress(self) -> None:
-        """Lets go of a client that has lost a partition; the next one begins from our positions."""
-        now = self._clock.monotonic()
-        if not self._is_assigned or not self._watch.is_due(now):
-            return
-        ends = self._consumer.end_offsets(
-            [TopicPartition(self._topic, number) for number in self._positions],
-            timeout_ms=ANSWER_MS,
-        )
-        stuck = self._watch.look(
-            now,
-            positions=self._positions,
-            ends={partition.partition: int(end) for partition, end in ends.items()},
-        )
-        if not stuck:
-            return
-        _log.warning("source.partitions_stuck", topic=self._topic, partitions=stuck)
-        self._let_go()
-
-    def _let_go(self) -> None:
-        consumer, self._consumer = self._consumer, None
-        self._is_assigned = False
-        self._watch.forget()
-        if consumer is not None:
-            consumer.close(autocommit=False, timeout_ms=1_000)
-
-    def _connect(self) -> None:
-        if self._consumer is None:
-            self._consumer = self._cluster.consumer()
-        now = self._clock.monotonic()
-        if self._is_assigned and now - self._looked_at >= _PARTITIONS_SECONDS:
-            self._looked_at = now
-            # Answered from the client's memory, which it renews by itself.
-            numbers = self._consumer.partitions_for_topic(self._topic)
-            self._is_assigned = numbers == set(self._positions)
-        if not self._is_assigned:
-            self._assign()
-
-    def _assign(self) -> None:
-        """Assigns and seeks every partition. Raises SourceUnavailable before all have a leader."""
-        partitions = self._partitions()
-        begins = self._consumer.beginning_offsets(partitions, timeout_ms=ANSWER_MS)
-        # The client leaves partitions without a leader out, in silence.
-        leaderless = sorted(p.partition for p in partitions if p not in begins)
-        if leaderless:
-            raise SourceUnavailable(f"topic {self._topic}: no leader for partitions {leaderless}")
-        gone = sorted(set(self._positions) - {p.partition for p in partitions})
-        if gone:
-            raise SourceError(
-                f"topic {self._topic}: positions are stored for partitions {gone}, which it does "
-                "not have. It is another topic of that name: give it a stream name of its own."
-            )
-        self._consumer.assign(partitions)
-        for partition in partitions:
-            number, begin = partition.partition, int(begins[partition])
-            position = self._positions.get(number, begin)
-            if position < begin:
-                _log.warning(
-                    "source.records_lost",
-                    topic=self._topic,
-                    partition=number,
-                    position=position,
-                    first_held=begin,
-                )
-                position = begin
-            self._consumer.seek(partition, position)
-            self._positions[number] = position
-        self._is_assigned = True
-        self._heard_at = self._looked_at = self._clock.monotonic()
-
-    def _partitions(self) -> list[TopicPartition]:
-        """Of the topic. Raises `_unknown_topic` while there is none, KafkaError without broker."""
-        try:
-            self._ask()
-        except (KafkaTimeoutError, UnknownTopicOrPartitionError) as error:
-            # Tells a broker that is gone from a topic that is unknown. Also, the client does not
-            # look for a partition's new leader by itself when it is asked for offsets.
-            self._consumer.bootstrap(timeout_ms=ANSWER_MS, refresh=True)
-            if self._topic in self._consumer.topics():
-                raise SourceUnavailable(f"topic {self._topic}: no leader yet") from error
-            raise self._unknown_topic() from error
-        self._unknown_since = None
-        numbers = self._consumer.partitions_for_topic(self._topic)
-        return [TopicPartition(self._topic, number) for number in sorted(numbers)]
-
-    def _ask(self) -> None:
-        """Raises KafkaError if broker or topic are not there, within a time limit.
-
-        After it the client knows the topic's partitions; its own question for them has no limit.
-        """
-        self._consumer.beginning_offsets([TopicPartition(self._topic, 0)], timeout_ms=ANSWER_MS)
-
-    def _check_silence(self, *, is_silent: bool) -> None:
-        now = self._clock.monotonic()
-        if is_silent and now - self._heard_at < _SILENCE_SECONDS:
-            return
-        if is_silent:
-            self._ask()
-        self._heard_at = now
-
-    def _check_out_of_range(self, error: OffsetOutOfRangeError) -> None:
-        """Passes over records that are deleted by now. Raises SourceError for a topic made anew."""
-        self._is_assigned = False
-        positions: Mapping[TopicPartition, int] = error.args[0]
-        try:
-            begins = self._consumer.beginning_offsets(list(positions), timeout_ms=ANSWER_MS)
-        except KafkaError as failure:
-            raise self._failure(failure) from failure
-        beyond = {p.partition: o for p, o in positions.items() if o >= begins.get(p, o + 1)}
-        if beyond:
-            raise SourceError(
-                f"topic {self._topic}: ends before the stored positions {beyond}. Its records were "
-                "deleted or it was made anew: give it a stream name of its own."
-            )
-
-    def _unknown_topic(self) -> SourceError | SourceUnavailable:
-        now = self._clock.monotonic()
-        if self._unknown_since is None:
-            self._unknown_since = now
-        waited = now - self._unknown_since
-        text = f"topic {self._topic} is not known to {self._cluster}"
-        if waited < self._topic_wait_seconds:
-            return SourceUnavailable(f"{text} yet")
-        return SourceError(f"{text}, after {waited:.0f} s. Create it, or correct {self._key}.")
-
-    def _failure(self, error: KafkaError) -> SourceError | SourceUnavailable:
-        text = f"topic {self._topic} at {self._cluster}: {error}"
-        return (SourceError if isinstance(error, _PERMANENT) else SourceUnavailable)(text)
-
-    def _taken(self, records: Mapping[TopicPartition, Sequence[Any]]) -> Messages:
-        ordered: list[Any] = []
-        partitions: list[int] = []
-        for partition in sorted(records):
-            number, of_partition = partition.partition, records[partition]
-            ordered += of_partition
-            partitions += [number] * len(of_partition)
-            # Beyond the last record there may be gaps (compaction, transactions), never before it.
-            self._positions[number] = of_partition[-1].offset + 1
-        places = np.empty((len(ordered), 2), np.int64)
-        places[:, 0] = partitions
-        places[:, 1] = [record.offset for record in ordered]
+        self._partitions.connect()
+        self._commits.commit(self.positions)
+        records = self._merge.poll(maximum=maximum, timeout_seconds=timeout_seconds)
+        places = np.empty((len(records), 2), np.int64)
+        places[:, 0] = [record.partition for record in records]
+        places[:, 1] = [record.offset for record in records]
         return Messages(
-            values=[record.value for record in ordered],
-            times=np.array([self._broker_time(record.timestamp) for record in ordered], np.float64),
+            values=[record.value for record in records],
+            times=np.array([self._broker_time(record) for record in records], np.float64),
             places=places,
         )
 
-    def _broker_time(self, broker_ms: int | None) -> float:
-        if broker_ms is None or broker_ms < 0:
+    def lag(self) -> Mapping[int, int]:
+        """partition -> messages that wait, where that is known."""
+        positions = self.positions
+        return {
+            partition: max(0, end - positions[partition])
+            for partition, end in self._partitions.ends().items()
+        }
+
+    def close(self) -> None:
+        """Lets go of the connections. May be called twice."""
+        self._commits.close(self.positions)
+        self._partitions.close()
+
+    def _broker_time(self, record: Any) -> float:
+        milliseconds: int | None = record.timestamp
+        if milliseconds is None or milliseconds < 0:
             # Old message formats carry no timestamp.
             return self._clock.now().timestamp()
-        return broker_ms / 1_000
+        return milliseconds / 1_000

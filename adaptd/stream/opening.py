@@ -26,6 +26,7 @@ from adaptd.stream.scenario import SCENARIOS
 from adaptd.stream.scenario_source import ScenarioSource
 from adaptd.stream.schema import Schema
 from adaptd.stream.source import Source
+from adaptd.stream.timed import Timed
 
 # From a topic to how its positions are committed.
 CommitsOf = Callable[[str], Commits]
@@ -51,7 +52,12 @@ def open_source(
             )
             return _paced(opened, source.pace, clock)
         case ReplaySourceConfig() as source:
-            opened = ReplaySource(source.path, schema, is_followed=source.follow)
+            opened = ReplaySource(
+                source.path,
+                schema,
+                is_followed=source.follow,
+                needs_times=source.pace.speed is not None,
+            )
             return _paced(opened, source.pace, clock)
         case KafkaSourceConfig() as source:
             return KafkaSource(
@@ -62,6 +68,7 @@ def open_source(
                     group=source.group,
                     clock=clock,
                     commits=commits_of and commits_of(source.topic),
+                    partition_wait_seconds=source.partition_wait_seconds,
                 ),
                 clock=clock,
                 has_targets=config.labels is None,
@@ -86,6 +93,7 @@ def open_labels(
             group=config.source.group,
             clock=clock,
             commits=commits_of and commits_of(name),
+            partition_wait_seconds=config.source.partition_wait_seconds,
             key="labels.topic",
         )
         return KafkaLabels(
@@ -131,6 +139,8 @@ def _maximum_ahead_seconds(config: StreamConfig) -> float | None:
 
 
 def _paced(source: Source, pace: PaceConfig, clock: Clock) -> Source:
+    if pace.speed is not None:
+        return Timed(source, speed=pace.speed, from_record=pace.from_record, clock=clock)
     if pace.records_per_second is None:
         return source
     return Paced(

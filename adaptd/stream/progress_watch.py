@@ -1,6 +1,6 @@
 """`ProgressWatch`: notices a partition that stands still while its end moves."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 
@@ -49,6 +49,11 @@ class ProgressWatch:
         ]
         self._seen, self._looked_at = seen, now
         return sorted(stuck)
+
+    def pass_over(self, partitions: Iterable[int]) -> None:
+        """Their next look is the first one again: they are not read, for reasons of our own."""
+        for partition in partitions:
+            self._seen.pop(partition, None)
 
     def forget(self) -> None:
         """The next look is the first one again: the client is another."""

@@ -18,6 +18,9 @@ from adaptd.stream.rows import RowReader, Rows
 from adaptd.stream.schema import Schema
 from adaptd.stream.source import Poll, only_position
 
+# Rows that show at the start whether a recording has times.
+_FIRST_ROWS = 256
+
 
 class ReplaySource:
     """One partition, 0, whose offsets are the row numbers.
@@ -27,6 +30,8 @@ class ReplaySource:
     time stands as many seconds after the epoch as its number.
     is_followed: the file, of CSV or JSON lines, may grow; then the stream never ends, and where
     there is no new line a poll waits (`sleep`).
+    needs_times: whether a row must have a time of its own; where the first ones have none, that
+    shows at once.
     Raises SourceError if the path cannot be read or does not have these columns.
     """
 
@@ -36,6 +41,7 @@ class ReplaySource:
         schema: Schema,
         *,
         is_followed: bool = False,
+        needs_times: bool = False,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._path = path
@@ -43,7 +49,11 @@ class ReplaySource:
         self._is_followed = is_followed
         self._sleep = sleep
         self._reader = _open(path, schema, is_followed=is_followed)
+        self._needs_times = needs_times
         self._next = 0
+        if needs_times:
+            self._sorted_out(self._reader.read(_FIRST_ROWS))
+            self._reader.skip_to(0)
 
     @property
     def schema(self) -> Schema:
@@ -67,7 +77,8 @@ class ReplaySource:
         self._next = position
 
     def poll(self, *, maximum: int, timeout_seconds: float) -> Poll:
-        """As in `Source`. A file that ends gives all it has at once."""
+        """As in `Source`. A file that ends gives all it has at once. Raises SourceError for a row
+        without a time that needs one."""
         rows = self._reader.read(maximum)
         if self._is_followed and not len(rows):
             self._sleep(timeout_seconds)
@@ -108,6 +119,8 @@ class ReplaySource:
                 rejects.append(
                     Reject(error.reason, 0, self._next + row, error.detail, rows.payload(row))
                 )
+        if self._needs_times:
+            self._check_times(rows, is_fit)
         numbers = np.arange(self._next, self._next + len(rows))
         batch = Batch(
             x=x,
@@ -126,6 +139,17 @@ class ReplaySource:
             positions=np.stack([np.zeros_like(numbers), numbers], axis=1),
         )
         return (batch if is_fit.all() else batch.where(is_fit)), tuple(rejects), is_fit
+
+    def _check_times(self, rows: Rows, is_fit: NDArray[np.bool_]) -> None:
+        times = np.full(len(rows), np.nan) if rows.times is None else rows.times
+        lacking = np.flatnonzero(np.isnan(times) & is_fit)
+        if rows.times is None or len(lacking):
+            which = f"row {self._next + lacking[0]}" if len(lacking) else "a row"
+            raise SourceError(
+                f"{self._path}: {which} has no time, which source.pace.speed goes by. record.time "
+                "names its field (its column, with encoding: fields, in Parquet and CSV); "
+                "pace.records_per_second needs none"
+            )
 
 
 def _open(path: Path, schema: Schema, *, is_followed: bool) -> RowReader:

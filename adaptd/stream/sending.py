@@ -8,6 +8,7 @@ from kafka.errors import KafkaError
 from adaptd.clock import Clock
 from adaptd.errors import SourceUnavailable
 from adaptd.stream.batch import Batch
+from adaptd.stream.event_pace import EventPace
 from adaptd.stream.parsed import Document
 from adaptd.stream.schema import Schema
 from adaptd.stream.source import Source
@@ -39,7 +40,7 @@ def send(
     the first record on; None: as fast as the broker takes them. progress: called with both counts
     now and then. Raises SourceError, and SourceUnavailable where the broker does not take them.
     """
-    pace = None if speed is None else _Pace(speed, clock, sleep)
+    pace = None if speed is None else EventPace(speed, clock)
     sent = rejected = 0
     is_over = False
     while not is_over and not should_stop():
@@ -51,8 +52,9 @@ def send(
         waiting: list[Any] = []
         try:
             for place, value in enumerate(_messages(poll.batch, source.schema)):
-                if pace is not None:
-                    pace.wait_for(float(poll.batch.timestamps[place]))
+                due_in = 0.0 if pace is None else pace.due_in(float(poll.batch.timestamps[place]))
+                if due_in > 0:
+                    sleep(due_in)
                 if should_stop():
                     break
                 key = str(poll.batch.ids[place]).encode()
@@ -78,20 +80,3 @@ def _messages(batch: Batch, schema: Schema) -> Iterator[bytes]:
                 time=float(batch.timestamps[place]),
             )
         )
-
-
-class _Pace:
-    def __init__(self, speed: float, clock: Clock, sleep: Callable[[float], None]) -> None:
-        self._speed = speed
-        self._clock = clock
-        self._sleep = sleep
-        self._begun: tuple[float, float] | None = None
-
-    def wait_for(self, time: float) -> None:
-        now = self._clock.monotonic()
-        if self._begun is None:
-            self._begun = (now, time)
-        begun_at, first_time = self._begun
-        due = begun_at + (time - first_time) / self._speed
-        if due > now:
-            self._sleep(due - now)

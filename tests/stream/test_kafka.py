@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from heapq import merge
 from itertools import count
 from pathlib import Path
 
@@ -11,12 +12,13 @@ import fastavro
 import numpy as np
 import orjson
 import pytest
-from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from structlog.testing import capture_logs
 
 from adaptd.clock import FakeClock, SystemClock
 from adaptd.config import RecordConfig, StreamConfig
 from adaptd.errors import SourceError, SourceUnavailable
+from adaptd.stream.blocks import Blocks
 from adaptd.stream.kafka import KafkaSource
 from adaptd.stream.kafka_connection import Cluster
 from adaptd.stream.kafka_topic import KafkaTopic
@@ -49,6 +51,7 @@ def opened(
     *,
     clock: SystemClock | FakeClock | None = None,
     topic_wait_seconds: float = PATIENCE_SECONDS,
+    partition_wait_seconds: float = 0.2,
 ) -> Iterator[KafkaSource]:
     source = KafkaSource(
         schema,
@@ -58,6 +61,7 @@ def opened(
             group=f"{topic}-readers",
             clock=clock or SystemClock(),
             topic_wait_seconds=topic_wait_seconds,
+            partition_wait_seconds=partition_wait_seconds,
         ),
         clock=clock or SystemClock(),
     )
@@ -143,8 +147,6 @@ def test_a_batch_holds_what_was_sent(kafka_broker: str, topic: str, schema: Sche
     }
     assert rows["r7"][2] == 12.5
     assert abs(rows["r9"][2] - sent_at) < PATIENCE_SECONDS
-    for poll in polls:
-        assert poll.batch.positions.tolist() == sorted(poll.batch.positions.tolist())
 
 
 def test_bad_records_are_set_aside_with_place_and_reason(
@@ -174,6 +176,80 @@ def test_lag_counts_the_records_that_wait(kafka_broker: str, topic: str, schema:
         assert source.lag() == {}
         read = sum(len(poll.batch) for poll in collected(source, 4, maximum=4))
         assert source.lag() == {0: 10 - read}
+
+
+def test_lag_counts_what_was_read_ahead(kafka_broker: str, topic: str, schema: Schema) -> None:
+    make_topic(kafka_broker, topic, partitions=2)
+    produce(kafka_broker, topic, [(number % 2, record(number)) for number in range(10)])
+    with opened(schema, kafka_broker, topic) as source:
+        polls = collected(source, 4, maximum=4)
+        read = polls[-1].positions
+        assert source.lag() == {0: 5 - read[0], 1: 5 - read[1]}
+
+
+def written_at(address: str, topic: str, times: list[tuple[int, int]]) -> None:
+    """Records r0, r1, …: of each its partition and timestamp, in milliseconds."""
+    producer = KafkaProducer(bootstrap_servers=address, acks="all", linger_ms=20)
+    for number, (partition, at) in enumerate(times):
+        producer.send(topic, record(number), partition=partition, timestamp_ms=at)
+    producer.flush(timeout=PATIENCE_SECONDS)
+    producer.close()
+
+
+def test_partitions_come_in_the_order_of_their_timestamps_whatever_is_polled(
+    kafka_broker: str, topic: str, schema: Schema
+) -> None:
+    now = int(time.time() * 1_000)
+    randomness = np.random.default_rng(3)
+    # As of three senders at once: some times are equal, and some jump back. More than one fetch.
+    partitions = randomness.integers(0, 3, 6_000).tolist()
+    times = (now + np.arange(6_000) // 4 + randomness.integers(-40, 40, 6_000)).tolist()
+    make_topic(kafka_broker, topic, partitions=3)
+    written_at(kafka_broker, topic, list(zip(partitions, times, strict=True)))
+    found = []
+    for maximum in (7_000, 256, 37):
+        with opened(schema, kafka_broker, topic, partition_wait_seconds=1) as source:
+            polls = collected(source, 6_000, maximum=maximum)
+        blocks = Blocks(32, ("x",))
+        values = [poll.batch.x[:, 0, 0] for poll in polls]
+        starts = np.cumsum([0, *map(len, values)])
+        found.append(
+            [
+                (block.first_record, block.values["x"].tolist())
+                for start, part in zip(starts, values, strict=False)
+                for block in blocks.put(int(start), {"x": part})
+            ]
+        )
+        assert sorted(ids(polls)) == sorted(f"r{number}" for number in range(6_000))
+    assert len(found[0]) == 6_000 // 32
+    assert found[0] == found[1] == found[2]
+    waiting: list[list[tuple[int, int, int]]] = [[], [], []]
+    for number, (partition, at) in enumerate(zip(partitions, times, strict=True)):
+        waiting[partition].append((at, partition, number))
+    expected = list(merge(*(accumulated(of) for of in waiting)))
+    first = [int(value) for _, values in found[0] for value in values]
+    assert first == [number for *_, number in expected][: len(first)]
+
+
+def accumulated(records: list[tuple[int, int, int]]) -> list[tuple[int, int, int]]:
+    """With times that never jump back: a record is not taken before the one before it."""
+    latest = np.maximum.accumulate([at for at, *_ in records]).tolist()
+    return [(at, *rest) for at, (_, *rest) in zip(latest, records, strict=True)]
+
+
+def test_a_partition_that_runs_ahead_is_held_and_read_on(
+    kafka_broker: str, topic: str, schema: Schema
+) -> None:
+    now = int(time.time() * 1_000)
+    make_topic(kafka_broker, topic, partitions=2)
+    # The second one's clock is a minute ahead; both hold more than is read ahead.
+    times = [(number % 2, now + number + 60_000 * (number % 2)) for number in range(8_000)]
+    written_at(kafka_broker, topic, times)
+    with opened(schema, kafka_broker, topic, partition_wait_seconds=1) as source:
+        polls = collected(source, 4_000, maximum=300)
+        assert source.lag() == {0: 0, 1: 4_000}
+        polls += collected(source, 4_000, maximum=300)
+    assert ids(polls) == [f"r{number}" for start in (0, 1) for number in range(start, 8_000, 2)]
 
 
 def test_the_group_learns_how_far_the_source_came(
@@ -320,17 +396,20 @@ def test_a_partition_that_the_client_has_lost_is_found_again(
     make_topic(kafka_broker, topic, partitions=2)
     produce(kafka_broker, topic, [(0, record(0)), (1, record(1))])
     clock = FakeClock()
-    with opened(schema, kafka_broker, topic, clock=clock) as source, capture_logs() as logs:
+    with (
+        opened(schema, kafka_broker, topic, clock=clock, partition_wait_seconds=0) as source,
+        capture_logs() as logs,
+    ):
         polls = collected(source, 2)
         # As it is where a client asks for the other partitions alone.
-        source._topic._consumer.pause(TopicPartition(topic, 1))
+        source._topic._partitions._consumer.pause(TopicPartition(topic, 1))
+        # The records of the other one are not taken before its own.
         for number in (2, 4, 6):
             produce(kafka_broker, topic, [(0, record(number)), (1, record(number + 1))])
-            polls += collected(source, 1)
+            polls.append(source.poll(maximum=100, timeout_seconds=0.5))
             clock.advance(31)
-        while sum(len(poll.batch) for poll in polls) < 8:
-            polls += collected(source, 1)
-    assert sorted(name for poll in polls for name in poll.batch.ids) == [f"r{n}" for n in range(8)]
+        polls += collected(source, 8 - len(ids(polls)))
+    assert ids(polls) == [f"r{n}" for n in range(8)]
     told = [entry for entry in logs if entry["event"] == "source.partitions_stuck"]
     assert [entry["partitions"] for entry in told] == [[1]]
 

@@ -15,6 +15,7 @@ from adaptd.stream.parsed import Document
 from adaptd.stream.replay import ReplaySource
 from adaptd.stream.scenario import SCENARIOS
 from adaptd.stream.scenario_source import ScenarioSource
+from adaptd.stream.timed import Timed
 
 RECORD = {"shape": [1, 2], "classes": ["calm", "rough"]}
 
@@ -82,6 +83,37 @@ def test_a_pace_is_kept() -> None:
     assert isinstance(source, Paced)
     assert len(source.poll(maximum=256, timeout_seconds=0).batch) == 99
     assert len(source.poll(maximum=256, timeout_seconds=0).batch) == 0
+
+
+def test_a_recording_comes_as_fast_as_its_times_say(tmp_path: Path) -> None:
+    path = tmp_path / "pumps.jsonl"
+    path.write_bytes(
+        b"".join(
+            b'{"id": "%d", "x": [[1, 2]], "target": "rough", "time": %d}\n' % (row, 20 * row)
+            for row in range(9)
+        )
+    )
+    pace = {"speed": 10, "from_record": 3}
+    source = open_source(
+        config({"kind": "replay", "path": str(path), "pace": pace}, RECORD), clock=FakeClock()
+    )
+    assert isinstance(source, Timed)
+    sizes = [len(source.poll(maximum=9, timeout_seconds=0).batch) for _ in range(3)]
+    assert sizes == [3, 1, 0]
+    source.close()
+
+
+def test_a_pace_by_times_needs_times_and_says_so_at_the_start(tmp_path: Path) -> None:
+    path = tmp_path / "pumps.csv"
+    path.write_text("x0,x1,target\n1,2,calm\n")
+    source = {"kind": "replay", "path": str(path), "pace": {"speed": 1}}
+    with pytest.raises(SourceError, match=r"pumps\.csv: row 0 has no time, .* record\.time"):
+        open_source(config(source, RECORD), clock=FakeClock())
+
+
+def test_a_pace_is_of_one_kind() -> None:
+    with pytest.raises(ValueError, match="either records_per_second or speed"):
+        config({"kind": "scenario", "pace": {"records_per_second": 5, "speed": 1}})
 
 
 def test_a_record_description_that_contradicts_the_scenario_is_refused() -> None:

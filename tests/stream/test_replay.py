@@ -397,3 +397,20 @@ def test_json_lines_say_what_was_predicted(tmp_path: Path) -> None:
     other.write_text("x0,x1,target\n1,2,calm\n")
     with pytest.raises(SourceError, match="only JSON lines"):
         ReplaySource(other, Schema.of(record))
+
+
+def test_where_times_are_needed_a_row_without_one_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "stream.jsonl"
+    rows = [line_of((n, n, n, 0, f"r{n}")) for n in range(300)]
+    # What does not fit needs none.
+    rows[3] = b"spilt\n"
+    rows[280] = json.dumps({"id": "a", "x": [[1, 2, 3]], "target": 0}).encode() + b"\n"
+    path.write_bytes(b"".join(rows))
+    source = ReplaySource(path, SCHEMA, needs_times=True)
+    poll = source.poll(maximum=280, timeout_seconds=0)
+    assert (len(poll.batch), len(poll.rejects)) == (279, 1)
+    with pytest.raises(SourceError, match="row 280 has no time"):
+        source.poll(maximum=20, timeout_seconds=0)
+    path.write_bytes(rows[280])
+    with pytest.raises(SourceError, match="row 0 has no time"):
+        ReplaySource(path, SCHEMA, needs_times=True)
