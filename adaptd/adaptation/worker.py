@@ -81,6 +81,7 @@ def _work(job: Job, conditions: Conditions, line: _Line) -> dict[str, Any]:
         if directory.result(job) is not None:
             # The attempt before this one ended between writing it and saying so.
             return {"kind": "result"}
+        directory.take_over(job)
         # By name, since the parent imports this module too and must stay without torch.
         keeping = importlib.import_module("adaptd.adaptation.keeper")
         rungs = importlib.import_module("adaptd.adaptation.rungs")

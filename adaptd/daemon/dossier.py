@@ -52,7 +52,8 @@ def dossier(
         "left_out_records": sum(end - first for first, end in plan.get("left_out", ())),
         "training_classes": plan.get("class_counts"),
         "skipped": dict(result.skipped),
-        "training_steps": plan["steps"],
+        # Its own: correcting priors takes none, and an earlier release is as it was.
+        "training_steps": member.steps,
         "champion_architecture": champion.architecture.to_document(),
         "challenger_architecture": challenger.to_document(),
         "edits": [str(edit) for edit in diff(champion.architecture, challenger)],

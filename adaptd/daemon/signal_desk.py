@@ -19,6 +19,7 @@ from adaptd.drift.diagnosis import Diagnosis
 from adaptd.observer.live_signals import LiveSignals
 from adaptd.observer.observer import Observer
 from adaptd.observer.outages import Outages
+from adaptd.registry.alarms import Numbering
 from adaptd.store import checkpoints
 from adaptd.stream.batch import Batch
 
@@ -73,12 +74,13 @@ class SignalDesk:
         observer: Observer,
         outages: Outages,
         diagnostician: Diagnostician,
-        tell: Callable[[Alarm], None],
+        tell: Callable[[Alarm, Numbering], None],
         hold: Callable[[Trigger, str], None],
         recover: Callable[[], None],
     ) -> None:
-        """outages: is told of broken records, and is part of the state. tell: of an alarm. hold: an
-        episode that ends at once, with what is broken. recover: the sensor is back."""
+        """outages: is told of broken records, and is part of the state. tell: of an alarm, and what
+        its numbers count. hold: an episode that ends at once, with what is broken. recover: the
+        sensor is back."""
         self._context = context
         self._contract = contract
         self._observer = observer
@@ -87,7 +89,9 @@ class SignalDesk:
         self._tell = tell
         self._hold = hold
         self._recover = recover
-        self._arrived = 0
+        # Records that came, and those that have their labels.
+        self._arrived = self._labelled = 0
+        self._numbering: Numbering = "labelled" if context.config.labels is None else "arrived"
         self._suspicion: _Suspicion | None = None
         self._is_broken = False
         self._shown_revision: int | None = None
@@ -101,7 +105,7 @@ class SignalDesk:
         raised = self._observer.see(first, batch.x, probabilities, batch.timestamps)
         self._outages.see(first, batch.positions, self._observer.broken_blocks)
         for alarm in raised:
-            self._tell(alarm)
+            self._tell(alarm, self._numbering)
         broken = self._observer.broken
         if broken and not self._is_broken:
             self._begin_outage(broken, raised)
@@ -119,6 +123,7 @@ class SignalDesk:
 
     def on_labelled(self, batch: Batch, first_record: int) -> None:
         """Takes labelled records, which stand in the window by now."""
+        self._labelled = first_record + len(batch)
         suspicion = self._suspicion
         if suspicion is None:
             return
@@ -156,8 +161,9 @@ class SignalDesk:
         checkpoints.show(connection, self._context.stream, self._shown())
 
     def restore(self, state: Mapping[str, Any] | None, *, next_record: int) -> None:
-        """Goes on where `state` was taken; from a checkpoint without it, with the window's
-        number."""
+        """Goes on where `state` was taken; from a checkpoint without it, with the window's number.
+        next_record: of the window."""
+        self._labelled = next_record
         if state is None:
             self._arrived = next_record
             return
@@ -175,13 +181,18 @@ class SignalDesk:
             f"{self._contract.features[place]} {fault}" for place, fault in sorted(broken.items())
         )
         log.error("sensor.broken", stream=self._context.stream, channels=words)
-        latest = self._arrived - 1
+        if self._numbering == "labelled":
+            latest = self._arrived - 1
+            since = min((alarm.since_record for alarm in raised), default=latest)
+        else:
+            # Episodes count labelled records: those of the broken sensor are yet to be.
+            latest = since = max(0, self._labelled - 1)
         self._hold(
             Trigger(
                 kind="drift",
                 stream=self._context.stream,
                 record=latest,
-                since_record=min((alarm.since_record for alarm in raised), default=latest),
+                since_record=since,
                 detail="input-faults",
             ),
             words,

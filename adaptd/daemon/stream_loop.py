@@ -41,6 +41,7 @@ from adaptd.observer.observer import Observation, Observer
 from adaptd.observer.outages import Outages
 from adaptd.observer.score import certain
 from adaptd.registry import alarms, dead_letters, releases, scores
+from adaptd.registry.alarms import Numbering
 from adaptd.registry.dead_letters import DeadLetter
 from adaptd.registry.episodes import OUTCOMES
 from adaptd.registry.releases import Release
@@ -517,7 +518,7 @@ class StreamLoop:
         if not self._conductor.is_after_drift:
             self._observer.resume_after_outage()
 
-    def _tell(self, alarm: Alarm) -> None:
+    def _tell(self, alarm: Alarm, numbering: Numbering = "labelled") -> None:
         now = self._context.clock.now()
         self._context.ledger.add(
             lambda connection: alarms.add(
@@ -528,6 +529,7 @@ class StreamLoop:
                 since_record=alarm.since_record,
                 statistic=alarm.statistic,
                 now=now,
+                numbering=numbering,
             ),
             is_urgent=True,
         )

@@ -2,6 +2,7 @@
 
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from typing import Literal
 
 from sqlalchemy import Connection, insert, select
 from ulid import ULID
@@ -11,13 +12,17 @@ from adaptd.store.tables import alarms
 
 EVENT_VERSION = 1
 
+# Records by their labels: those that trainings, trials and episodes count. Or as they came.
+Numbering = Literal["labelled", "arrived"]
+
 
 @dataclass(frozen=True)
 class AlarmRow:
     """One alarm.
 
     id: ULID. record: at which it was raised. since_record: from which the change is thought to be.
-    statistic: of the detector, in its own unit.
+    statistic: of the detector, in its own unit. numbering: what both numbers count. They differ
+    where labels come later, and nothing tells which labelled record one that came will be.
     """
 
     id: str
@@ -27,6 +32,7 @@ class AlarmRow:
     since_record: int
     statistic: float
     at: datetime
+    numbering: Numbering = "labelled"
 
 
 def add(
@@ -38,6 +44,7 @@ def add(
     since_record: int,
     statistic: float,
     now: datetime,
+    numbering: Numbering = "labelled",
 ) -> AlarmRow:
     """Records an alarm under a new id, and puts its event out to be sent."""
     row = AlarmRow(
@@ -48,6 +55,7 @@ def add(
         since_record=since_record,
         statistic=statistic,
         at=now,
+        numbering=numbering,
     )
     connection.execute(insert(alarms).values(**asdict(row)))
     outbox.add(
@@ -61,6 +69,7 @@ def add(
             "record": record,
             "since_record": since_record,
             "statistic": statistic,
+            "numbering": numbering,
         },
         now=now,
     )
@@ -72,7 +81,7 @@ def listing(connection: Connection, stream: str, limit: int = 100) -> list[Alarm
     rows = connection.execute(
         select(alarms)
         .where(alarms.c.stream == stream)
-        .order_by(alarms.c.record.desc(), alarms.c.id.desc())
+        .order_by(alarms.c.at.desc(), alarms.c.record.desc(), alarms.c.id.desc())
         .limit(limit)
     )
     return [AlarmRow(**row) for row in rows.mappings()]

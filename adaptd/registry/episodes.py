@@ -10,8 +10,9 @@ from sqlalchemy import Connection, Select, insert, select, update
 from adaptd.errors import ConflictError, NotFoundError
 from adaptd.store.tables import episodes
 
-# In the order they are gone through; an episode may be closed in any of them. From a trial it may
-# go back to searching once: new weights alone were not enough.
+# In the order they are gone through; an episode may be closed in any of them. From a trial it goes
+# back to searching for each dearer rung: corrected priors were not enough, or new weights were not.
+# An earlier release that fits again is proposed while it collects, and passes over both.
 STATES = ("collecting", "searching", "trial", "proposed", "closed")
 
 OUTCOMES = (

@@ -172,6 +172,7 @@ def _stream_document(state: StreamState) -> dict[str, Any]:
                 "record": alarm.record,
                 "since_record": alarm.since_record,
                 "statistic": alarm.statistic,
+                "numbering": alarm.numbering,
                 "at": alarm.at,
             }
             for alarm in state.alarms

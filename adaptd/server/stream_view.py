@@ -9,6 +9,7 @@ from typing import Any, Literal
 from sqlalchemy import Connection
 
 from adaptd.architecture import diff
+from adaptd.registry.alarms import AlarmRow
 from adaptd.registry.releases import Release
 from adaptd.server import accuracy_plot, proposal_view, watch_view
 from adaptd.server.accuracy_plot import WINDOW_RECORDS, AccuracyPlot, Block, Mark, Span
@@ -181,7 +182,7 @@ def _takeovers(state: StreamState) -> list[tuple[int, str]]:
 
 def _marks(state: StreamState) -> list[Mark]:
     numbers = {release.digest: release.number for release in state.releases}
-    marks = [Mark("alarm", alarm.record, f"alarm: {alarm.signal}") for alarm in state.alarms]
+    marks = [Mark("alarm", alarm.record, f"alarm: {alarm.signal}") for alarm in _dated(state)]
     marks += [
         Mark("release", record, f"release {numbers.get(digest, '?')}")
         for record, digest in _takeovers(state)
@@ -190,17 +191,23 @@ def _marks(state: StreamState) -> list[Mark]:
     return marks
 
 
+def _dated(state: StreamState) -> list[AlarmRow]:
+    """Alarms that have a place among labelled records, which are what is plotted."""
+    return [alarm for alarm in state.alarms if alarm.numbering == "labelled"]
+
+
 def _spans(state: StreamState) -> list[Span]:
     """From each dated change to the release that answered it, or to now while an episode runs."""
     if not state.series:
         return []
     takeovers = [record for record, _ in _takeovers(state)]
     spans = []
-    for alarm in state.alarms:
+    alarms = _dated(state)
+    for alarm in alarms:
         answer = next((record for record in takeovers if record > alarm.record), None)
         if answer is not None:
             spans.append(Span(alarm.since_record, answer))
-        elif state.episode is not None and alarm is state.alarms[0]:
+        elif state.episode is not None and alarm is alarms[0]:
             last = state.series[-1]
             spans.append(Span(alarm.since_record, last.first_record + last.records))
     return spans

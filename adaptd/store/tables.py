@@ -344,6 +344,7 @@ alarms = Table(
     Column("since_record", BigInteger, nullable=False),
     Column("statistic", Float, nullable=False),
     Column("at", Instant, nullable=False),
+    Column("numbering", String(8), nullable=False, server_default="labelled"),
     Index("ix_alarms_stream_record", "stream", "record"),
 )
 

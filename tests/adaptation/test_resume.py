@@ -119,6 +119,38 @@ def test_it_is_the_same_to_the_bit_wherever_it_was_killed(wanted: Job) -> None:
     assert result.cpu_seconds > costs[-1]
 
 
+def test_the_next_owner_goes_on_though_the_one_before_still_writes(wanted: Job) -> None:
+    whole = perform(wanted, ignore)
+    expected = files_of(wanted.output)
+    before = elsewhere(wanted, "members-1", epoch=1)
+    config = WorkersConfig(count=2, checkpoint_seconds=0.02)
+    executor = LocalExecutor(config, clock=SystemClock())
+    handle = executor.start(before, wall_seconds=600)
+    deadline = time.monotonic() + HANG_SECONDS
+    while time.monotonic() < deadline:
+        at = executor.progress(handle).progress
+        if at is not None and at.phase == RIVALS and at.step >= 60:
+            break
+        time.sleep(0.01)
+    # It is not told, and is well on its way, as that of an owner that was stopped.
+    after = elsewhere(wanted, "members-2", epoch=2)
+    later, phases = executor.start(after, wall_seconds=600), set()
+    result = None
+    while result is None and time.monotonic() < deadline:
+        report = executor.progress(later)
+        result = report.result
+        phases.add(None if report.progress is None else report.progress.phase)
+        time.sleep(0.005)
+    assert result is not None
+    assert "search" in phases
+    assert RECALIBRATED not in phases
+    assert files_of(after.output) == expected
+    assert result.members.keys() == whole.members.keys()
+    assert finish(executor, handle).epoch == 1
+    executor.close()
+    assert files_of(before.output) == expected
+
+
 def kill_at(  # noqa: PLR0917
     executor: LocalExecutor,
     handle: object,

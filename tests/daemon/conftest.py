@@ -160,7 +160,7 @@ class ScriptedExecutor:
                 architecture=(BEFORE if channel == 0 else AFTER).to_document(),
                 macs=100,
                 parameters=4,
-                steps=job.steps,
+                steps=0 if name == PRIOR_CORRECTED else job.steps,
                 seconds=1.0,
                 directory=name,
             )

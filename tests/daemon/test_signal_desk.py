@@ -52,8 +52,11 @@ def test_a_broken_sensor_is_told_and_holds_before_any_label_has_come(
     assert (episode.outcome, episode.state) == ("held", "closed")
     assert "left constant" in str(episode.reason)
     (alarm,) = raised(running)
-    assert alarm.signal == "input-faults"
+    assert (alarm.signal, alarm.numbering) == ("input-faults", "arrived")
     assert abs(alarm.since_record - CHANGE) <= 32
+    # What an episode counts has not come so far.
+    assert episode.trigger["record"] == episode.trigger["since_record"]
+    assert CHANGE - LATE - 48 <= episode.trigger["record"] <= running.source.next - LATE
     running.step()
     assert metric(running, "adaptd_sensor_broken") == 1
     # Labels of the broken records come, and the errors that they show begin nothing.

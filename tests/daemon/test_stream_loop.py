@@ -404,6 +404,7 @@ def test_where_classes_come_in_other_shares_nothing_is_trained_if_that_is_enough
         (proposal,) = proposals.listing(connection, STREAM)
         plan = episodes.history(connection, STREAM)[0].plan
     assert proposal.evidence["challenger"] == PRIOR_CORRECTED
+    assert proposal.evidence["training_steps"] == 0
     assert proposal.evidence["trial_alpha"] == pytest.approx(0.0125)
     # The first release says what it had learnt from, and so will this one.
     assert sum(plan["learnt_counts"]) == sum(proposal.evidence["training_classes"]) == 200

@@ -43,6 +43,7 @@ def test_an_alarm_is_told(database: Database) -> None:
         "record": 4_224,
         "since_record": 4_032,
         "statistic": 0.4,
+        "numbering": "labelled",
     }
 
 

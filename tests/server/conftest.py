@@ -14,6 +14,7 @@ from ulid import ULID
 from adaptd.architecture import Architecture, Contract
 from adaptd.clock import FakeClock
 from adaptd.registry import alarms, episodes, progress, proposals, releases, scores, waits
+from adaptd.registry.alarms import Numbering
 from adaptd.registry.proposals import Proposal
 from adaptd.registry.releases import Release
 from adaptd.registry.scores import BlockScore
@@ -115,7 +116,15 @@ class Story:
         with self.database.write() as connection:
             scores.add(connection, rows)
 
-    def alarm(self, stream: str, *, record: int, since: int, signal: str = "loss") -> None:
+    def alarm(
+        self,
+        stream: str,
+        *,
+        record: int,
+        since: int,
+        signal: str = "loss",
+        numbering: Numbering = "labelled",
+    ) -> None:
         with self.database.write() as connection:
             alarms.add(
                 connection,
@@ -125,6 +134,7 @@ class Story:
                 since_record=since,
                 statistic=0.31,
                 now=self.clock.now(),
+                numbering=numbering,
             )
 
     def episode(self, stream: str, *, state: str = "collecting", kind: str = "drift") -> str:

@@ -132,6 +132,22 @@ def test_the_signals_beside_the_loss_say_what_is_broken_and_what_was(
     assert stream["signals"]["latest_outage"] == [4_000, 4_415]
 
 
+def test_an_alarm_whose_numbers_count_records_as_they_came_is_listed_and_not_plotted(
+    client: TestClient, drifted: Any, story: Any
+) -> None:
+    before = text_of(client.get(f"/streams/{drifted.stream}"))
+    story.clock.advance(1)
+    story.alarm(
+        drifted.stream, record=3_900, since=3_800, signal="input-bands", numbering="arrived"
+    )
+    after = text_of(client.get(f"/streams/{drifted.stream}"))
+    assert "input-bands" in after
+    assert "3,800, as they came" in after
+    assert "alarm: input-bands" not in after
+    assert after.count("alarm: loss") == before.count("alarm: loss") > 0
+    assert "as they came" not in before
+
+
 def test_a_running_search_shows_phase_and_progress(client: TestClient, story: Any) -> None:
     story.start("press-4")
     story.release("press-4", "a1" * 32)

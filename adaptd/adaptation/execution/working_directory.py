@@ -9,6 +9,7 @@ result.json             written last, once by each owner who asks
 
 import fcntl
 import os
+import re
 import shutil
 import time
 from collections.abc import Iterator
@@ -21,7 +22,7 @@ from pydantic import ValidationError
 
 from adaptd.adaptation.job import Job, Result
 from adaptd.errors import StaleEpochError, StoreUnavailable, WorkerFailed
-from adaptd.store.files import sweep, write_atomically
+from adaptd.store.files import PARTIAL_SUFFIX, fsync_tree, sweep, write_atomically
 
 SCHEMA_VERSION = 1
 
@@ -58,6 +59,47 @@ class WorkingDirectory:
             yield
         finally:
             os.close(descriptor)
+
+    def take_over(self, job: Job) -> None:
+        """Copies where the worker of an earlier owner of the stream stood, if the directory carries
+        the owner's epoch and has nothing of its own yet. To be called while it is held.
+
+        That worker may still be at work, in a directory that stays its own: what is copied of it
+        while it writes is one whole checkpoint, and files of members whose digests stand in it, so
+        that who goes on from it finds out where they do not belong together.
+        """
+        source = self._of_earlier_owner(job)
+        if source is None or self.checkpoint.exists():
+            return
+        aside = self.checkpoint.with_name(self.checkpoint.name + PARTIAL_SUFFIX)
+        try:
+            # First of all, since members are there before a checkpoint names them.
+            shutil.copyfile(source.checkpoint, aside)
+            for path in source.path.iterdir():
+                if path.is_dir():
+                    shutil.copytree(path, self.path / path.name, dirs_exist_ok=True)
+            fsync_tree(self.path)
+            aside.replace(self.checkpoint)
+        except OSError:
+            # It was swept meanwhile, or the disk is full: the job is begun anew.
+            self.clear()
+            return
+        document = self._attempts(job)
+        spent = document["earlier_cpu_seconds"] + source.spent(job)
+        self._write({**document, "earlier_cpu_seconds": spent})
+
+    def _of_earlier_owner(self, job: Job) -> "WorkingDirectory | None":
+        """The latest that has a checkpoint."""
+        of_owner = re.fullmatch(r"(.+)-(\d+)", self.path.name)
+        if of_owner is None or int(of_owner[2]) != job.epoch:
+            return None
+        found: dict[int, WorkingDirectory] = {}
+        for path in self.path.parent.iterdir():
+            same = re.fullmatch(rf"{re.escape(of_owner[1])}-(\d+)", path.name)
+            other = WorkingDirectory(path)
+            if same is not None and int(same[1]) < job.epoch and other.checkpoint.exists():
+                found[int(same[1])] = other
+        return found[max(found)] if found else None
 
     def clear(self) -> None:
         """Removes what there is of another job, or of what cannot be gone on from."""

@@ -1,4 +1,5 @@
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -117,3 +118,76 @@ def test_a_full_disk_costs_the_count_and_not_the_job(disk: Disk, job: JobMaker) 
         directory.charge(wanted, pid=os.getpid(), cpu_seconds=2.0)
         disk.empty()
     assert directory.spent(wanted) == 1.0
+
+
+def owned(job: Job, epoch: int, name: str = "weights") -> Job:
+    """As an owner asks for it where the stream may have others."""
+    path = job.output.with_name(f"{name}-{epoch}")
+    return job.model_copy(update={"epoch": epoch, "output": path})
+
+
+def stood(job: Job, *, at: bytes, pid: int = 1) -> WorkingDirectory:
+    """A worker has been at work there, and was cut off."""
+    made = WorkingDirectory(job.output)
+    with made.hold(job, pid=pid):
+        (made.path / "fine-tuned").mkdir(exist_ok=True)
+        (made.path / "fine-tuned" / "model.onnx").write_bytes(at)
+        made.checkpoint.write_bytes(at)
+        made.finish(result_for(job))
+        made.charge(job, pid=pid, cpu_seconds=2.0)
+    return made
+
+
+def test_a_later_owner_goes_on_in_a_directory_of_its_own_from_where_the_latest_stood(
+    wanted: Job,
+) -> None:
+    stood(owned(wanted, 2), at=b"two")
+    latest = stood(owned(wanted, 5), at=b"five")
+    stood(owned(wanted, 6, "weights-reopen"), at=b"another rung")
+    WorkingDirectory(owned(wanted, 6).output).path.mkdir()
+    job = owned(wanted, 7)
+    made = WorkingDirectory(job.output)
+    with made.hold(job, pid=3):
+        made.take_over(job)
+    assert made.checkpoint.read_bytes() == b"five"
+    assert (made.path / "fine-tuned" / "model.onnx").read_bytes() == b"five"
+    # Of a result it asks itself; what it took to come so far counts.
+    assert made.result(job) is None
+    assert made.spent(job) == 2.0
+    assert latest.result(owned(wanted, 5)) is not None
+    # The earlier owner, who knows of nothing, goes on and does no harm; nor is it asked again.
+    stood(owned(wanted, 5), at=b"more", pid=2)
+    made.checkpoint.write_bytes(b"seven")
+    with made.hold(job, pid=4):
+        made.take_over(job)
+    assert made.checkpoint.read_bytes() == b"seven"
+    assert (made.path / "fine-tuned" / "model.onnx").read_bytes() == b"five"
+    assert made.spent(job) == 2.0
+
+
+def test_nothing_is_taken_over_of_later_owners_nor_by_who_is_alone(wanted: Job) -> None:
+    stood(owned(wanted, 9), at=b"nine")
+    stood(owned(wanted, 3), at=b"three").checkpoint.unlink()
+    alone = wanted.model_copy(update={"output": wanted.output.with_name("weights")})
+    for job in (owned(wanted, 7), alone):
+        made = WorkingDirectory(job.output)
+        with made.hold(job, pid=3):
+            made.take_over(job)
+        assert {path.name for path in made.path.iterdir()} == {"lock", "attempts.json"}
+
+
+def test_what_is_swept_while_it_is_copied_is_begun_anew(
+    wanted: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    earlier = stood(owned(wanted, 2), at=b"two")
+
+    def swept(source: Path, target: Path, **_: object) -> None:
+        shutil.rmtree(earlier.path)
+        raise FileNotFoundError(source, target)
+
+    monkeypatch.setattr(working_directory.shutil, "copytree", swept)
+    job = owned(wanted, 7)
+    made = WorkingDirectory(job.output)
+    with made.hold(job, pid=3):
+        made.take_over(job)
+        assert {path.name for path in made.path.iterdir()} == {"lock", "attempts.json"}
