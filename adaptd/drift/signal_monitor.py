@@ -19,8 +19,8 @@ from adaptd.drift.watch import Reading, Watch
 # nothing resembles is about as much.
 _SUSPICIOUS = 4.0
 
-# Broken blocks in a row that are an outage where there is no evidence to go by: fewer, and one
-# block that happens to be constant would be told; more, and the sensor waits.
+# Broken blocks in a row that are an outage, whatever the evidence: fewer, and one block that happens
+# to be constant would be told; more, and the sensor waits.
 _BLOCKS_OF_OUTAGE = 3
 
 
@@ -56,9 +56,9 @@ class SignalMonitor:
     Each family of signals has an equal part of the budget, shared out evenly in it. Rates of false
     alarms add up whatever signals have to do with each other, so the budget holds for all of them
     together. A block with a broken channel is shown to `input-faults` alone: nothing
-    is learnt from broken data. Before the reference is complete, and after an alarm of something
-    else, a few broken blocks in a row raise an alarm of `input-faults` as well: a sensor may break
-    at any time. If that is none of the signals, they are left out silently.
+    is learnt from broken data. A few broken blocks in a row raise an alarm of `input-faults` at any
+    time: before the reference is complete, after an alarm of something else, and between the blocks
+    that are read. If that is none of the signals, they are left out silently.
     With a stride, which block is read next depends on those that were read before and on nothing
     else, so what is read is as exchangeable as the stream, and the budget, which is reckoned for
     every block, holds all the more.
@@ -333,20 +333,18 @@ class SignalMonitor:
         return list(self._watches)
 
     def _read(self, block: SignalBlock) -> list[Alarm]:
-        if self._is_quiet:
-            # A run of broken blocks is followed to its end, as it is by what is suspicious.
-            if self._is_outage or self._broken_blocks or self._next():
-                self._is_broken = bool(self.broken(block))
-                return self._outage(block)
-            return []
-        self._watched_records += len(block)
-        if not (reading := self._next()):
-            return []
+        # Of every block: an outage may be shorter than the stride.
         self._is_broken = bool(self.broken(block))
-        return self._watch(block, reading)
+        if self._is_quiet:
+            return self._outage(block)
+        self._watched_records += len(block)
+        reading = self._next()
+        alarms = self._watch(block, reading) if reading else []
+        return alarms or self._outage(block)
 
     def _outage(self, block: SignalBlock) -> list[Alarm]:
-        """The alarm of a broken block while nothing is watched by its evidence."""
+        """The alarm of broken blocks in a row, where their evidence raises none: nothing is
+        watched by it yet, or any more, or few of them are read."""
         if not self._is_broken:
             self._broken_blocks = 0
             return []

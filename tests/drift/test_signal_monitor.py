@@ -124,6 +124,19 @@ def test_a_sensor_that_breaks_while_the_monitor_is_quiet_is_told(tones: Tones) -
     assert not monitor.is_broken
 
 
+def test_an_outage_that_is_shorter_than_the_stride_is_told(tones: Tones) -> None:
+    blocks = tones(2, 160)
+    monitor = _monitor(replace(SETTINGS, stride_blocks=16))
+    assert _alarms(monitor, blocks[:120]) == []
+    # Blocks 100, 116 and 132 are read.
+    dead = [replace(block, x=np.full_like(block.x, 3.0)) for block in blocks[120:126]]
+    (alarm,) = _alarms(monitor, dead)
+    assert (alarm.signal, alarm.since_record) == ("input-faults", 120 * 32)
+    assert alarm.record == 123 * 32 - 1
+    monitor.resume()
+    assert _alarms(monitor, blocks[126:]) == []
+
+
 def test_an_outage_in_the_reference_is_told_and_not_learnt(tones: Tones) -> None:
     blocks = tones(2, 160)
     dead = [replace(block, x=np.full_like(block.x, 3.0)) for block in blocks[30:70]]
