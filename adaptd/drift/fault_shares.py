@@ -22,5 +22,13 @@ def fault_shares(x: NDArray[np.float32]) -> NDArray[np.float64]:
 def _most_frequent(columns: NDArray[np.float32]) -> NDArray[np.float64]:
     """Share of the most frequent value in each column of [n, columns]; of one that is new in each
     record 1 / n, of one that is never there 0."""
-    alike = (columns[:, None] == columns[None]).sum(axis=0).max(axis=0, initial=0)
-    return np.asarray(alike / max(1, len(columns)), np.float64)
+    records = len(columns)
+    ordered = np.sort(columns, axis=0)
+    longest = np.any(~np.isnan(columns), axis=0).astype(np.int64)
+    # Of most columns no two values are equal: then it is over at once.
+    for length in range(2, records + 1):
+        has_run = (ordered[length - 1 :] == ordered[: records - length + 1]).any(axis=0)
+        if not has_run.any():
+            break
+        longest[has_run] = length
+    return np.asarray(longest / max(1, records), np.float64)
