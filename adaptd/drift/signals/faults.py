@@ -18,6 +18,9 @@ _BROKEN = 0.5
 # A channel that was so as often in training (a flag, a sparse count) says nothing by being so.
 _USUAL = 0.5
 
+# Records of a block that can be looked at in passing.
+_FEWEST = 3
+
 # A broken channel resembles nothing, so a few blocks are enough; but it resembles itself: among
 # 100 blocks of reference, the fifth broken one is no more than one of five that are the strangest.
 _BETS = Bets(bounds=(0.01, 0.03, 0.06, 0.12), factors=(95.0, 32.0, 16.0, 8.0))
@@ -54,11 +57,32 @@ class Faults:
 
     def broken(self, block: SignalBlock) -> dict[int, str]:
         """Channel -> what it has, of those that are broken over this block."""
+        if not self._may_be_broken(block):
+            return {}
         excess = self.excess(block)
         return {
             int(channel): FAULTS[int(excess[channel].argmax())]
             for channel in np.flatnonzero(excess.max(axis=1) >= _BROKEN)
         }
+
+    def _may_be_broken(self, block: SignalBlock) -> bool:
+        """False where none can be: at little cost, since every block is looked at.
+
+        A channel that is broken has its fault in at least half of the records, so in part of each
+        such record, and a value that half of them have stands in two of three somewhere.
+        """
+        if len(block) < _FEWEST or not np.isfinite(block.x).all():
+            return True
+        values = block.x.reshape(len(block), block.x.shape[1], -1)
+        first = values[:, :, 0]
+        again = first[1:] == first[:-1]
+        if values.shape[2] > 1:
+            constant = (values[:, :, 1] == first).mean(axis=0) >= _BROKEN
+        else:
+            constant = again.any(axis=0) | (first[2:] == first[:-2]).any(axis=0)
+        stuck = again.mean(axis=0) >= _BROKEN
+        is_new = self._usual < _USUAL
+        return bool((constant & is_new[:, 1]).any() or (stuck & is_new[:, 2]).any())
 
     def state(self) -> dict[str, Any]:
         return {"usual": to_state(self._usual)}
