@@ -79,7 +79,7 @@ def read_through(running: RunningDaemon, *, kills_at: tuple[int, ...] = ()) -> d
 def test_the_same_topic_gives_the_same_order_blocks_and_alarm_through_kills(
     kafka_broker: str, topic: str, tmp_path: Path
 ) -> None:
-    sections = {
+    sections: dict[str, Any] = {
         "source": {"kind": "kafka", "bootstrap_servers": [kafka_broker], "topic": topic},
         "record": {"shape": list(SCENARIO.shape), "classes": list(SCENARIO.classes)},
         "initial": {"records": FIRST, "steps": 150},
