@@ -11,10 +11,19 @@ from typing import Any
 import pytest
 import trustme
 from cryptography.hazmat.primitives import serialization
-from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import NewTopic
+from kafka.errors import KafkaError
 
-from benchmarks.broker import JARS_VARIABLE, Broker, admin, apache, free_ports, running
+from benchmarks.broker import (
+    JARS_VARIABLE,
+    Broker,
+    admin,
+    apache,
+    apache_cluster,
+    free_ports,
+    running,
+)
 
 # Hang limits, not measurements: what is awaited takes seconds on an idle machine.
 PATIENCE_SECONDS = 60.0
@@ -67,6 +76,42 @@ def running_broker(jars: Path | None, directory: Path) -> Iterator[Kafka]:
     made = _tansu(directory) if jars is None else _apache(jars, directory)
     with running(made.broker):
         yield made
+
+
+@contextmanager
+def running_cluster(jars: Path, directory: Path) -> Iterator[list[Broker]]:
+    """Three nodes of one Apache Kafka; a topic of three replicas is on all of them."""
+    own = directory / "cluster"
+    own.mkdir()
+    nodes = apache_cluster(jars, own, nodes=3)
+    try:
+        for node in nodes:
+            node.launch()
+        for node in nodes:
+            node.await_answer()
+        yield nodes
+    finally:
+        for node in nodes:
+            node.kill()
+
+
+def leader_of(nodes: list[Broker], topic: str, *, partition: int = 0) -> Broker:
+    """The node that leads a partition."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < deadline:
+        client = KafkaAdminClient(bootstrap_servers=[node.address for node in nodes])
+        try:
+            (told,) = client.describe_topics([topic])
+            leaders = {own["partition_index"]: own["leader_id"] for own in told["partitions"]}
+            number = int(leaders[partition])
+        except (KafkaError, LookupError):
+            number = -1
+        finally:
+            client.close()
+        if number > 0:
+            return nodes[number - 1]
+        time.sleep(0.5)
+    raise AssertionError(f"partition {partition} of {topic} has no leader")
 
 
 @pytest.fixture(scope="session")

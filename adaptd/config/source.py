@@ -43,6 +43,16 @@ ScenarioName = Literal[
     "outage",
     "recurring",
     "gradual",
+    "sea",
+    "sine",
+    "mixed",
+    "stagger",
+    "led",
+    "agrawal",
+    "random-rbf",
+    "random-tree",
+    "sea-recurring",
+    "agrawal-gradual",
 ]
 
 

@@ -113,9 +113,11 @@ class KafkaPartitions:
             self._hold(frozenset(held))
             # First without a time-out: where a response comes in at that moment, the client takes
             # itself for idle, and with a time-out it would sleep for 100 ms beside the records.
-            records = self._consumer.poll(timeout_ms=0, max_records=maximum) or self._consumer.poll(
-                timeout_ms=max(0, int(timeout_seconds * 1_000)), max_records=maximum
-            )
+            records = self._consumer.poll(timeout_ms=0, max_records=maximum)
+            if not records and timeout_seconds > 0:
+                records = self._consumer.poll(
+                    timeout_ms=int(timeout_seconds * 1_000), max_records=maximum
+                )
             self._check_silence(is_silent=not records)
         except OffsetOutOfRangeError as error:
             self._check_out_of_range(error)

@@ -100,7 +100,7 @@ class PartitionMerge:
             self._idle.clear()
         self._receive(0)
         taken = self._take(maximum)
-        if not taken:
+        if not taken and timeout_seconds > 0:
             self._receive(min(timeout_seconds, self._patience()))
             taken = self._take(maximum)
         self._polled_at = self._clock.monotonic()

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adaptd.stream import camera_swap, lag_shift, outage, prior_shift, sampling_rate
+from adaptd.stream.river_streams import AGRAWAL, RIVER_STREAMS, SEA, RiverStream
 from adaptd.stream.schema import Schema, features_of
-from adaptd.stream.timeline import Gradual, Passing, Recurring, Step, Timeline
+from adaptd.stream.timeline import Gradual, Passing, Recurring, Sigmoid, Step, Timeline
 
 # Records that share one random generator: enough to draw them as columns, few enough that a slice
 # of one record stays cheap. Changing it changes every generated stream.
@@ -29,7 +30,7 @@ class Draw(Protocol):
 @dataclass(frozen=True)
 class Scenario:
     """summary: what happens, in a line. shape: of one record. operation: what a model deployed
-    before the drift has on its edges."""
+    before the drift has on its edges. features: names of the channels; none: x0, x1, …"""
 
     name: str
     summary: str
@@ -38,11 +39,27 @@ class Scenario:
     operation: str
     draw: Draw
     timeline: Timeline = field(default_factory=Step)
+    features: tuple[str, ...] = ()
 
     @property
     def schema(self) -> Schema:
         """What its records look like."""
-        return Schema(self.shape, self.classes, features_of(self.shape[0]))
+        return Schema(self.shape, self.classes, self.features or features_of(self.shape[0]))
+
+
+def _of_river(
+    stream: RiverStream, *, name: str, summary: str, timeline: Timeline | None = None
+) -> Scenario:
+    return Scenario(
+        name=name,
+        summary=summary,
+        shape=(len(stream.features),),
+        classes=stream.classes,
+        operation="linear",
+        draw=stream.draw,
+        timeline=timeline or Step(),
+        features=stream.features,
+    )
 
 
 _ECHOES = tuple(f"echo-{place}" for place in range(len(lag_shift.LAGS_BEFORE)))
@@ -110,6 +127,22 @@ SCENARIOS: Mapping[str, Scenario] = MappingProxyType(
                 operation="dw k5 d1",
                 draw=lag_shift.draw,
                 timeline=Gradual(),
+            ),
+            *(
+                _of_river(stream, name=stream.name, summary=stream.summary)
+                for stream in RIVER_STREAMS
+            ),
+            _of_river(
+                SEA,
+                name="sea-recurring",
+                summary="as sea, and back, again and again",
+                timeline=Recurring(),
+            ),
+            _of_river(
+                AGRAWAL,
+                name="agrawal-gradual",
+                summary="as agrawal, mixed in along a sigmoid over 1,000 records",
+                timeline=Sigmoid(),
             ),
         )
     }

@@ -5,9 +5,10 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-# Records, at one a second half an hour and ten minutes.
+# Records, at one a second half an hour, ten minutes, and a quarter of an hour.
 GRADUAL_RECORDS = 2_000
 OUTAGE_RECORDS = 600
+SIGMOID_RECORDS = 1_000
 
 
 class Timeline(Protocol):
@@ -52,6 +53,31 @@ class Gradual:
     ) -> NDArray[np.bool_]:
         """With a chance that rises from 0 to 1."""
         return chances < (numbers - drift_at) / self._records
+
+    def drifts(self, *, drift_at: int, records: int) -> list[int]:
+        """Where it begins."""
+        return [drift_at] if drift_at < records else []
+
+
+class Sigmoid:
+    """Along a sigmoid: slowly, then fast, then slowly, over about `records` from the drift on.
+
+    Source: Bifet, Holmes, Pfahringer, Kirkby & Gavaldà 2009, "New ensemble methods for evolving
+    data streams"; as river's ConceptDriftStream, but that nothing of it comes before the drift.
+    """
+
+    def __init__(self, records: int = SIGMOID_RECORDS) -> None:
+        self._records = records
+
+    def is_after(
+        self, numbers: NDArray[np.int64], chances: NDArray[np.float64], *, drift_at: int
+    ) -> NDArray[np.bool_]:
+        """With a chance that is a half in the middle, and within 2 in 100 of 0 and 1 at the ends
+        of a transition of that length."""
+        middle = drift_at + self._records / 2
+        # Beyond this a chance of 0 or 1 is as near as float64 has it.
+        steepness = np.clip(8 * (numbers - middle) / self._records, -500, 500)
+        return np.asarray((numbers >= drift_at) & (chances < 1 / (1 + np.exp(-steepness))))
 
     def drifts(self, *, drift_at: int, records: int) -> list[int]:
         """Where it begins."""

@@ -12,10 +12,15 @@ from typing import Any
 import orjson
 import pytest
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
-from kafka.errors import KafkaError
 
-from benchmarks.broker import Broker, apache_cluster
-from tests.brokers import PATIENCE_SECONDS, make_topic, running_broker
+from benchmarks.broker import Broker
+from tests.brokers import (
+    PATIENCE_SECONDS,
+    leader_of,
+    make_topic,
+    running_broker,
+    running_cluster,
+)
 from tests.integration.conftest import STREAM, DaemonMaker, RunningDaemon
 from tests.integration.recordings import (
     FIRST,
@@ -182,36 +187,8 @@ def wait_until_missed(started: RunningDaemon, times: int) -> None:
 @pytest.fixture
 def cluster(jars: Path, tmp_path: Path) -> Iterator[list[Broker]]:
     """Three nodes; a topic is on all of them."""
-    directory = tmp_path / "cluster"
-    directory.mkdir()
-    nodes = apache_cluster(jars, directory, nodes=3)
-    try:
-        for node in nodes:
-            node.launch()
-        for node in nodes:
-            node.await_answer()
+    with running_cluster(jars, tmp_path) as nodes:
         yield nodes
-    finally:
-        for node in nodes:
-            node.kill()
-
-
-def leader_of(nodes: list[Broker], topic: str) -> Broker:
-    """The node that leads the topic's only partition."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while time.monotonic() < deadline:
-        client = KafkaAdminClient(bootstrap_servers=[node.address for node in nodes])
-        try:
-            (told,) = client.describe_topics([topic])
-            number = int(told["partitions"][0]["leader_id"])
-        except (KafkaError, LookupError):
-            number = -1
-        finally:
-            client.close()
-        if number > 0:
-            return nodes[number - 1]
-        time.sleep(0.5)
-    raise AssertionError(f"{topic} has no leader")
 
 
 @pytest.mark.timeout(600)

@@ -297,7 +297,7 @@ def test_after_a_pause_of_the_reader_a_partition_that_was_passed_over_is_asked_a
     clock.advance(10 * WAIT_SECONDS)
     partitions.messages[0].append(Message(0, 0, 2))
     partitions.messages[1].append(Message(1, 1, 3))
-    partitions.fetches = [(1, 1), (1, 1)]
+    partitions.fetches = [(1, 1)]
     assert merge.poll(maximum=9, timeout_seconds=0) == []
     assert places(merge.poll(maximum=9, timeout_seconds=0)) == [(0, 0)]
 

@@ -8,10 +8,12 @@ from hypothesis import strategies as st
 from adaptd.config import ScenarioSourceConfig
 from adaptd.stream import camera_swap, lag_shift, outage, prior_shift, sampling_rate
 from adaptd.stream.scenario import CHUNK_RECORDS, SCENARIOS, generate
-from adaptd.stream.timeline import Gradual, Passing, Recurring, Step, Timeline
+from adaptd.stream.timeline import Gradual, Passing, Recurring, Sigmoid, Step, Timeline
 
 _END = 3 * CHUNK_RECORDS
 _NAMES = st.sampled_from(sorted(SCENARIOS))
+# Few numbers, of few values each: many of their records are alike.
+_COUNTED = {"stagger", "led"}
 
 
 @given(name=_NAMES, cuts=st.lists(st.integers(0, _END), max_size=5), drift_at=st.integers(0, _END))
@@ -30,7 +32,12 @@ def test_a_stream_is_the_same_however_it_is_cut(name: str, cuts: list[int], drif
 
 
 @pytest.mark.parametrize(
-    "name", sorted(name for name, one in SCENARIOS.items() if isinstance(one.timeline, Step))
+    "name",
+    sorted(
+        name
+        for name, one in SCENARIOS.items()
+        if isinstance(one.timeline, Step) and name not in _COUNTED
+    ),
 )
 def test_the_place_of_the_drift_changes_no_record_on_either_side(name: str) -> None:
     scenario = SCENARIOS[name]
@@ -38,7 +45,8 @@ def test_the_place_of_the_drift_changes_no_record_on_either_side(name: str) -> N
     late = generate(scenario, seed=0, first=0, count=_END, drift_at=400)[0]
     np.testing.assert_array_equal(early[:100], late[:100])
     np.testing.assert_array_equal(early[400:], late[400:])
-    assert not np.isclose(early[100:400], late[100:400]).all(axis=(1, 2)).any()
+    is_close = np.isclose(early[100:400], late[100:400])
+    assert not is_close.reshape(300, -1).all(axis=1).any()
 
 
 @pytest.mark.parametrize("name", sorted(SCENARIOS))
@@ -46,8 +54,10 @@ def test_records_differ_by_seed_and_from_each_other(name: str) -> None:
     scenario = SCENARIOS[name]
     x, target = generate(scenario, seed=0, first=0, count=_END, drift_at=_END)
     other, _ = generate(scenario, seed=1, first=0, count=_END, drift_at=_END)
-    assert len(np.unique(x.reshape(_END, -1), axis=0)) == _END
-    assert not (x == other).all(axis=(1, 2)).any()
+    if name not in _COUNTED:
+        assert len(np.unique(x.reshape(_END, -1), axis=0)) == _END
+        assert not (x == other).reshape(_END, -1).all(axis=1).any()
+    assert (x != other).any()
     assert x.dtype == np.float32
     assert target.dtype == np.int64
     assert x.shape == (_END, *scenario.shape)
@@ -148,6 +158,17 @@ def test_what_comes_gradually_is_half_there_in_the_middle() -> None:
     assert found[10_000:12_000].mean() < 0.2
     assert found[18_000:20_000].mean() > 0.8
     assert Gradual().drifts(drift_at=3, records=9) == [3]
+
+
+def test_what_comes_along_a_sigmoid_is_slow_at_both_ends() -> None:
+    found = np.array(after(Sigmoid(10_000), 30_000, drift_at=10_000))
+    assert not found[:10_000].any()
+    assert found[25_000:].all()
+    # Three standard errors of a share of 2,000.
+    assert abs(found[14_000:16_000].mean() - 0.5) < 0.034
+    assert found[10_000:12_000].mean() < 0.08
+    assert found[18_000:20_000].mean() > 0.92
+    assert Sigmoid().drifts(drift_at=3, records=9) == [3]
 
 
 def test_a_stuck_sensor_says_nothing_of_a_world_that_goes_on() -> None:

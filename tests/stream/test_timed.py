@@ -66,7 +66,7 @@ def test_records_come_when_they_are_due_and_no_later_than_a_poll(
     times = [0, 0.2, 0.2, 3, 10, 10.1, 60]
     clock = FakeClock()
     began = clock.monotonic()
-    came = {}
+    came: dict[str, float] = {}
     for at, poll in drained(timed(recording(tmp_path, times), schema, clock, speed=speed), clock):
         came |= dict.fromkeys(poll.batch.ids, at - began)
     assert list(came) == [f"r{row}" for row in range(len(times))]

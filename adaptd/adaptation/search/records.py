@@ -106,8 +106,9 @@ def configured_stream(job: SearchJob) -> StreamConfig:
     stream = streams[job.stream]
     source = stream.source
     changes: dict[str, object] = (
-        # Another group, so that the daemon's own commits stay what they are.
-        {"group": f"{source.group}-search"}
+        # Another group, so that the daemon's own commits stay what they are; and what is there now
+        # is all that is wanted.
+        {"group": f"{source.group}-search", "partition_wait_seconds": 0.0}
         if isinstance(source, KafkaSourceConfig)
         else {"pace": PaceConfig()}
     )
@@ -186,7 +187,7 @@ def _generated(name: str, scenario: Scenario, seed: int, drift_at: int, records:
 
 def _latest(name: str, source: Source, records: int | None) -> Recorded:
     """The last so many of all there are now, by event time; the source is closed."""
-    # By partition: each comes in its own order, and which comes first is chance.
+    # By partition: they come in the order in which the topic was written, each in its own.
     held: dict[int, _Tail] = {}
     rejected = silent = 0
     try:
