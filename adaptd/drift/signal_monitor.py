@@ -19,8 +19,8 @@ from adaptd.drift.watch import Reading, Watch
 # nothing resembles is about as much.
 _SUSPICIOUS = 4.0
 
-# Broken blocks in a row that are an outage, whatever the evidence: fewer, and one block that happens
-# to be constant would be told; more, and the sensor waits.
+# Broken blocks in a row that are an outage, whatever the evidence: fewer, and one block that
+# happens to be constant would be told; more, and the sensor waits.
 _BLOCKS_OF_OUTAGE = 3
 
 
