@@ -68,6 +68,7 @@ def print_one(console: Console, view: ProposalView) -> None:
         for table in (
             _members(console, view),
             _rivals(console, view),
+            *([_forgetting(console, view)] if view.old_concepts else []),
             _checks(console, view),
             _edges(console, view),
         ):
@@ -135,6 +136,29 @@ def _rivals(console: Console, view: ProposalView) -> Table:
     table = open_table(console, "against", "e-value", "", title="Evidence")
     for row in view.rivals:
         table.add_row(row.title, row.value, row.meaning)
+    return table
+
+
+def _forgetting(console: Console, view: ProposalView) -> Table:
+    table = open_table(
+        console,
+        "old concept of",
+        "records",
+        "then",
+        "champion",
+        "challenger",
+        "forgotten",
+        title="Forgetting",
+    )
+    for row in view.old_concepts:
+        table.add_row(
+            row.title,
+            count(row.records),
+            percent(row.then),
+            percent(row.champion),
+            percent(row.challenger),
+            row.forgotten,
+        )
     return table
 
 

@@ -3,6 +3,7 @@
 from pydantic import Field, ValidationInfo, field_validator
 
 from adaptd.config.fault import at_variance
+from adaptd.config.reservoir import ReservoirConfig
 from adaptd.config.section import Section
 
 
@@ -40,6 +41,7 @@ class EpisodeConfig(Section):
         description="latest episodes whose records of training and of trials are kept, so that "
         "`adaptd replay` can run them again; takes disk for so many times that many records",
     )
+    reservoir: ReservoirConfig = ReservoirConfig()
 
     @field_validator("records")
     @classmethod

@@ -24,6 +24,7 @@ from adaptd.daemon.context import StreamContext
 from adaptd.daemon.diagnosing import Diagnostician
 from adaptd.daemon.dossier import proposed
 from adaptd.daemon.episode_log import EpisodeLog
+from adaptd.daemon.forgetting import OLD_CONCEPTS, measured
 from adaptd.daemon.lineup import Lineup
 from adaptd.daemon.planning import (
     job_of,
@@ -38,6 +39,7 @@ from adaptd.daemon.planning import (
 from adaptd.daemon.proposal_desk import ProposalDesk
 from adaptd.daemon.reasons import held, without_proof
 from adaptd.daemon.release_desk import ReleaseDesk
+from adaptd.daemon.reservoir import Reservoir
 from adaptd.daemon.trial_desk import TrialDesk
 from adaptd.daemon.trigger_desk import TriggerDesk
 from adaptd.daemon.workshop import Failure, Workshop
@@ -80,6 +82,7 @@ class Conductor:
         self._on_close = on_close
         self._trials = TrialDesk(context)
         self._workshop = Workshop(context)
+        self._reservoir = Reservoir(context, window)
         self.diagnostician = Diagnostician(
             window,
             contract=contract,
@@ -102,6 +105,7 @@ class Conductor:
         """Takes the open episode up where the store left it; a search that was cut off goes
         on where its worker stood."""
         self._triggers.restore(connection, state.get("triggers"))
+        self._reservoir.sweep(connection)
         episode = self._log.restore(connection)
         if episode is None:
             return
@@ -164,6 +168,7 @@ class Conductor:
     def _collect(self, episode: Episode, *, is_exhausted: bool) -> None:
         trigger = Trigger.from_document(episode.trigger)
         if not self._is_recall_begun:
+            self._reservoir.take(trigger, self._champion())
             if not episode.result and recall.may_be_tried(trigger):
                 self._begin_recall(episode, trigger)
             self._is_recall_begun = True
@@ -211,13 +216,7 @@ class Conductor:
             diagnosis=None if diagnosis is None else self.diagnostician.facts(diagnosis),
         )
         if diagnosis is not None:
-            log.info(
-                "drift.diagnosed",
-                stream=self._context.stream,
-                episode=episode.id,
-                kind=diagnosis.kind,
-                channels=planned["diagnosis"]["channels"],
-            )
+            self._log.diagnosed(diagnosis.kind, planned["diagnosis"]["channels"])
         # Of earlier releases none has come to anything.
         self._trials.end()
         self._lineup.drop_members()
@@ -264,7 +263,7 @@ class Conductor:
         )
         self._log.advance(
             "collecting",
-            plan=begun,
+            plan={**begun, OLD_CONCEPTS: measured(self._lineup, self._reservoir.samples())},
             result=result.model_dump(mode="json"),
         )
 
@@ -273,11 +272,8 @@ class Conductor:
         winner, plan = trial.winner, episode.plan
         if winner is None:
             return False
-        # As good as it was itself, or as the champion was: which of the two concepts is the harder
-        # one says nothing of the release.
-        own = plan["own_accuracy"].get(winner, plan["reference_accuracy"])
-        near = {"reference_accuracy": min(own, plan["reference_accuracy"])}
-        enough = good_enough(self._context.config.episode, near) or 0.0
+        reference = recall.reference_of(winner, plan)
+        enough = good_enough(self._context.config.episode, {"reference_accuracy": reference}) or 0.0
         if not recall.may_reach(trial.accuracy(winner) or 0.0, trial.records, enough):
             return False
         with self._context.database.read() as connection:
@@ -341,7 +337,11 @@ class Conductor:
             good_enough=good_enough(self._context.config.episode, episode.plan),
         )
         self._workshop.clear()
-        self._log.advance("trial", result=result.model_dump(mode="json"))
+        self._log.advance(
+            "trial",
+            plan={**episode.plan, OLD_CONCEPTS: measured(self._lineup, self._reservoir.samples())},
+            result=result.model_dump(mode="json"),
+        )
 
     def _alpha(self, episode: Episode) -> float:
         """Of the trial that begins: its share of what the episode spends."""

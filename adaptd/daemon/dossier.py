@@ -6,6 +6,7 @@ from typing import Any
 from adaptd.adaptation.job import REOPENED, Result
 from adaptd.adaptation.trigger import Trigger
 from adaptd.architecture import Architecture, diff
+from adaptd.daemon.forgetting import OLD_CONCEPTS
 from adaptd.registry.releases import Release
 from adaptd.registry.spendings import Spending
 
@@ -21,10 +22,12 @@ def dossier(
     champion: Release,
     trigger: Trigger,
     plan: dict[str, Any],
+    maximum_forgetting_points: float | None = None,
 ) -> dict[str, Any]:
     """Plain values only. Accuracies are fractions over the trial's records, the same for
-    everybody. evidence: of the trial that was won. stream_alpha: of which the trial's alpha is a
-    share."""
+    everybody, and of old concepts over what is kept of them. evidence: of the trial that was won.
+    stream_alpha: of which the trial's alpha is a share. maximum_forgetting_points: beyond which a
+    person decides, None for no limit."""
     member = result.members[proposed(evidence)]
     challenger = Architecture.from_document(member.architecture)
     drift = (
@@ -48,6 +51,8 @@ def dossier(
         "trigger": trigger.kind,
         "drift": drift,
         "diagnosis": plan.get("diagnosis"),
+        OLD_CONCEPTS: plan.get(OLD_CONCEPTS, []),
+        "maximum_forgetting_points": maximum_forgetting_points,
         "training_records": [plan["first_record"], plan["end_record"] - 1],
         "training_classes": plan.get("class_counts"),
         "skipped": dict(result.skipped),

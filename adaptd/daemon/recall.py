@@ -1,7 +1,7 @@
 """The first rung: earlier releases, which may fit again when an old concept returns."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -47,6 +47,13 @@ def may_reach(accuracy: float, records: int, wanted: float) -> bool:
     of a clear case is over after a hundred records or two, on which nobody is judged to a point."""
     deviation = math.sqrt(accuracy * (1 - accuracy) / records) if records else 0.0
     return accuracy + _DEVIATIONS * deviation >= wanted
+
+
+def reference_of(winner: str, plan: Mapping[str, Any]) -> float:
+    """The accuracy that an earlier release has to come near: what it had itself, or what the
+    champion had. Which of the two concepts is the harder one says nothing of the release."""
+    reference = float(plan["reference_accuracy"])
+    return min(float(plan["own_accuracy"].get(winner, reference)), reference)
 
 
 def by_name(connection: Connection, stream: str) -> dict[str, Release]:

@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
+from adaptd.server.forgetting import OldConcept, limit
 from adaptd.server.wording import (
     ABSENT,
     count,
@@ -103,6 +104,8 @@ class Evidence(BaseModel):
     diagnosis: Diagnosed | None = None
     trigger: str = ""
     training_records: tuple[int, int] | None = None
+    old_concepts: tuple[OldConcept, ...] = ()
+    maximum_forgetting_points: float | None = None
     phase_seconds: dict[str, float] = {}
 
     @property
@@ -313,6 +316,13 @@ def checks(evidence: Evidence, *, is_champion_current: bool | None) -> tuple[Che
         )
     if evidence.is_reopened:
         result.append(_against_random(evidence))
+    bound = limit(
+        evidence.old_concepts,
+        evidence.challenger,
+        maximum_points=evidence.maximum_forgetting_points,
+    )
+    if bound is not None:
+        result.append(Check(*bound))
     if is_champion_current is not None:
         result.append(
             Check(

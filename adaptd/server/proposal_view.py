@@ -9,7 +9,9 @@ from adaptd.registry import decisions, releases
 from adaptd.registry.decisions import Decision
 from adaptd.registry.proposals import Proposal
 from adaptd.server import evidence as evidence_of
+from adaptd.server import forgetting
 from adaptd.server.evidence import Check, EdgeRow, Evidence, MemberRow, RivalRow
+from adaptd.server.forgetting import ForgettingRow
 from adaptd.server.wording import age, diagnosis
 
 TRIGGERS = {
@@ -36,6 +38,7 @@ class ProposalView:
     rivals: tuple[RivalRow, ...] = ()
     checks: tuple[Check, ...] = ()
     edges: tuple[EdgeRow, ...] = ()
+    old_concepts: tuple[ForgettingRow, ...] = ()
 
     @property
     def changed(self) -> int:
@@ -81,4 +84,5 @@ def view(connection: Connection, proposal: Proposal, *, now: datetime) -> Propos
         rivals=evidence_of.rivals(evidence),
         checks=evidence_of.checks(evidence, is_champion_current=is_champion_current),
         edges=evidence_of.edges(evidence),
+        old_concepts=forgetting.rows(evidence.old_concepts, evidence.challenger),
     )
