@@ -105,6 +105,8 @@ def _facts(console: Console, view: ProposalView) -> Table:
     table.add_row("because of", trigger)
     if view.diagnosis is not None:
         table.add_row("looks like", view.diagnosis)
+    if view.remembrance is not None:
+        table.add_row("against forgetting", view.remembrance)
     if view.budget is not None:
         table.add_row("chance of error", view.budget)
     if evidence.supernet_memory_ratio is not None:

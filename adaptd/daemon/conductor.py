@@ -214,6 +214,7 @@ class Conductor:
             concentrations=prior,
             reference_accuracy=reference,
             diagnosis=None if diagnosis is None else self.diagnostician.facts(diagnosis),
+            old_concepts=self._reservoir.samples(),
         )
         if diagnosis is not None:
             self._log.diagnosed(diagnosis.kind, planned["diagnosis"]["channels"])
@@ -269,12 +270,8 @@ class Conductor:
 
     def _is_recalled(self, episode: Episode, trial: Trial) -> bool:
         """Proposes an earlier release that is proved to fit again, about as well as it did."""
-        winner, plan = trial.winner, episode.plan
-        if winner is None:
-            return False
-        reference = recall.reference_of(winner, plan)
-        enough = good_enough(self._context.config.episode, {"reference_accuracy": reference}) or 0.0
-        if not recall.may_reach(trial.accuracy(winner) or 0.0, trial.records, enough):
+        winner, config = trial.winner, self._context.config.episode
+        if winner is None or not recall.fits_again(winner, config, episode.plan, trial):
             return False
         with self._context.database.read() as connection:
             planned = recall.plan_of(connection, self._context, winner, episode.plan)

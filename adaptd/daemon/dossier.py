@@ -54,6 +54,8 @@ def dossier(
         OLD_CONCEPTS: plan.get(OLD_CONCEPTS, []),
         "maximum_forgetting_points": maximum_forgetting_points,
         "training_records": [plan["first_record"], plan["end_record"] - 1],
+        "rehearsal": _told(plan, "rehearsal", "count", "share"),
+        "distillation": _told(plan, "distillation", "weight", "temperature"),
         "training_classes": plan.get("class_counts"),
         "skipped": dict(result.skipped),
         "training_steps": plan["steps"],
@@ -68,6 +70,12 @@ def dossier(
         "supernet_memory_ratio": result.supernet_memory_ratio,
         "phase_seconds": dict(result.phase_seconds),
     }
+
+
+def _told(plan: Mapping[str, Any], key: str, *facts: str) -> dict[str, Any] | None:
+    """What the plan has of it that says something to a person; None where nothing is planned."""
+    found = plan.get(key)
+    return None if found is None else {fact: found[fact] for fact in facts}
 
 
 def proposed(evidence: Mapping[str, Any]) -> str:

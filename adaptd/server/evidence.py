@@ -6,6 +6,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
 from adaptd.server.forgetting import OldConcept, limit
+from adaptd.server.remembrance import Distilled, Rehearsed
 from adaptd.server.wording import (
     ABSENT,
     count,
@@ -104,6 +105,8 @@ class Evidence(BaseModel):
     diagnosis: Diagnosed | None = None
     trigger: str = ""
     training_records: tuple[int, int] | None = None
+    rehearsal: Rehearsed | None = None
+    distillation: Distilled | None = None
     old_concepts: tuple[OldConcept, ...] = ()
     maximum_forgetting_points: float | None = None
     phase_seconds: dict[str, float] = {}

@@ -12,6 +12,7 @@ from adaptd.server import evidence as evidence_of
 from adaptd.server import forgetting
 from adaptd.server.evidence import Check, EdgeRow, Evidence, MemberRow, RivalRow
 from adaptd.server.forgetting import ForgettingRow
+from adaptd.server.remembrance import remembrance
 from adaptd.server.wording import age, diagnosis
 
 TRIGGERS = {
@@ -34,6 +35,7 @@ class ProposalView:
     age: str
     diagnosis: str | None = None
     budget: str | None = None
+    remembrance: str | None = None
     members: tuple[MemberRow, ...] = ()
     rivals: tuple[RivalRow, ...] = ()
     checks: tuple[Check, ...] = ()
@@ -80,6 +82,7 @@ def view(connection: Connection, proposal: Proposal, *, now: datetime) -> Propos
         if evidence.diagnosis is None
         else diagnosis(evidence.diagnosis.kind, evidence.diagnosis.channels),
         budget=evidence_of.budget(evidence),
+        remembrance=remembrance(evidence.rehearsal, evidence.distillation),
         members=evidence_of.members(evidence),
         rivals=evidence_of.rivals(evidence),
         checks=evidence_of.checks(evidence, is_champion_current=is_champion_current),

@@ -96,6 +96,8 @@ def test_page_and_terminal_show_what_is_forgotten(
             **evidence_document,
             "old_concepts": [document(deployed=180, reopened=150, both=145)],
             "maximum_forgetting_points": 10.0,
+            "rehearsal": {"count": 1_000, "share": 0.25},
+            "distillation": {"weight": 0.5, "temperature": 2.0},
         },
     )
     page = client.get(f"/proposals/{proposal.id}").text.replace(NO_BREAK, " ")
@@ -107,6 +109,8 @@ def test_page_and_terminal_show_what_is_forgotten(
         assert "release 3, records 1,000 to 4,999" in text
         assert "+15.0 points ± 3.0" in text
         assert "a policy may approve at most 10 points" in text
+        assert "25.0 % of each batch rehearsed from 1,000 records of old concepts" in text
+        assert "distilled from the champion with weight 0.5 at temperature 2" in text
 
 
 def test_a_proposal_from_before_there_was_a_reservoir_shows_none(client: Any, drifted: Any) -> None:
