@@ -130,11 +130,12 @@ class Reservoir:
         )
 
     def samples(self) -> Iterator[tuple[OldConcept, Batch | None]]:
-        """Each old concept that is kept, the one that ended first before the others, with its
+        """Each old concept that is wanted, the one that ended first before the others, with its
         sample; None, and a warning, where the file is missing or damaged."""
+        wanted = self._context.config.episode.reservoir.concepts
         with self._context.database.read() as connection:
             kept = old_concepts.listing(connection, self._context.stream)
-        for concept in kept:
+        for concept in kept[max(0, len(kept) - wanted) :]:
             try:
                 yield concept, self._earlier(concept)
             except ArtifactError as error:

@@ -1,5 +1,6 @@
 """What a loop keeps of concepts that a drift has ended."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 
 from adaptd.adaptation.trigger import Trigger
+from adaptd.config.episode import EpisodeConfig
 from adaptd.daemon.reservoir import Reservoir
 from adaptd.errors import StaleEpochError
 from adaptd.registry import old_concepts, releases
@@ -213,6 +215,22 @@ def test_the_oldest_concept_makes_room(loop: LoopMaker) -> None:
             old_concepts.keep(connection, stranger(running, number=number, end=end))
     reservoir.take(trigger(running, since=500), champion(running))
     assert [one.release for one in kept(running)] == [8, 1]
+
+
+def test_concepts_that_are_no_longer_wanted_are_not_asked_for(loop: LoopMaker) -> None:
+    running = loop(MemorySource(drift_at=20_000), alarm=ALARM)
+    reservoir = reservoir_at(running, 500)
+    with running.context.database.write() as connection:
+        old_concepts.keep(connection, stranger(running, number=7, end=5))
+    reservoir.take(trigger(running, since=500), champion(running))
+    assert [concept.release for concept, _ in reservoir.samples()] == [7, 1]
+    for concepts, expected in ((1, [1]), (0, [])):
+        wanted = {"records": 200, "minimum_records": 100, "reservoir": {"concepts": concepts}}
+        config = running.context.config.model_copy(
+            update={"episode": EpisodeConfig.model_validate(wanted)}
+        )
+        other = Reservoir(replace(running.context, config=config), running.loop._memory.window)
+        assert [concept.release for concept, _ in other.samples()] == expected
 
 
 def test_a_damaged_sample_is_begun_anew(loop: LoopMaker) -> None:
