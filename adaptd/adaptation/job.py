@@ -1,9 +1,10 @@
 """What a worker is asked for, and what it answers. Both are JSON: no pickle crosses the pipe."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from adaptd.architecture.canonical import digest_of
 
@@ -21,7 +22,15 @@ INITIAL = "initial"
 WAITING = "waiting"
 
 # What a job is the same without: who asks, and where things lie. Digests stand for what lies there.
-_CIRCUMSTANCES = {"epoch", "records", "champion", "output"}
+_CIRCUMSTANCES: Mapping[str, bool | dict[str, bool]] = {
+    "epoch": True,
+    "records": True,
+    "champion": True,
+    "output": True,
+    "rehearsal": {"records": True},
+}
+# What a job without them is the same as before there were such.
+_OPTIONS = ("rehearsal", "distillation")
 
 # What trains nothing, what keeps the architecture, and what searches for another. The first is part
 # of the second, and comes before it where that may be enough.
@@ -31,6 +40,22 @@ RUNGS: tuple[Rung, ...] = ("weights", "reopen")
 
 class _Document(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class RehearsalOrder(_Document):
+    """Records of old concepts that are trained on again. records: Arrow file, guarded by its hex
+    digest; share: of each batch."""
+
+    records: Path
+    records_digest: str
+    share: float = Field(gt=0, lt=1)
+
+
+class DistillationOrder(_Document):
+    """What answering unlike the champion costs, see `search.distillation`."""
+
+    weight: float = Field(gt=0)
+    temperature: float = Field(gt=0)
 
 
 class Job(_Document):
@@ -50,6 +75,7 @@ class Job(_Document):
     concentrations: prior of the architecture parameters, group -> operation -> count.
     learnt_shares, class_shares: of each class, in what the champion was trained on and in the
     records; None where the first is not known.
+    rehearsal, distillation: of everything that trains (`adapt` only); None for none.
     device: torch's name of where to train, None for CUDA where there is some, else the processor.
     """
 
@@ -71,13 +97,19 @@ class Job(_Document):
     concentrations: dict[str, dict[str, float]] = {}
     learnt_shares: list[float] | None = None
     class_shares: list[float] | None = None
+    rehearsal: RehearsalOrder | None = None
+    distillation: DistillationOrder | None = None
     device: str | None = None
     epoch: int = 0
 
     @property
     def digest(self) -> str:
         """Of what is asked for: jobs of one digest have one outcome, whoever asks, wherever."""
-        return digest_of(self.model_dump(mode="json", exclude=_CIRCUMSTANCES))
+        document = self.model_dump(mode="json", exclude=dict(_CIRCUMSTANCES))
+        for option in _OPTIONS:
+            if document[option] is None:
+                del document[option]
+        return digest_of(document)
 
 
 class Member(_Document):

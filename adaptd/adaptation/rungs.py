@@ -22,6 +22,7 @@ from adaptd.adaptation.job import (
     Result,
 )
 from adaptd.adaptation.keeper import Keeper
+from adaptd.adaptation.remembering import remembering
 from adaptd.architecture import Architecture, Contract
 from adaptd.errors import JobError
 from adaptd.registry import manifest
@@ -150,6 +151,7 @@ def adapt(job: Job, samples: Samples, open_bench: Callable[[], Bench]) -> Result
     manifest.verify(job.champion, digest=job.champion_digest)
     champion, architecture = load_network(job.champion)
     champion.to(samples.x.device)
+    samples = remembering(job, samples, champion)
     caps = (Cap(EdgeCosts.of(architecture, contract.shape), job.macs_cap),)
 
     def draws() -> torch.Generator:

@@ -68,6 +68,7 @@ def print_one(console: Console, view: ProposalView) -> None:
         for table in (
             _members(console, view),
             _rivals(console, view),
+            *([_forgetting(console, view)] if view.old_concepts else []),
             _checks(console, view),
             _edges(console, view),
         ):
@@ -104,6 +105,8 @@ def _facts(console: Console, view: ProposalView) -> Table:
     table.add_row("because of", trigger)
     if view.diagnosis is not None:
         table.add_row("looks like", view.diagnosis)
+    if view.remembrance is not None:
+        table.add_row("against forgetting", view.remembrance)
     if view.budget is not None:
         table.add_row("chance of error", view.budget)
     if evidence.supernet_memory_ratio is not None:
@@ -135,6 +138,29 @@ def _rivals(console: Console, view: ProposalView) -> Table:
     table = open_table(console, "against", "e-value", "", title="Evidence")
     for row in view.rivals:
         table.add_row(row.title, row.value, row.meaning)
+    return table
+
+
+def _forgetting(console: Console, view: ProposalView) -> Table:
+    table = open_table(
+        console,
+        "old concept of",
+        "records",
+        "then",
+        "champion",
+        "challenger",
+        "forgotten",
+        title="Forgetting",
+    )
+    for row in view.old_concepts:
+        table.add_row(
+            row.title,
+            count(row.records),
+            percent(row.then),
+            percent(row.champion),
+            percent(row.challenger),
+            row.forgotten,
+        )
     return table
 
 

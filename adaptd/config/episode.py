@@ -1,8 +1,9 @@
 """What an adaptation may take, and what its outcome has to prove."""
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from adaptd.config.fault import at_least
+from adaptd.config.reservoir import ReservoirConfig
 from adaptd.config.section import Section
 
 
@@ -40,8 +41,37 @@ class EpisodeConfig(Section):
         description="latest episodes whose records of training and of trials are kept, so that "
         "`adaptd replay` can run them again; takes disk for so many times that many records",
     )
+    reservoir: ReservoirConfig = ReservoirConfig()
+    rehearsal_share: float = Field(
+        default=0.0,
+        ge=0,
+        le=0.9,
+        description="of each batch that a remedy trains on, drawn from one half of the reservoir. "
+        "0: nothing is rehearsed",
+    )
+    distillation: float = Field(
+        default=0.0,
+        ge=0,
+        le=1_000,
+        description="weight, beside the loss, of answering unlike the champion on the records of "
+        "each batch. 0: none",
+    )
+    distillation_temperature: float = Field(
+        default=2.0,
+        gt=0,
+        le=100,
+        description="by which both answers are softened; higher: more weight on unlikely classes",
+    )
 
     _holds_minimum = field_validator("records")(at_least("minimum_records", of="episode"))
+
+    @field_validator("rehearsal_share")
+    @classmethod
+    def _has_something_to_rehearse(cls, share: float, info: ValidationInfo) -> float:
+        reservoir = info.data.get("reservoir")
+        if share > 0 and reservoir is not None and not reservoir.concepts:
+            raise ValueError("reservoir.concepts is 0, so there is nothing to rehearse")
+        return share
 
 
 class TrialConfig(Section):

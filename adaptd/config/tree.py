@@ -92,6 +92,13 @@ class ApprovalConfig(Section):
     expires_records: int = Field(
         default=100_000, ge=1, description="records after which an undecided proposal expires"
     )
+    maximum_forgetting_points: float | None = Field(
+        default=None,
+        ge=0,
+        le=100,
+        description="what forgets more of an old concept (in percentage points), or of which that "
+        "cannot be measured, waits for a person whatever the policy. None: no limit",
+    )
 
 
 class CheckpointConfig(Section):

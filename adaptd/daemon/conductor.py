@@ -24,6 +24,7 @@ from adaptd.daemon.context import StreamContext
 from adaptd.daemon.diagnosing import Diagnostician
 from adaptd.daemon.dossier import proposed
 from adaptd.daemon.episode_log import EpisodeLog
+from adaptd.daemon.forgetting import OLD_CONCEPTS, measured
 from adaptd.daemon.lineup import Lineup
 from adaptd.daemon.planning import (
     job_of,
@@ -38,6 +39,7 @@ from adaptd.daemon.proposal_desk import ProposalDesk
 from adaptd.daemon.reasons import HELD_SINCE, ended, held, without_proof
 from adaptd.daemon.reference import reference_accuracy
 from adaptd.daemon.release_desk import ReleaseDesk
+from adaptd.daemon.reservoir import Reservoir
 from adaptd.daemon.training_records import choose
 from adaptd.daemon.trial_desk import TrialDesk
 from adaptd.daemon.trigger_desk import TriggerDesk
@@ -80,6 +82,7 @@ class Conductor:
         self._on_close = on_close
         self._trials = TrialDesk(context)
         self._workshop = Workshop(context)
+        self._reservoir = Reservoir(context, window)
         self.diagnostician = Diagnostician(
             window,
             contract=contract,
@@ -103,6 +106,7 @@ class Conductor:
         """Takes the open episode up where the store left it; a search that was cut off goes
         on where its worker stood."""
         self._triggers.restore(connection, state.get("triggers"))
+        self._reservoir.sweep(connection)
         episode = self._log.restore(connection)
         if episode is None:
             return
@@ -202,15 +206,10 @@ class Conductor:
             concentrations=prior,
             reference_accuracy=reference,
             diagnosis=None if diagnosis is None else self.diagnostician.facts(diagnosis),
+            old_concepts=self._reservoir.samples(),
         )
         if diagnosis is not None:
-            log.info(
-                "drift.diagnosed",
-                stream=self._context.stream,
-                episode=episode.id,
-                kind=diagnosis.kind,
-                channels=planned["diagnosis"]["channels"],
-            )
+            self._log.diagnosed(diagnosis.kind, planned["diagnosis"]["channels"])
         # Of earlier releases none has come to anything.
         self._trials.end()
         self._lineup.drop_members()
@@ -220,7 +219,9 @@ class Conductor:
         self._is_begun = True
         if trigger.kind == "drift" and self.diagnostician.is_of_outage(trigger):
             self._close("held", HELD_SINCE)
-        elif not episode.result and recall.may_be_tried(trigger):
+            return
+        self._reservoir.take(trigger, self._champion())
+        if not episode.result and recall.may_be_tried(trigger):
             self._begin_recall(episode, trigger)
 
     def _begin_recall(self, episode: Episode, trigger: Trigger) -> None:
@@ -253,21 +254,14 @@ class Conductor:
         )
         self._log.advance(
             "collecting",
-            plan=begun,
+            plan={**begun, OLD_CONCEPTS: measured(self._lineup, self._reservoir.samples())},
             result=result.model_dump(mode="json"),
         )
 
     def _is_recalled(self, episode: Episode, trial: Trial) -> bool:
         """Proposes an earlier release that is proved to fit again, about as well as it did."""
-        winner, plan = trial.winner, episode.plan
-        if winner is None:
-            return False
-        # As good as it was itself, or as the champion was: which of the two concepts is the harder
-        # one says nothing of the release.
-        own = plan["own_accuracy"].get(winner, plan["reference_accuracy"])
-        near = {"reference_accuracy": min(own, plan["reference_accuracy"])}
-        enough = good_enough(self._context.config.episode, near) or 0.0
-        if not recall.may_reach(trial.accuracy(winner) or 0.0, trial.records, enough):
+        winner, config = trial.winner, self._context.config.episode
+        if winner is None or not recall.fits_again(winner, config, episode.plan, trial):
             return False
         with self._context.database.read() as connection:
             planned = recall.plan_of(connection, self._context, winner, episode.plan)
@@ -330,7 +324,11 @@ class Conductor:
             good_enough=good_enough(self._context.config.episode, episode.plan),
         )
         self._workshop.clear()
-        self._log.advance("trial", result=result.model_dump(mode="json"))
+        self._log.advance(
+            "trial",
+            plan={**episode.plan, OLD_CONCEPTS: measured(self._lineup, self._reservoir.samples())},
+            result=result.model_dump(mode="json"),
+        )
 
     def _alpha(self, episode: Episode) -> float:
         """Of the trial that begins: its share of what the episode spends."""

@@ -6,6 +6,7 @@ from typing import Any
 from adaptd.adaptation.job import REOPENED, Result
 from adaptd.adaptation.trigger import Trigger
 from adaptd.architecture import Architecture, diff
+from adaptd.daemon.forgetting import OLD_CONCEPTS
 from adaptd.registry.releases import Release
 from adaptd.registry.spendings import Spending
 
@@ -21,10 +22,12 @@ def dossier(
     champion: Release,
     trigger: Trigger,
     plan: dict[str, Any],
+    maximum_forgetting_points: float | None = None,
 ) -> dict[str, Any]:
     """Plain values only. Accuracies are fractions over the trial's records, the same for
-    everybody. evidence: of the trial that was won. stream_alpha: of which the trial's alpha is a
-    share."""
+    everybody, and of old concepts over what is kept of them. evidence: of the trial that was won.
+    stream_alpha: of which the trial's alpha is a share. maximum_forgetting_points: beyond which a
+    person decides, None for no limit."""
     member = result.members[proposed(evidence)]
     challenger = Architecture.from_document(member.architecture)
     drift = (
@@ -48,8 +51,12 @@ def dossier(
         "trigger": trigger.kind,
         "drift": drift,
         "diagnosis": plan.get("diagnosis"),
+        OLD_CONCEPTS: plan.get(OLD_CONCEPTS, []),
+        "maximum_forgetting_points": maximum_forgetting_points,
         "training_records": [plan["first_record"], plan["end_record"] - 1],
         "left_out_records": sum(end - first for first, end in plan.get("left_out", ())),
+        "rehearsal": _told(plan, "rehearsal", "count", "share"),
+        "distillation": _told(plan, "distillation", "weight", "temperature"),
         "training_classes": plan.get("class_counts"),
         "skipped": dict(result.skipped),
         # Its own: correcting priors takes none, and an earlier release is as it was.
@@ -65,6 +72,12 @@ def dossier(
         "supernet_memory_ratio": result.supernet_memory_ratio,
         "phase_seconds": dict(result.phase_seconds),
     }
+
+
+def _told(plan: Mapping[str, Any], key: str, *facts: str) -> dict[str, Any] | None:
+    """What the plan has of it that says something to a person; None where nothing is planned."""
+    found = plan.get(key)
+    return None if found is None else {fact: found[fact] for fact in facts}
 
 
 def proposed(evidence: Mapping[str, Any]) -> str:

@@ -103,6 +103,16 @@ class EpisodeLog:
         )
         log.info("episode.advanced", stream=self._context.stream, episode=episode.id, state=state)
 
+    def diagnosed(self, kind: str, channels: list[str]) -> None:
+        """Says what the drift of the open episode looks like."""
+        log.info(
+            "drift.diagnosed",
+            stream=self._context.stream,
+            episode=self._required().id,
+            kind=kind,
+            channels=channels,
+        )
+
     def keep_concentrations(self, digest: str, counts: dict[str, dict[str, float]]) -> None:
         """Writes down what a search has learnt of the architecture parameters, with the
         champion."""

@@ -1,6 +1,6 @@
 """What an episode will train on and under which budget, fixed before it begins."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +10,13 @@ from adaptd.adaptation.job import RUNGS, Job, Member, Result, Rung
 from adaptd.architecture import Contract
 from adaptd.daemon.class_shares import counts_of, learnt_counts, shares_of
 from adaptd.daemon.context import StreamContext
+from adaptd.daemon.remembrance import orders, remembrance
 from adaptd.daemon.training_records import TrainingRecords
 from adaptd.registry import releases
+from adaptd.registry.old_concepts import OldConcept
 from adaptd.registry.releases import Release
 from adaptd.store.directory import StateDirectory
+from adaptd.stream.batch import Batch
 from adaptd.stream.segment import write_segment
 from adaptd.stream.window import Window
 
@@ -29,12 +32,14 @@ def plan(
     concentrations: dict[str, dict[str, float]],
     reference_accuracy: float | None,
     diagnosis: Mapping[str, Any] | None = None,
+    old_concepts: Iterable[tuple[OldConcept, Batch | None]] = (),
 ) -> dict[str, Any]:
     """Writes the records that were chosen to the episode's folder; the plan names them.
 
     reference_accuracy: the champion's before the drift. Where it is known, new weights are tried
     first, and a search follows only if they do not come near it; if not, both at once. Where the
     diagnosis says that classes come in other shares, correcting the priors is tried before.
+    old_concepts: of which something is rehearsed where the configuration says so.
     """
     climbs = (
         reference_accuracy is not None and context.config.episode.good_enough_points is not None
@@ -61,6 +66,7 @@ def plan(
         "class_counts": counts_of(records.target, len(champion.contract.classes)),
         "learnt_counts": learnt,
         "rungs": (["prior"] if is_of_priors else ["weights"]) if climbs else list(RUNGS),
+        **remembrance(context, directory, old_concepts),
         **({} if diagnosis is None else {"diagnosis": dict(diagnosis)}),
     }
 
@@ -129,6 +135,7 @@ def adapt_job(
         class_shares=_shares(plan, "class_counts"),
         device=device,
         epoch=epoch,
+        **orders(plan, state),
     )
 
 

@@ -11,6 +11,7 @@ from adaptd.adaptation.trigger import Trigger
 from adaptd.architecture import Architecture
 from adaptd.daemon.context import StreamContext
 from adaptd.daemon.dossier import dossier, proposed
+from adaptd.daemon.forgetting import OLD_CONCEPTS, over_limit
 from adaptd.daemon.planning import members_directory
 from adaptd.daemon.recall import is_recalled
 from adaptd.daemon.release_desk import ReleaseDesk
@@ -64,6 +65,7 @@ class ProposalDesk:
             champion=champion,
             trigger=Trigger.from_document(episode.trigger),
             plan=episode.plan,
+            maximum_forgetting_points=self._context.config.approval.maximum_forgetting_points,
         )
         now, winner = self._context.clock.now(), proposed(evidence)
         digest = self._releases.seal(
@@ -74,7 +76,7 @@ class ProposalDesk:
             evidence=document,
             now=now,
         )
-        is_automatic = self._context.config.approval.policy == "automatic"
+        is_automatic = self._may_be_automatic(document)
 
         def write(connection: Connection) -> None:
             proposal = proposals.create(
@@ -108,6 +110,19 @@ class ProposalDesk:
             remedy=winner,
             digest=digest,
         )
+
+    def _may_be_automatic(self, document: Mapping[str, Any]) -> bool:
+        approval = self._context.config.approval
+        if approval.policy != "automatic":
+            return False
+        too_much = over_limit(
+            document[OLD_CONCEPTS],
+            proposed(document),
+            maximum_points=approval.maximum_forgetting_points,
+        )
+        if too_much is not None:
+            log.warning("proposal.needs_a_person", stream=self._context.stream, reason=too_much)
+        return too_much is None
 
     def restore(self, connection: Connection, episode: Episode) -> None:
         """Shows again that the episode's proposal awaits a decision, if it does."""

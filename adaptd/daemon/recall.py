@@ -1,7 +1,7 @@
 """The first rung: earlier releases, which may fit again when an old concept returns."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -9,7 +9,10 @@ import structlog
 from sqlalchemy import Connection
 
 from adaptd.adaptation.job import Member, Result
+from adaptd.adaptation.trial import Trial
 from adaptd.adaptation.trigger import Trigger
+from adaptd.config import EpisodeConfig
+from adaptd.daemon.climbing import good_enough
 from adaptd.daemon.context import StreamContext
 from adaptd.daemon.planning import macs_cap, members_directory
 from adaptd.errors import ArtifactError
@@ -57,6 +60,15 @@ def may_reach(accuracy: float, records: int, wanted: float) -> bool:
     of a clear case is over after a hundred records or two, on which nobody is judged to a point."""
     deviation = math.sqrt(accuracy * (1 - accuracy) / records) if records else 0.0
     return accuracy + _DEVIATIONS * deviation >= wanted
+
+
+def fits_again(winner: str, config: EpisodeConfig, plan: Mapping[str, Any], trial: Trial) -> bool:
+    """Whether an earlier release comes near to what it was itself, or to what the champion was:
+    which of the two concepts is the harder one says nothing of the release."""
+    reference = float(plan["reference_accuracy"])
+    reference = min(float(plan["own_accuracy"].get(winner, reference)), reference)
+    enough = good_enough(config, {"reference_accuracy": reference}) or 0.0
+    return may_reach(trial.accuracy(winner) or 0.0, trial.records, enough)
 
 
 def by_name(connection: Connection, stream: str) -> dict[str, Release]:

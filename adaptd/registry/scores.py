@@ -118,6 +118,23 @@ def accuracy_before(
     return hits / seen if seen else None
 
 
+def between(
+    connection: Connection, stream: str, first: int, end: int, *, release_digest: str
+) -> list[BlockScore]:
+    """The blocks of a release that lie wholly within records `first` to `end` - 1, oldest first."""
+    rows = connection.execute(
+        select(scores)
+        .where(
+            scores.c.stream == stream,
+            scores.c.release_digest == release_digest,
+            scores.c.first_record >= first,
+            scores.c.first_record + scores.c.records <= end,
+        )
+        .order_by(scores.c.first_record)
+    ).mappings()
+    return [BlockScore(**row) for row in rows]
+
+
 def _trim(connection: Connection, stream: str) -> None:
     is_of_stream = scores.c.stream == stream
     latest_dropped = connection.scalar(

@@ -62,9 +62,7 @@ class Descent:
         order = torch.randperm(len(samples), generator=generator)
         half = len(samples) // 2
         judged, trained = (
-            (samples.at(order[:half]), samples.at(order[half:]))
-            if objective.is_bilevel
-            else (samples, samples)
+            samples.divided(order, half) if objective.is_bilevel else (samples, samples)
         )
         self.held_out = judged.at(torch.arange(min(len(judged), _HELD_OUT_RECORDS)))
         self._for_alphas = minibatches(judged, generator)

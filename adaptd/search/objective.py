@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from adaptd.search.task import Loss
-from adaptd.search.training import Samples
+from adaptd.search.training import Samples, loss_on
 from adaptd.space import Supernet
 
 # Of the finite difference, as a length of the weights' change: DARTS's 0.01.
@@ -27,11 +27,11 @@ class AlphaStep:
 
     def trained_loss(self) -> Tensor:
         """On the records that train weights, at the parameters' present values."""
-        return self.loss(self.supernet(self.trained.x), self.trained.target)
+        return loss_on(self.trained, self.supernet(self.trained.x), self.loss)
 
     def judged_loss(self) -> Tensor:
         """On the records that judge alphas."""
-        return self.loss(self.supernet(self.judged.x), self.judged.target)
+        return loss_on(self.judged, self.supernet(self.judged.x), self.loss)
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from adaptd.search.opening import Opening
 from adaptd.search.problem import Found, Moment, Problem, Watch
 from adaptd.search.stacked_trainees import StackedTrainees
 from adaptd.search.trainee import Trainee
-from adaptd.search.training import RATE, Samples, rate_at
+from adaptd.search.training import RATE, Samples, loss_on, rate_at
 from adaptd.space import morph
 from adaptd.space.stack import Unstackable
 
@@ -140,7 +140,7 @@ class PopulationSearch:
         order = torch.randperm(len(problem.samples), generator=self._generator)
         held_out = max(1, int(_HELD_OUT_SHARE * len(problem.samples)))
         self._judged = problem.samples.at(order[: min(held_out, _HELD_OUT_RECORDS)])
-        self._trained = problem.samples.at(order[held_out:])
+        _, self._trained = problem.samples.divided(order, held_out)
         self._arms: dict[str, Trainee] = {}
         self._lineage: dict[str, tuple[Architecture, Architecture | None]] = {}
         # Of each judgement: the arm's digest, its parent's or "", the steps, the loss.
@@ -318,7 +318,7 @@ class PopulationSearch:
         """With the statistics of the batch, so that young running statistics do not decide."""
         probe = copy.deepcopy(network).train()
         with torch.no_grad():
-            return float(self.problem.task.loss(probe(self._judged.x), self._judged.target))
+            return float(loss_on(self._judged, probe(self._judged.x), self.problem.task.loss))
 
     def _finish(self, best: Architecture) -> nn.Module:
         """All samples, a fresh optimiser, a cosine over what is left of the steps."""

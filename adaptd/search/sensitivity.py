@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from adaptd.search.ladder import MemoryBudgetExceeded
 from adaptd.search.problem import Problem
-from adaptd.search.training import BATCH_RECORDS, Minibatches
+from adaptd.search.training import BATCH_RECORDS, Minibatches, loss_on
 from adaptd.space import LinearOperation, Relaxation, Reopening, Supernet
 from adaptd.space.memory import predict_bytes
 from adaptd.space.mixed import MixedEdge
@@ -61,7 +61,7 @@ def sensitivity(
     with seeded(problem.seed):
         for _ in range(batches):
             batch = next(drawn)
-            torch.autograd.backward(problem.task.loss(supernet(batch.x), batch.target))
+            torch.autograd.backward(loss_on(batch, supernet(batch.x), problem.task.loss))
             for edge in measured.values():
                 edge.note()
     return {name: edge.scores() for name, edge in measured.items()}

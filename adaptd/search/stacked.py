@@ -198,6 +198,9 @@ class _AsOne:
             outcomes.flatten(0, 1), target.flatten(0, 1), reduction="none"
         )
         losses = losses.view(members, -1).mean(1)
+        lesson = batch.lesson
+        if lesson is not None:
+            losses = losses + torch.stack([lesson.penalty(outcome) for outcome in outcomes])
         self._optimiser.zero_grad(set_to_none=True)
         torch.autograd.backward(losses.sum(), inputs=self._stack.parameters)
         values: list[float] = losses.tolist()

@@ -40,7 +40,7 @@ class StackedTrainees:
         batch, *_ = [trainee.take() for trainee in self._trainees]
         outcomes = self._stack(batch.x)
         losses = [
-            trainee.loss_of(outcome, batch.target)
+            trainee.loss_of(outcome, batch)
             for trainee, outcome in zip(self._trainees, outcomes, strict=True)
         ]
         for group in self._optimiser.param_groups:

@@ -8,6 +8,20 @@ from torch import Tensor
 from torch.nn import functional
 
 Loss = Callable[[Tensor, Tensor], Tensor]
+# A student's outputs, a teacher's, the temperature -> float [n], of each record.
+Distance = Callable[[Tensor, Tensor, float], Tensor]
+
+
+def softened_divergence(outputs: Tensor, teacher: Tensor, temperature: float) -> Tensor:
+    """temperature^2 KL(teacher || student) of the softened classes, float [n], in nats.
+
+    outputs, teacher: logits [n, classes] or [n, classes, *axes], over which the mean is taken. The
+    square keeps the size of the gradient whatever the temperature (Hinton et al. 2015).
+    """
+    own = functional.log_softmax(outputs / temperature, 1)
+    wanted = functional.log_softmax(teacher / temperature, 1)
+    divergence = functional.kl_div(own, wanted, reduction="none", log_target=True).sum(1)
+    return temperature**2 * (divergence.flatten(1).mean(1) if divergence.ndim > 1 else divergence)
 
 
 @dataclass(frozen=True)
@@ -16,13 +30,15 @@ class Task:
 
     loss: (outputs, targets) of a batch -> scalar. score: the same -> float [n], of each record, at
     most 1, larger is better. chance: targets of many records -> the mean score of the best
-    constant answer, the floor that a network must rise above.
+    constant answer, the floor that a network must rise above. distance: of a student's outputs
+    from a teacher's.
     """
 
     name: str
     loss: Loss
     score: Loss
     chance: Callable[[Tensor], float]
+    distance: Distance = softened_divergence
 
 
 def _hits(outputs: Tensor, targets: Tensor) -> Tensor:
@@ -39,6 +55,11 @@ def _squared(outputs: Tensor, targets: Tensor) -> Tensor:
     return functional.mse_loss(outputs.view_as(targets), targets)
 
 
+def _squared_distance(outputs: Tensor, teacher: Tensor, _temperature: float) -> Tensor:
+    squares = (outputs.view_as(teacher) - teacher).square()
+    return squares.flatten(1).mean(1) if squares.ndim > 1 else squares
+
+
 def _closeness(outputs: Tensor, targets: Tensor) -> Tensor:
     errors = (outputs.view_as(targets) - targets).flatten(1 if targets.ndim > 1 else 0).square()
     return 1 / (1 + (errors.mean(1) if targets.ndim > 1 else errors))
@@ -52,4 +73,4 @@ def _closeness_of_mean(targets: Tensor) -> float:
 # outputs float [n, classes], targets int64 [n]; or [n, classes, *axes] and [n, *axes].
 CLASSIFICATION = Task("classification", functional.cross_entropy, _hits, _commonest)
 # outputs and targets float [n] or [n, targets]; the score is 1 / (1 + squared error).
-REGRESSION = Task("regression", _squared, _closeness, _closeness_of_mean)
+REGRESSION = Task("regression", _squared, _closeness, _closeness_of_mean, _squared_distance)

@@ -15,6 +15,7 @@ from adaptd.search.training import (
     Samples,
     checked,
     descend,
+    loss_on,
     minibatches,
     optimiser_for,
 )
@@ -74,9 +75,9 @@ class Trainee:
         """The next batch, for a step that is computed elsewhere."""
         return next(self._batches)
 
-    def loss_of(self, outputs: Tensor, targets: Tensor) -> Tensor:
+    def loss_of(self, outputs: Tensor, batch: Samples) -> Tensor:
         """Of the outputs that a step computed elsewhere. Raises TrainingDiverged."""
-        loss = self._task.loss(outputs, targets)
+        loss = loss_on(batch, outputs, self._task.loss)
         checked(float(loss.detach()), step=self.done)
         return loss
 

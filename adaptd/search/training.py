@@ -2,13 +2,15 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from adaptd.errors import PermanentError
+from adaptd.search.lesson import Lesson
 from adaptd.search.task import CLASSIFICATION, Loss, Task
 
 # Records a step. Every budget counts steps of so many: another size would change what each means.
@@ -34,13 +36,16 @@ class TrainingDiverged(PermanentError):
 @dataclass(frozen=True)
 class Samples:
     """Labelled records, at least one. x: float32 [n, *shape]; target: what the task's loss takes,
-    e.g. int64 [n].
+    e.g. int64 [n]; lesson: what a teacher answers on them, see `distillation`; rehearsal: older
+    records that stand in each batch beside these.
 
     Raises ValueError if there are none, or not as many records as targets.
     """
 
     x: Tensor
     target: Tensor
+    lesson: Lesson | None = None
+    rehearsal: "Rehearsal | None" = None
 
     def __post_init__(self) -> None:
         if len(self.x) != len(self.target) or len(self.x) == 0:
@@ -53,25 +58,94 @@ class Samples:
         return len(self.target)
 
     def at(self, places: Tensor) -> "Samples":
-        """The records at these places, int64 [m]."""
-        return Samples(self.x[places], self.target[places])
+        """The records at these places, int64 [m], alone: nothing is rehearsed beside them."""
+        lesson = None if self.lesson is None else self.lesson.at(places)
+        return Samples(self.x[places], self.target[places], lesson)
+
+    def divided(self, order: Tensor, first: int) -> tuple["Samples", "Samples"]:
+        """The first so many records in this order, int64 [n], and the others; what is rehearsed is
+        divided in the same proportion, so that no record is in both."""
+        parts = self.at(order[:first]), self.at(order[first:])
+        if self.rehearsal is None:
+            return parts
+        rehearsals = self.rehearsal.divided(first / len(self))
+        one, other = (
+            replace(part, rehearsal=rehearsal)
+            for part, rehearsal in zip(parts, rehearsals, strict=True)
+        )
+        return one, other
+
+    def followed_by(self, other: "Samples") -> "Samples":
+        """These records, then the other ones, as one batch."""
+        lesson = None
+        if self.lesson is not None and other.lesson is not None:
+            lesson = self.lesson.followed_by(other.lesson)
+        return Samples(torch.cat([self.x, other.x]), torch.cat([self.target, other.target]), lesson)
 
     def to(self, device: torch.device) -> "Samples":
         """The same on a device; itself if it is there."""
         if self.x.device == device:
             return self
-        return Samples(self.x.to(device), self.target.to(device))
+        return Samples(
+            self.x.to(device),
+            self.target.to(device),
+            None if self.lesson is None else self.lesson.to(device),
+            None if self.rehearsal is None else self.rehearsal.to(device),
+        )
+
+
+@dataclass(frozen=True)
+class Rehearsal:
+    """Records of earlier concepts that are trained on again. share: of each batch, in (0, 1).
+
+    Sources: Rolnick et al. 2019, "Experience Replay for Continual Learning"; Chaudhry et al. 2019,
+    "On Tiny Episodic Memories in Continual Learning".
+    """
+
+    samples: Samples
+    share: float
+
+    def __post_init__(self) -> None:
+        if not 0 < self.share < 1:
+            raise ValueError(f"the share of a batch must be in (0, 1), got {self.share}")
+
+    def count(self, size: int) -> int:
+        """How many of the records of a batch are rehearsed: never all of them."""
+        return min(round(self.share * size), size - 1, len(self.samples))
+
+    def draw(self, count: int, generator: torch.Generator) -> Samples:
+        """So many records, each at most once. Nothing but the generator remembers which."""
+        return self.samples.at(torch.randperm(len(self.samples), generator=generator)[:count])
+
+    def divided(self, share: float) -> tuple["Rehearsal | None", "Rehearsal | None"]:
+        """Two parts, the first of this share of the records, evenly spread; None for an empty
+        one."""
+        bounds = [math.floor(place * share) for place in range(len(self.samples) + 1)]
+        is_first = torch.tensor([after > before for before, after in pairwise(bounds)])
+        one, other = (
+            replace(self, samples=self.samples.at(places)) if len(places) else None
+            for places in (is_first.nonzero().flatten(), (~is_first).nonzero().flatten())
+        )
+        return one, other
+
+    def to(self, device: torch.device) -> "Rehearsal":
+        """The same on a device."""
+        return replace(self, samples=self.samples.to(device))
 
 
 class Minibatches:
-    """Endless batches of `size` (of all, if fewer); each pass in a new order, less what is over."""
+    """Endless batches of `size` (of all, if fewer); each pass in a new order, less what is over.
+
+    Rehearsed records, where there are some, are part of the size."""
 
     def __init__(
         self, samples: Samples, generator: torch.Generator, *, size: int = BATCH_RECORDS
     ) -> None:
         self._samples = samples
         self._generator = generator
-        self._size = min(size, len(samples))
+        size = min(size, len(samples))
+        self._rehearsed = 0 if samples.rehearsal is None else samples.rehearsal.count(size)
+        self._size = size - self._rehearsed
         self.order = torch.empty(0, dtype=torch.int64)
         self.place = 0
 
@@ -84,7 +158,10 @@ class Minibatches:
             self.place = 0
         first = self.place
         self.place += self._size
-        return self._samples.at(self.order[first : self.place])
+        batch = self._samples.at(self.order[first : self.place])
+        if self._samples.rehearsal is None or not self._rehearsed:
+            return batch
+        return batch.followed_by(self._samples.rehearsal.draw(self._rehearsed, self._generator))
 
 
 def minibatches(samples: Samples, generator: torch.Generator) -> Minibatches:
@@ -107,6 +184,13 @@ def optimiser_for(
     return torch.optim.AdamW(parameters, lr=rate, weight_decay=weight_decay, fused=True)
 
 
+def loss_on(batch: Samples, outputs: Tensor, loss: Loss) -> Tensor:
+    """What training minimises on a batch, a scalar: the task's loss of a network's outputs, and a
+    penalty for answering unlike the teacher where there is one."""
+    outcome = loss(outputs, batch.target)
+    return outcome if batch.lesson is None else outcome + batch.lesson.penalty(outputs)
+
+
 def descend(
     network: nn.Module,
     batch: Samples,
@@ -123,7 +207,7 @@ def descend(
     parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
     for group in optimiser.param_groups:
         group["lr"] = rate
-    outcome = loss(network(batch.x), batch.target)
+    outcome = loss_on(batch, network(batch.x), loss)
     value = checked(float(outcome.detach()), step=step)
     optimiser.zero_grad(set_to_none=True)
     torch.autograd.backward(outcome, inputs=parameters)

@@ -5,6 +5,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
+from adaptd.server.forgetting import OldConcept, limit
+from adaptd.server.remembrance import Distilled, Rehearsed
 from adaptd.server.wording import (
     ABSENT,
     count,
@@ -104,6 +106,10 @@ class Evidence(BaseModel):
     trigger: str = ""
     training_records: tuple[int, int] | None = None
     left_out_records: int = 0
+    rehearsal: Rehearsed | None = None
+    distillation: Distilled | None = None
+    old_concepts: tuple[OldConcept, ...] = ()
+    maximum_forgetting_points: float | None = None
     phase_seconds: dict[str, float] = {}
 
     @property
@@ -314,6 +320,13 @@ def checks(evidence: Evidence, *, is_champion_current: bool | None) -> tuple[Che
         )
     if evidence.is_reopened:
         result.append(_against_random(evidence))
+    bound = limit(
+        evidence.old_concepts,
+        evidence.challenger,
+        maximum_points=evidence.maximum_forgetting_points,
+    )
+    if bound is not None:
+        result.append(Check(*bound))
     if is_champion_current is not None:
         result.append(
             Check(

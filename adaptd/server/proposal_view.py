@@ -9,7 +9,10 @@ from adaptd.registry import decisions, releases
 from adaptd.registry.decisions import Decision
 from adaptd.registry.proposals import Proposal
 from adaptd.server import evidence as evidence_of
+from adaptd.server import forgetting
 from adaptd.server.evidence import Check, EdgeRow, Evidence, MemberRow, RivalRow
+from adaptd.server.forgetting import ForgettingRow
+from adaptd.server.remembrance import remembrance
 from adaptd.server.wording import age, diagnosis
 
 TRIGGERS = {
@@ -32,10 +35,12 @@ class ProposalView:
     age: str
     diagnosis: str | None = None
     budget: str | None = None
+    remembrance: str | None = None
     members: tuple[MemberRow, ...] = ()
     rivals: tuple[RivalRow, ...] = ()
     checks: tuple[Check, ...] = ()
     edges: tuple[EdgeRow, ...] = ()
+    old_concepts: tuple[ForgettingRow, ...] = ()
 
     @property
     def changed(self) -> int:
@@ -77,8 +82,10 @@ def view(connection: Connection, proposal: Proposal, *, now: datetime) -> Propos
         if evidence.diagnosis is None
         else diagnosis(evidence.diagnosis.kind, evidence.diagnosis.channels),
         budget=evidence_of.budget(evidence),
+        remembrance=remembrance(evidence.rehearsal, evidence.distillation),
         members=evidence_of.members(evidence),
         rivals=evidence_of.rivals(evidence),
         checks=evidence_of.checks(evidence, is_champion_current=is_champion_current),
         edges=evidence_of.edges(evidence),
+        old_concepts=forgetting.rows(evidence.old_concepts, evidence.challenger),
     )

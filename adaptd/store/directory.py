@@ -88,6 +88,10 @@ class StateDirectory:
         """Folder of the files of the stream's window; only those that a row names count."""
         return self._of("segments", stream)
 
+    def reservoir(self, stream: str) -> Path:
+        """Folder of the stream's samples of old concepts; only those that a row names count."""
+        return self._of("reservoir", stream)
+
     def _of(self, kind: str, stream: str) -> Path:
         # A name may come from a request; it must not lead out of the directory.
         if stream in ("", ".", "..") or "/" in stream or "\0" in stream:

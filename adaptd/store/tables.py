@@ -296,6 +296,24 @@ pins = Table(
     Index("ix_pins_stream", "stream"),
 )
 
+# Samples of old concepts, each of a model that was champion while it lasted. A model is known by
+# its weights: a release that is brought back has the concept that it had.
+reservoir = Table(
+    "reservoir",
+    metadata,
+    Column("stream", STREAM, primary_key=True),
+    Column("weights", DIGEST, primary_key=True),
+    Column("release", Integer, nullable=False),
+    Column("first_record", BigInteger, nullable=False),
+    Column("end_record", BigInteger, nullable=False),
+    Column("offered", BigInteger, nullable=False),
+    Column("accuracy", Float, nullable=False),
+    Column("records", Integer, nullable=False),
+    Column("digest", DIGEST, nullable=False),
+    Column("path", Text, nullable=False),
+    Column("at", Instant, nullable=False),
+)
+
 # A watch is of a release and of its predecessor; rollback_digest: the release that it ended with.
 watches = Table(
     "watches",

@@ -56,6 +56,16 @@ class Batch:
             self.positions[mask],
         )
 
+    def at(self, places: NDArray[np.integer]) -> "Batch":
+        """The records at these places, int [n], in this order."""
+        return Batch(
+            self.x[places],
+            self.target[places],
+            self.ids[places],
+            self.timestamps[places],
+            self.positions[places],
+        )
+
     @property
     def shape(self) -> tuple[int, ...]:
         """Of one record, without the batch axis."""

@@ -61,6 +61,11 @@ class Window:
         return window
 
     @property
+    def shape(self) -> tuple[int, ...]:
+        """Of one record."""
+        return self._shape
+
+    @property
     def first_record(self) -> int:
         """Number of the oldest record held; `next_record` if none is."""
         return max(self._start, self._next - self.capacity)

@@ -1,6 +1,7 @@
 """A training that is paused, saved and taken up by new objects ends with the same bits."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,10 @@ from torch import Tensor, nn
 
 from adaptd.search.checkpoint import Checkpoint, CheckpointError
 from adaptd.search.course import Course, Resumable
+from adaptd.search.distillation import distilled
 from adaptd.search.recalibration import recalibrated_parameters
 from adaptd.search.stacked import MembersDiverged, StackedTraining
-from adaptd.search.training import train
+from adaptd.search.training import Rehearsal, train
 from tests.search.test_stacked import Exploding, remedies, samples_of, small_networks
 
 STEPS = 12
@@ -54,6 +56,22 @@ def stacked(networks: list[nn.Module]) -> Resumable[Any]:
     return StackedTraining(networks, SAMPLES, steps=STEPS, seed=3)
 
 
+TAUGHT = distilled(
+    replace(SAMPLES, rehearsal=Rehearsal(samples_of(60, 24, torch.float32), 0.3)),
+    remedies(SAMPLES)[1],
+    weight=0.7,
+)
+
+
+def taught_course(networks: list[nn.Module]) -> Resumable[Any]:
+    (network,) = networks
+    return Course(network, TAUGHT, steps=STEPS, seed=3)
+
+
+def taught_stacked(networks: list[nn.Module]) -> Resumable[Any]:
+    return StackedTraining(networks, TAUGHT, steps=STEPS, seed=3)
+
+
 def finished(running: Resumable[Any]) -> str | None:
     try:
         assert running.run() is not None
@@ -69,10 +87,23 @@ def finished(running: Resumable[Any]) -> str | None:
         (one_network, head_course, STEPS),
         (lambda: remedies(SAMPLES), stacked, STEPS),
         (with_chance, stacked, 3 * STEPS),
+        (one_network, taught_course, STEPS),
+        (lambda: remedies(SAMPLES), taught_stacked, STEPS),
+        (with_chance, taught_stacked, 3 * STEPS),
         (with_one_that_explodes, stacked, STEPS),
         (with_one_that_explodes_alone, stacked, 2 * STEPS + 5),
     ],
-    ids=["one", "head", "stacked", "in-turn", "stacked-diverging", "in-turn-diverging"],
+    ids=[
+        "one",
+        "head",
+        "stacked",
+        "in-turn",
+        "taught",
+        "taught-stacked",
+        "taught-in-turn",
+        "stacked-diverging",
+        "in-turn-diverging",
+    ],
 )
 def test_it_ends_with_the_same_weights_wherever_it_was_paused(
     tmp_path: Path,

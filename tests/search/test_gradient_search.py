@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,11 +12,12 @@ from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from adaptd.search.candidates import tied
 from adaptd.search.checkpoint import Checkpoint, CheckpointError
+from adaptd.search.distillation import distilled
 from adaptd.search.guard import Guard
 from adaptd.search.guards import default_guards
 from adaptd.search.method import METHODS, search
 from adaptd.search.problem import Found, Moment, Problem
-from adaptd.search.training import Samples, TrainingDiverged
+from adaptd.search.training import Rehearsal, Samples, TrainingDiverged
 from adaptd.space import Supernet
 from tests.search.conftest import MakeProblem
 
@@ -124,6 +126,25 @@ def test_drawn_paths_and_guards_go_on_where_they_stood(
     found = run_with_pause(problem, "bounded", after, path, guards=make_guards)
     assert_same(found, whole)
     assert bool(whole.guards) == guarded
+
+
+@pytest.mark.parametrize(("method", "after"), [("bounded", 4), ("bounded", 9), ("darts-2nd", 5)])
+def test_a_search_that_rehearses_and_is_taught_goes_on_where_it_stood(
+    make_problem: MakeProblem,
+    uninterrupted: dict[str, Found],
+    tmp_path: Path,
+    method: str,
+    after: int,
+) -> None:
+    problem = make_problem()
+    kept = problem.samples.at(torch.arange(30))
+    samples = replace(problem.samples, rehearsal=Rehearsal(kept, 0.25))
+    problem = make_problem(samples=distilled(samples, problem.network, weight=1.0))
+    whole = search(problem, method)
+    assert whole is not None
+    assert_same(run_with_pause(problem, method, after, tmp_path / "kept.safetensors"), whole)
+    # And both make a difference, from the alphas on.
+    assert whole.alphas != uninterrupted[method].alphas
 
 
 def test_pausing_before_every_step_changes_nothing(

@@ -1,6 +1,7 @@
 """Training a plain network."""
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 import torch
@@ -8,6 +9,7 @@ from torch import nn
 
 from adaptd.errors import PermanentError
 from adaptd.search.training import (
+    Rehearsal,
     Samples,
     TrainingDiverged,
     accuracy,
@@ -128,3 +130,66 @@ def test_accuracy_is_the_share_of_hits_and_keeps_the_mode() -> None:
     network = Sign()
     assert accuracy(network, Samples(samples.x, target)) == pytest.approx(0.75)
     assert network.training
+
+
+def marked(count: int, first: int = 0) -> Samples:
+    """Records that are known by their one value."""
+    values = torch.arange(first, first + count).float()
+    return Samples(values[:, None], torch.zeros(count, dtype=torch.int64))
+
+
+def rehearsing(count: int, kept: int, share: float) -> Samples:
+    return replace(marked(count), rehearsal=Rehearsal(marked(kept, first=1_000), share))
+
+
+@pytest.mark.parametrize(
+    ("count", "kept", "share", "rehearsed"),
+    [(200, 500, 0.25, 16), (200, 500, 0.001, 0), (200, 5, 0.5, 5), (10, 500, 0.99, 9)],
+)
+def test_a_share_of_each_batch_is_rehearsed(
+    count: int, kept: int, share: float, rehearsed: int
+) -> None:
+    size = min(64, count)
+    batches = minibatches(rehearsing(count, kept, share), torch.Generator().manual_seed(0))
+    for _ in range(20):
+        values = next(batches).x.flatten()
+        assert len(values) == size
+        assert int((values >= 1_000).sum()) == rehearsed
+        assert len(set(values.tolist())) == size
+
+
+def test_all_new_records_still_come_in_each_pass() -> None:
+    batches = minibatches(rehearsing(192, 500, 0.25), torch.Generator().manual_seed(0))
+    seen = torch.cat([next(batches).x.flatten() for _ in range(4)])
+    new = seen[seen < 1_000]
+    assert len(new) == len(set(new.tolist())) == 192
+    assert len(set(seen[seen >= 1_000].tolist())) > 50
+
+
+def test_what_is_rehearsed_is_divided_with_the_records() -> None:
+    samples = rehearsing(100, 31, 0.5)
+    one, other = samples.divided(torch.arange(100).flip(0), 40)
+    assert one.x.flatten().tolist() == [float(value) for value in range(99, 59, -1)]
+    assert one.rehearsal is not None
+    assert other.rehearsal is not None
+    parts = [set(part.samples.x.flatten().tolist()) for part in (one.rehearsal, other.rehearsal)]
+    assert parts[0].isdisjoint(parts[1])
+    assert len(parts[0] | parts[1]) == 31
+    assert len(parts[0]) == 12
+    tiny, rest = rehearsing(100, 1, 0.5).divided(torch.arange(100), 50)
+    assert [tiny.rehearsal is None, rest.rehearsal is None].count(True) == 1
+
+
+def test_without_rehearsal_no_number_more_is_drawn() -> None:
+    generators = [torch.Generator().manual_seed(0) for _ in range(2)]
+    with_none = minibatches(marked(200), generators[0])
+    with_too_little = minibatches(rehearsing(200, 500, 0.001), generators[1])
+    for _ in range(10):
+        assert torch.equal(next(with_none).x, next(with_too_little).x)
+    assert torch.equal(*(generator.get_state() for generator in generators))
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_a_batch_is_never_rehearsed_as_a_whole(share: float) -> None:
+    with pytest.raises(ValueError, match="must be in"):
+        Rehearsal(marked(3), share)

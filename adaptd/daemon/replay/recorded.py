@@ -75,13 +75,16 @@ def check(recorded: Recorded, state: StateDirectory) -> None:
         manifest.verify(state.path / release.path, digest=release.digest)
     if any(row.kind != trials.RECALL for row in recorded.trials):
         plan = recorded.episode.plan
-        path = state.path / plan["records"]
-        if not path.exists():
-            raise NotReplayable(
-                f"{path}: the records that episode {recorded.episode.id} trained on are gone; "
-                f"{_SWEPT}"
-            )
-        read_segment(path, plan["records_digest"])
+        for file in (plan, plan.get("rehearsal")):
+            if file is None:
+                continue
+            path = state.path / file["records"]
+            if not path.exists():
+                raise NotReplayable(
+                    f"{path}: the records that episode {recorded.episode.id} trained on are gone; "
+                    f"{_SWEPT}"
+                )
+            read_segment(path, file["records_digest"])
     for row in recorded.trials:
         counted_records(recorded, row, state.path)
 

@@ -14,6 +14,7 @@ from adaptd.search.guards.curvature import (
     dominant_eigenpair,
     hessian_product,
 )
+from adaptd.search.training import loss_on
 
 # Steps of the alphas. An estimate takes some ten gradients, so that they are a few to one.
 _EVERY = 4
@@ -109,7 +110,7 @@ class HessianStop(Guard):
         alphas = supernet.architecture_parameters()
 
         def loss() -> Tensor:
-            return task.loss(supernet(view.held_out.x), view.held_out.target)
+            return loss_on(view.held_out, supernet(view.held_out.x), task.loss)
 
         count = sum(alpha.numel() for alpha in alphas)
         start = torch.tensor(self._vector) if self._vector else _first_vector(count)
