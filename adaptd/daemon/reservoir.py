@@ -66,8 +66,8 @@ class Reservoir:
         Written in a transaction of its own. Raises ArtifactError if the champion's files are not
         what was released, StoreUnavailable, StaleEpochError.
         """
-        config, context = self._context.config.episode.reservoir, self._context
-        if trigger.kind != "drift" or not config.concepts:
+        context = self._context
+        if trigger.kind != "drift" or not context.config.episode.reservoir.concepts:
             return
         files = manifest.verify(context.absolute(champion.path), digest=champion.digest)["files"]
         weights = str(files[manifest.WEIGHTS]["sha256"])
@@ -81,42 +81,12 @@ class Reservoir:
                 connection, context.stream, first, end, release_digest=champion.digest
             )
         offered = self._answered_well(blocks, None if before is None else before.accuracy)
+        if before is None and sum(block.records for block in offered) < LEAST_RECORDS:
+            return
         if not offered:
             return
-        records = Batch.concatenate([self._records(block) for block in offered])
-        if before is None and len(records) < LEAST_RECORDS:
-            return
-        try:
-            earlier = self._earlier(before)
-        except ArtifactError as error:
-            log.warning("reservoir.damaged", stream=context.stream, error=str(error))
-            before, earlier = None, Batch.empty(self._window.shape)
-        of_before = 0 if before is None else before.offered
-        sample = sampled(
-            earlier,
-            records,
-            before=of_before,
-            capacity=config.records,
-            seed=context.seed_for("reservoir", offered[0].first_record),
-        )
         context.ledger.verify(context.database)
-        digest, path = write_segment(self._directory, sample)
-        hits = sum(block.hits for block in offered)
-        if before is not None:
-            hits += round(before.accuracy * before.offered)
-        concept = OldConcept(
-            stream=context.stream,
-            weights=weights,
-            release=champion.number if before is None else before.release,
-            first_record=offered[0].first_record if before is None else before.first_record,
-            end_record=offered[-1].first_record + offered[-1].records,
-            offered=of_before + len(records),
-            accuracy=hits / (of_before + len(records)),
-            records=len(sample),
-            digest=digest,
-            path=context.relative(path),
-            at=context.clock.now(),
-        )
+        concept = self._sampled(before, offered, weights=weights, release=champion.number)
         self._write(concept, [one for one in kept if one.weights != weights], replaced=before)
         log.info(
             "reservoir.sampled",
@@ -152,6 +122,49 @@ class Reservoir:
         for path in self._directory.iterdir() if self._directory.is_dir() else ():
             if path not in known:
                 path.unlink(missing_ok=True)
+
+    def _sampled(
+        self,
+        before: OldConcept | None,
+        offered: Sequence[BlockScore],
+        *,
+        weights: str,
+        release: int,
+    ) -> OldConcept:
+        """The concept with more blocks, its sample on disk; begun anew if what was kept of it is
+        damaged. weights, release: of the champion."""
+        try:
+            earlier = self._earlier(before)
+        except ArtifactError as error:
+            log.warning("reservoir.damaged", stream=self._context.stream, error=str(error))
+            before, earlier = None, self._earlier(None)
+        first, last = offered[0], offered[-1]
+        records = Batch.concatenate([self._records(block) for block in offered])
+        of_before = 0 if before is None else before.offered
+        hits = sum(block.hits for block in offered)
+        if before is not None:
+            hits += round(before.accuracy * before.offered)
+        sample = sampled(
+            earlier,
+            records,
+            before=of_before,
+            capacity=self._context.config.episode.reservoir.records,
+            seed=self._context.seed_for("reservoir", first.first_record),
+        )
+        digest, path = write_segment(self._directory, sample)
+        return OldConcept(
+            stream=self._context.stream,
+            weights=weights,
+            release=release if before is None else before.release,
+            first_record=first.first_record if before is None else before.first_record,
+            end_record=last.first_record + last.records,
+            offered=of_before + len(records),
+            accuracy=hits / (of_before + len(records)),
+            records=len(sample),
+            digest=digest,
+            path=self._context.relative(path),
+            at=self._context.clock.now(),
+        )
 
     def _write(
         self, concept: OldConcept, others: Sequence[OldConcept], *, replaced: OldConcept | None

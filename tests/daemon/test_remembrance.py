@@ -8,12 +8,13 @@ import pytest
 
 from adaptd.adaptation.job import Job
 from adaptd.daemon.replay.recorded import check, find
+from adaptd.daemon.replay.rerun import rerun
 from adaptd.errors import ArtifactError, NotReplayable
 from adaptd.registry import episodes, old_concepts
 from adaptd.registry.episodes import Episode
 from adaptd.stream.reservoir import to_judge, to_rehearse
 from adaptd.stream.segment import read_segment
-from tests.daemon.conftest import LoopMaker, Running
+from tests.daemon.conftest import LoopMaker, Running, ScriptedExecutor
 from tests.daemon.test_forgetting import proposals_of, releases_of
 
 EPISODE: dict[str, Any] = {"records": 200, "minimum_records": 100}
@@ -77,6 +78,23 @@ def test_a_proposal_says_what_was_done_against_forgetting(loop: LoopMaker) -> No
     evidence = proposals_of(running)[0].evidence
     assert evidence["rehearsal"] == {"count": 200, "share": 0.25}
     assert evidence["distillation"] == {"weight": 0.5, "temperature": 3.0}
+
+
+def test_a_replay_asks_for_the_same_jobs(loop: LoopMaker, tmp_path: Path) -> None:
+    running = loop(episode=OPTIONS)
+    running.until(lambda: releases_of(running) == 2)
+    with running.context.database.read() as connection:
+        recorded = find(connection, latest(running).id)
+    executor = ScriptedExecutor()
+    rerun(
+        recorded,
+        state=running.context.state,
+        executor=executor,
+        output=tmp_path / "again",
+        report=lambda _kind, _progress: None,
+    )
+    assert [job.digest for job in executor.jobs] == [job.digest for job in adapting(running)]
+    assert all(job.rehearsal is not None for job in executor.jobs)
 
 
 def test_a_replay_has_the_records_whatever_became_of_the_reservoir(loop: LoopMaker) -> None:
