@@ -9,6 +9,7 @@ from adaptd.stream.scenario import SCENARIOS, Scenario, generate
 from adaptd.stream.schema import Schema
 from adaptd.stream.segment import read_segment, write_segment
 from adaptd.stream.source import Poll, Source
+from adaptd.stream.timed import Timed
 from adaptd.stream.window import Window
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "Scenario",
     "Schema",
     "Source",
+    "Timed",
     "Window",
     "generate",
     "open_source",
