@@ -185,7 +185,7 @@ def test_what_is_swept_while_it_is_copied_is_begun_anew(
         shutil.rmtree(earlier.path)
         raise FileNotFoundError(source, target)
 
-    monkeypatch.setattr(working_directory.shutil, "copytree", swept)
+    monkeypatch.setattr(shutil, "copytree", swept)
     job = owned(wanted, 7)
     made = WorkingDirectory(job.output)
     with made.hold(job, pid=3):
