@@ -217,7 +217,7 @@ class Conductor:
 
     def _begin(self, episode: Episode, trigger: Trigger) -> None:
         self._is_begun = True
-        if trigger.kind == "drift" and self.diagnostician.is_of_outage(trigger):
+        if self.diagnostician.is_of_outage(trigger):
             self._close("held", HELD_SINCE)
             return
         self._reservoir.take(trigger, self._champion())
@@ -281,11 +281,15 @@ class Conductor:
 
     def hold(self, trigger: Trigger, broken: str) -> None:
         """Nothing is learnt from broken data: the champion stays, and is there when the sensor is
-        back. An episode that goes on with records from before is left alone."""
-        if self._log.current is None:
+        back. An episode that has other records, from before or from after, is left alone."""
+        current = self._log.current
+        if current is None:
             self._log.open(trigger)
-        if self._log.current is not None and self._log.current.state == "collecting":
-            self._close("held", held(broken))
+        elif current.state != "collecting" or not self.diagnostician.is_of_outage(
+            Trigger.from_document(current.trigger)
+        ):
+            return
+        self._close("held", held(broken))
 
     def _search(self, episode: Episode) -> None:
         if self._workshop.is_idle:

@@ -50,20 +50,22 @@ class Diagnostician:
         self._predict = predict
 
     def is_of_outage(self, trigger: Trigger) -> bool:
-        """Whether most of the records on which a drift was called came while a sensor was broken:
-        it may have waited until that was over."""
+        """Whether a drift was called at a record that came while a sensor was broken, or mostly by
+        such: its episode may have waited until that was over."""
+        if trigger.kind != "drift":
+            return False
         positions = self._window.positions(trigger.since_record, trigger.record + 1)
-        return (
-            bool(self._outages.are_broken(positions).mean() >= _MOST) if len(positions) else False
-        )
+        is_broken = self._outages.are_broken(positions)
+        return bool(len(is_broken) and (is_broken[-1] or is_broken.mean() >= _MOST))
 
     def can_see_outage(self, since_record: int) -> bool:
         """Whether there are records enough to see that a sensor is broken."""
         return self._window.next_record - since_record >= OUTAGE_BLOCKS * self._size
 
     def outage(self, since_record: int) -> str | None:
-        """Which channels are broken, in words; None where none is, or nothing can be said."""
-        diagnosis = self._diagnosis(since_record, is_left_out=False)
+        """Which channels are broken, in words; None where none is, or nothing can be said, or where
+        that is known of the records already."""
+        diagnosis = self.diagnosis(since_record)
         return None if diagnosis is None else self.broken(diagnosis)
 
     def broken(self, diagnosis: Diagnosis) -> str | None:
@@ -78,18 +80,14 @@ class Diagnostician:
     def diagnosis(self, since_record: int) -> Diagnosis | None:
         """None where the window holds too few records before or since, without those of which it is
         known that a sensor was broken."""
-        return self._diagnosis(since_record, is_left_out=True)
-
-    def _diagnosis(self, since_record: int, *, is_left_out: bool) -> Diagnosis | None:
-        """is_left_out: whether what is known to be broken since is; of before it always is."""
         window, size = self._window, self._size
         # The block before the date is left out: dates are often late by a few records.
         end = since_record - size
         first = max(window.first_record, end - MOST_BEFORE * size)
         if end - first < LEAST_BEFORE * size or window.next_record - since_record < size:
             return None
-        before = self._blocks(first, end, is_left_out=True)
-        recent = self._blocks(since_record, window.next_record, is_left_out=is_left_out)
+        before = self._blocks(first, end)
+        recent = self._blocks(since_record, window.next_record)
         if len(before) < LEAST_BEFORE or not recent:
             return None
         half = len(before) // 2
@@ -101,7 +99,7 @@ class Diagnostician:
             profile.take(block, is_reference=False)
         return diagnose(profile, since_record=since_record, shape=self._contract.shape)
 
-    def _blocks(self, first: int, end: int, *, is_left_out: bool) -> list[SignalBlock]:
+    def _blocks(self, first: int, end: int) -> list[SignalBlock]:
         size, batch = self._size, self._window.between(first, end)
         is_broken = self._outages.are_broken(batch.positions)
         probabilities = self._predict(batch.x)
@@ -116,7 +114,7 @@ class Diagnostician:
                 losses=losses[start : start + size],
             )
             for start in range(0, len(batch) - size + 1, size)
-            if not (is_left_out and is_broken[start : start + size].any())
+            if not is_broken[start : start + size].any()
         ]
 
     def facts(self, diagnosis: Diagnosis) -> dict[str, Any]:

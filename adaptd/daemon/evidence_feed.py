@@ -27,14 +27,12 @@ class EvidenceFeed:
         context: StreamContext,
         *,
         outages: Outages,
-        is_needed: bool,
         count: Sequence[Callable[[Answers], None]],
     ) -> None:
-        """is_needed: whether broken sensors are looked for; else nothing is held back. count:
-        whoever counts, in that order."""
+        """count: whoever counts, in that order."""
         self._context = context
         self._outages = outages
-        self._most_held = outages.known_after if is_needed else 0
+        self._most_held = outages.known_after
         self._count = tuple(count)
         self._held: deque[Answers] = deque()
 

@@ -98,7 +98,10 @@ class StreamLoop:
             alarm=context.config.alarm,
             signals=signals,
         )
-        self._outages = Outages(context.config.alarm.block_records)
+        self._outages = Outages(
+            context.config.alarm.block_records,
+            is_watched=signals is not None and signals.watches_outages,
+        )
         self._meter = ComputeMeter(context)
         self._conductor = Conductor(
             context,
@@ -135,7 +138,6 @@ class StreamLoop:
         self._evidence = EvidenceFeed(
             context,
             outages=self._outages,
-            is_needed=signals is not None and signals.watches_outages,
             count=[self._conductor.on_answers, self._watchman.on_answers],
         )
         self._first_release = FirstRelease(

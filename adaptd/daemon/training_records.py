@@ -40,24 +40,22 @@ class TrainingRecords:
 
 
 def choose(trigger: Trigger, window: Window, outages: Outages, *, records: int) -> TrainingRecords:
-    """After a drift: so many from its start on, which may still have to come. Else the latest; all
-    that there are where the window holds fewer, but for what broken ones have to be made up for."""
-    end = window.next_record
+    """Of the records of which it is known what became of them. After a drift: so many from its
+    start on, which may still have to come. Else the latest; all that there are where the window
+    holds fewer, but for what broken ones have to be made up for."""
+    end = max(window.first_record, window.next_record - outages.known_after)
     is_drift = trigger.kind == "drift"
-    first = (
-        max(min(trigger.since_record, end), window.first_record)
-        if is_drift
-        else (window.first_record)
-    )
+    first = window.first_record
+    if is_drift:
+        first = max(first, min(trigger.since_record, end))
     is_working = ~outages.are_broken(window.positions(first, end))
     places = np.flatnonzero(is_working)
-    wanted = records if is_drift else min(records, end - first)
-    if len(places) >= wanted and wanted:
+    wanted = records if is_drift else max(1, min(records, end - first))
+    if len(places) >= wanted:
         own = places[:wanted] if is_drift else places[-wanted:]
-        own_first = first if is_drift else first + int(own[0])
-        end = first + int(own[-1]) + 1 if is_drift else end
-        is_working = is_working[own_first - first : end - first]
-        first = own_first
+        start, stop = (0, int(own[-1]) + 1) if is_drift else (int(own[0]), end - first)
+        is_working = is_working[start:stop]
+        first, end = first + start, first + stop
     return TrainingRecords(
         first=first,
         end=end,

@@ -31,7 +31,7 @@ def context(tmp_path: Path, database: Database, clock: FakeClock) -> StreamConte
 
 
 def fed(context: StreamContext, outages: Outages, count: Callable[[Answers], None]) -> EvidenceFeed:
-    return EvidenceFeed(context, outages=outages, is_needed=True, count=[count])
+    return EvidenceFeed(context, outages=outages, count=[count])
 
 
 def put(feed: EvidenceFeed, outages: Outages, first: int, end: int) -> None:
@@ -97,7 +97,7 @@ def test_blocks_of_a_broken_sensor_are_told_from_others(
 
 def test_where_nobody_looks_for_broken_sensors_nothing_is_held(context: StreamContext) -> None:
     counted: list[Answers] = []
-    feed = EvidenceFeed(context, outages=Outages(SIZE), is_needed=False, count=[counted.append])
+    feed = EvidenceFeed(context, outages=Outages(SIZE, is_watched=False), count=[counted.append])
     feed.put(Answers(0, POSITIONS[:5], {}))
     assert [len(part) for part in counted] == [5]
     assert feed.state()["held"] == []

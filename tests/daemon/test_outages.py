@@ -6,6 +6,9 @@ import pytest
 
 from adaptd.adaptation.counted import Counted
 from adaptd.adaptation.trigger import Trigger
+from adaptd.daemon.planning import members_directory
+from adaptd.daemon.replay import recorded, rerun
+from adaptd.observer.predictor import Predictor
 from adaptd.registry import (
     alarms,
     decisions,
@@ -115,6 +118,18 @@ def test_a_trial_counts_nothing_of_an_outage(loop: LoopMaker, is_killed: bool) -
     assert not set(counted) & set(range(began, began + 200))
     # Before it was noticed, and after it was over.
     assert counted[0] < began < began + 200 < counted[-1]
+    # A replay holds the same trial over the same records.
+    with running.context.database.read() as connection:
+        kept = recorded.find(connection, row.episode_id)
+    state, champion = running.context.state, kept.champion
+    folder = members_directory(running.context, row.episode_id)
+    members = {
+        name: Predictor.load(folder / member["directory"], champion.contract)
+        for name, member in kept.episode.result["members"].items()
+    }
+    deployed = Predictor.load(running.context.absolute(champion.path), champion.contract)
+    records = recorded.counted_records(kept, row, state.path)
+    assert rerun.held(row, records, members, deployed).evidence() == row.evidence
     spoiled = {block.first_record for block in blocks if block.is_broken}
     assert set(range(began // 8 * 8 + 8, began + 190, 8)) <= spoiled
     assert len(spoiled) <= 30
@@ -196,3 +211,38 @@ def test_a_drift_that_was_called_by_a_broken_sensor_is_held_after_it(loop: LoopM
     assert told(running)[0].outcome == "held"
     assert "by which the drift was called" in str(told(running)[0].reason)
     assert all(job.kind == "initial" for job in running.executor.jobs)
+
+
+@pytest.mark.parametrize("is_killed", [False, True])
+def test_an_episode_that_collects_as_a_sensor_breaks_goes_on_with_what_comes_after(
+    loop: LoopMaker, is_killed: bool
+) -> None:
+    running = loop(**WATCHED)
+    running.until(lambda: bool(told(running)))
+    began = running.source.next + 30
+    running.source.stuck = (began, 150)
+    running.until(lambda: is_broken(running))
+    assert told(running)[0].state == "collecting"
+    if is_killed:
+        running = running.again()
+    running.until(lambda: bool(told(running)[0].plan.get("records")))
+    (episode,) = told(running)
+    learnt = read_segment(
+        running.context.absolute(episode.plan["records"]), episode.plan["records_digest"]
+    )
+    numbers = learnt.positions[:, 1]
+    assert len(learnt) == 200
+    assert (learnt.x[:, 0] != STUCK).all()
+    assert numbers[0] == episode.trigger["since_record"] < began
+    assert numbers[-1] >= began + 150
+    running.until(lambda: number(running) == 2)
+
+
+def test_what_is_not_known_yet_is_not_learnt_either(loop: LoopMaker) -> None:
+    running = loop(MemorySource(drift_at=NEVER, stuck=(1_900, 200), poll_records=3), **WATCHED)
+    running.until(lambda: running.source.next > 1_904)
+    ask(running, "manual")
+    running.until(lambda: bool(told(running)) and bool(told(running)[0].plan))
+    plan = told(running)[0].plan
+    assert 1_880 <= plan["end_record"] <= 1_900 < running.source.next
+    assert plan["left_out"] == []
