@@ -265,7 +265,7 @@ def test_one_that_was_stopped_for_long_is_replaced_and_does_no_harm(
         paused.start()
         paused.wait_for_event("stream.standby", epoch=2)
         filling.hurry()
-        other.wait_for(lambda: len(counted(state).ids) >= len(made.ids), name="all records")
+        other.wait_for(lambda: has_all(state, STREAM, made), name="all records")
         for running in (paused, other):
             assert running.end(signal.SIGTERM) == 0, running.log[-2000:]
     found = counted(state)
