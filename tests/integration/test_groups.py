@@ -116,11 +116,9 @@ def timeless(blocks: tuple[BlockScore, ...]) -> list[tuple[int, int, int, float,
     ]
 
 
-def has_all(state: StateDirectory, stream: str, made: Recording) -> bool:
+def is_whole(found: Counted, made: Recording) -> bool:
     """Whether all of the recording has counted, what is none among it."""
-    found = counted(state, stream)
-    lines = len(found.ids) + sum(found.rejects.values())
-    return lines >= len(made.lines)
+    return len(found.ids) + sum(found.rejects.values()) >= len(made.lines)
 
 
 def owned(running: RunningDaemon) -> set[str]:
@@ -179,7 +177,7 @@ def test_every_record_counts_once_through_a_storm_of_rebalances(
         assert len(counted(state).ids) < len(made.ids)
         filling.hurry()
         trio[0].wait_for(
-            lambda: all(has_all(state, name, made) for name in (STREAM, OTHER)),
+            lambda: all(is_whole(counted(state, name), made) for name in (STREAM, OTHER)),
             name="all records",
         )
         for running in trio:
@@ -189,7 +187,7 @@ def test_every_record_counts_once_through_a_storm_of_rebalances(
         lambda: (
             lone.state.database.exists()
             and lone.events("release.published")
-            and all(has_all(lone.state, name, made) for name in (STREAM, OTHER))
+            and all(is_whole(counted(lone.state, name), made) for name in (STREAM, OTHER))
         ),
         name="all records without a storm",
     )
@@ -287,7 +285,7 @@ def test_one_that_was_stopped_for_long_is_replaced_and_does_no_harm(
         paused.start()
         paused.wait_for_event("stream.standby", epoch=2)
         filling.hurry()
-        other.wait_for(lambda: len(found().ids) >= len(made.ids), name="all records")
+        other.wait_for(lambda: is_whole(found(), made), name="all records")
         for running in (paused, other):
             assert running.end(signal.SIGTERM) == 0, running.log[-2000:]
     assert sorted(found().ids) == sorted(made.ids)
