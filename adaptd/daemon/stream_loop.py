@@ -1,23 +1,20 @@
 """One stream: poll, predict, observe, learn from it by proxy, checkpoint."""
 
-from collections.abc import Sequence
-from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-import numpy as np
 import structlog
 from sqlalchemy import Connection
 
 from adaptd.adaptation.trigger import Trigger
 from adaptd.architecture import Contract
-from adaptd.daemon.backoff import Backoff
+from adaptd.daemon.alarm_desk import AlarmDesk
 from adaptd.daemon.compute_meter import ComputeMeter
 from adaptd.daemon.conductor import Conductor
 from adaptd.daemon.context import StreamContext
 from adaptd.daemon.evidence_feed import EvidenceFeed
 from adaptd.daemon.first_release import FirstRelease
-from adaptd.daemon.late_labels import LateLabels
+from adaptd.daemon.intake import Intake
 from adaptd.daemon.lineup import Lineup
 from adaptd.daemon.memory import Memory
 from adaptd.daemon.release_desk import ReleaseDesk
@@ -31,24 +28,20 @@ from adaptd.errors import (
     ConfigError,
     DeliveryBehind,
     SourceError,
-    SourceUnavailable,
     StoreUnavailable,
     StoreUncertain,
 )
 from adaptd.observer.answers import Answers
-from adaptd.observer.joined import Joined
+from adaptd.observer.joined import Joined, Predictions
 from adaptd.observer.observer import Observation, Observer
 from adaptd.observer.outages import Outages
 from adaptd.observer.score import certain
-from adaptd.registry import alarms, dead_letters, releases, scores
-from adaptd.registry.alarms import Numbering
-from adaptd.registry.dead_letters import DeadLetter
+from adaptd.registry import releases, scores
 from adaptd.registry.episodes import OUTCOMES
 from adaptd.registry.releases import Release
-from adaptd.stream.breaker import Breaker
 from adaptd.stream.labels import LabelSource
 from adaptd.stream.reject import REASONS
-from adaptd.stream.source import Source
+from adaptd.stream.source import Poll, Source
 
 log = structlog.get_logger()
 
@@ -57,15 +50,8 @@ SCHEMA_VERSION = 1
 # Records a poll; small enough that a stop is prompt and a paced stream looks smooth.
 POLL_RECORDS = 256
 
-# Records set aside since the last checkpoint that ask for one: a transaction takes far fewer than
-# may wait for delivery.
-URGENT_REJECTS = 1_000
-
 # Enough records for an accuracy within 3 points, few enough that a drift shows within minutes.
 ACCURACY_RECORDS = 1_000
-
-# Of a signal, as the store keeps it; that of a class has the name of the class in it.
-NAME_LENGTH = 64
 
 # How often a stream looks whether it is still this process's own. One that was stopped for longer
 # looks first, before it touches a file.
@@ -84,7 +70,6 @@ class StreamLoop:
     ) -> None:
         """labels: where they come from if not with the records."""
         self._context = context
-        self._source = source
         contract = source.schema.contract()
         with context.database.read() as connection:
             _check_schema(context, releases.current(connection, context.stream), contract)
@@ -102,6 +87,7 @@ class StreamLoop:
             context.config.alarm.block_records,
             is_watched=signals is not None and signals.watches_outages,
         )
+        self._alarms = AlarmDesk(context, family_of=self._observer.family_of)
         self._meter = ComputeMeter(context)
         self._conductor = Conductor(
             context,
@@ -124,7 +110,7 @@ class StreamLoop:
             observer=self._observer,
             outages=self._outages,
             diagnostician=self._conductor.diagnostician,
-            tell=self._tell,
+            tell=self._alarms.tell,
             hold=self._conductor.hold,
             recover=self._recover,
         )
@@ -146,29 +132,21 @@ class StreamLoop:
             window=self._memory.window,
             desk=desk,
         )
-        self._late = (
-            None
-            if labels is None or context.config.labels is None
-            else LateLabels(context, context.config.labels, contract=contract, source=labels)
+        self._intake = Intake(
+            context,
+            source=source,
+            labels=labels,
+            memory=self._memory,
+            predict=self._predict,
+            take=self._take,
         )
-        rejects = context.config.rejects
-        self._breaker = Breaker(
-            what="records",
-            records=rejects.window_records,
-            maximum_share=rejects.maximum_share,
-            schema_digest=contract.schema_digest,
-        )
-        self._set_aside_since = 0
-        self._are_records_over = False
         self._is_exhausted = False
         self._is_idle = True
         self._checkpoint_due = context.clock.monotonic() + context.config.checkpoint.seconds
         self._is_whole = True
         self._is_store_available = True
         self._store_trouble = ""
-        self._source_trouble: str | None = None
-        self._resume_at = self._poll_at = self._verify_at = float("-inf")
-        self._backoff = Backoff(np.random.default_rng(context.seed_for("backoff", 0)))
+        self._resume_at = self._verify_at = float("-inf")
         families = () if signals is None else signals.families
         context.metrics.prepare(
             context.stream,
@@ -195,7 +173,7 @@ class StreamLoop:
     def trouble(self) -> str | None:
         """Why records do not flow now, for readiness; None where they do."""
         if self._is_store_available:
-            return self._source_trouble
+            return self._intake.trouble
         return self._store_trouble
 
     def step(self, *, timeout_seconds: float) -> None:
@@ -245,9 +223,8 @@ class StreamLoop:
             and not self._is_exhausted
             and not self._context.ledger.is_urgent
             and self._is_store_available
-            and now >= self._poll_at
         ):
-            self._try_poll(timeout_seconds)
+            self._poll(timeout_seconds)
         self._is_whole = True
         if (
             self._context.ledger.is_urgent
@@ -258,7 +235,7 @@ class StreamLoop:
 
     @property
     def _unsaved(self) -> int:
-        return self._memory.unsaved_records + (0 if self._late is None else self._late.unsaved)
+        return self._memory.unsaved_records + self._intake.unsaved
 
     def checkpoint(self) -> None:
         """Writes everything since the last one in one transaction, together with the positions."""
@@ -274,8 +251,7 @@ class StreamLoop:
                         "conductor": self._conductor.state(),
                         "watch": self._watchman.state(),
                         "evidence": self._evidence.state(),
-                        "breaker": self._breaker.state(),
-                        "labels": None if self._late is None else self._late.state(),
+                        **self._intake.state(),
                         "queue": [
                             trigger.to_document()
                             for trigger in self._context.queue.waiting(self.stream)
@@ -283,19 +259,17 @@ class StreamLoop:
                     },
                     self._watchman.save,
                     self._signals.save,
-                    *(() if self._late is None else (self._late.save,)),
+                    self._intake.save,
                 )
             except StoreUncertain:
                 raise
             except StoreUnavailable as error:
                 self._pause(error)
                 return
-        if self._late is not None:
-            self._late.settle()
+        self._intake.settle()
         if not self._is_store_available:
             log.info("store.available", stream=self.stream)
         self._is_store_available = True
-        self._set_aside_since = 0
         self._checkpoint_due = clock.monotonic() + self._context.config.checkpoint.seconds
 
     def close(self) -> None:
@@ -308,21 +282,16 @@ class StreamLoop:
             if self._is_whole:
                 self.checkpoint()
         finally:
-            self._close_sources()
+            self._intake.close()
 
     def abandon(self) -> None:
         """Ends the worker and closes the source; what the store does not hold yet has not been."""
         self._end_work()
-        self._close_sources()
+        self._intake.close()
 
     def _end_work(self) -> None:
         self._first_release.close()
         self._conductor.close()
-
-    def _close_sources(self) -> None:
-        self._source.close()
-        if self._late is not None:
-            self._late.close()
 
     def _pause(self, error: StoreUnavailable) -> None:
         """No record is taken before a checkpoint has succeeded, which is tried after a rest."""
@@ -341,15 +310,11 @@ class StreamLoop:
         self._resume_at, self._checkpoint_due = now + STORE_RETRY_SECONDS, now
 
     def _restore(self, connection: Connection, document: dict[str, Any] | None) -> None:
-        self._source.seek(self._memory.positions)
+        self._intake.restore(connection, document)
         self._signals.restore(
             None if document is None else document.get("signals"),
             next_record=self._memory.window.next_record,
         )
-        if self._late is not None:
-            self._late.restore(connection, None if document is None else document.get("labels"))
-        if document is not None and "breaker" in document:
-            self._breaker.restore(document["breaker"])
         release = releases.current(connection, self.stream)
         if release is None:
             return
@@ -378,39 +343,11 @@ class StreamLoop:
             next_record=self._memory.window.next_record,
         )
 
-    def _try_poll(self, timeout_seconds: float) -> None:
-        try:
-            self._poll(timeout_seconds)
-        except SourceUnavailable as error:
-            wait = self._backoff.fail()
-            self._poll_at = self._context.clock.monotonic() + wait
-            self._source_trouble = str(error)
-            log.warning(
-                "source.unavailable", stream=self.stream, error=str(error), retry_seconds=wait
-            )
-        else:
-            self._backoff.succeed()
-            self._source_trouble = None
-            self._is_idle = False
-
     def _poll(self, timeout_seconds: float) -> None:
-        now = self._context.clock.now()
-        late = self._late
-        if late is not None:
-            joined, letters = late.poll(
-                records=self._memory.positions,
-                lag=self._source.lag(),
-                are_records_over=self._are_records_over,
-                now=now,
-            )
-            self._set_aside(letters)
-            self._take(joined, now)
-            # What waits for nothing is not to wait for records.
-            timeout_seconds = 0 if joined or letters else timeout_seconds
-        if not self._are_records_over and not (late is not None and late.are_records_ahead):
-            self._poll_records(timeout_seconds, now)
-        is_over = self._are_records_over and (late is None or late.is_exhausted)
-        if is_over and not self._is_exhausted:
+        if not self._intake.poll(room=self._room, timeout_seconds=timeout_seconds):
+            return
+        self._is_idle = False
+        if self._intake.is_over:
             self._is_exhausted = True
             self._evidence.flush()
             self._check_first_window()
@@ -418,44 +355,22 @@ class StreamLoop:
                 "stream.exhausted", stream=self.stream, records=self._memory.window.next_record
             )
 
-    def _poll_records(self, timeout_seconds: float, now: datetime) -> None:
-        poll = self._source.poll(maximum=self._room(), timeout_seconds=timeout_seconds)
-        if self._late is not None:
-            try:
-                self._late.fetch(poll.batch)
-            except StoreUnavailable:
-                self._source.seek(self._memory.positions)
-                raise
-        self._breaker.note(poll.batch.positions, poll.rejects)
-        taken = len(poll.batch) + len(poll.rejects)
-        self._context.metrics.read_records.labels(self.stream).inc(taken)
-        self._set_aside(
-            [DeadLetter(stream=self.stream, at=now, **asdict(reject)) for reject in poll.rejects]
-        )
-        if len(poll.batch):
-            predictions = self._lineup.predict(poll.batch.x)
-            if poll.prediction is not None and self._lineup.release is not None:
-                # Where records say what the deployed model answered, that is what is observed.
-                digest = self._lineup.release.digest
-                predictions[digest] = certain(poll.prediction, predictions[digest])
-            release = self._lineup.release
-            self._signals.see(poll.batch, None if release is None else predictions[release.digest])
-            if self._late is None:
-                self._take([Joined(poll.batch, predictions)], now)
-            else:
-                self._take(self._late.put(poll.batch, predictions, now=now), now)
-        self._memory.positions.update(poll.positions)
-        self._context.metrics.show_lag(self.stream, self._source.lag())
-        self._are_records_over = poll.is_exhausted
+    def _predict(self, poll: Poll) -> Predictions:
+        predictions = self._lineup.predict(poll.batch.x)
+        release = self._lineup.release
+        if poll.prediction is not None and release is not None:
+            # Where records say what the deployed model answered, that is what is observed.
+            predictions[release.digest] = certain(poll.prediction, predictions[release.digest])
+        self._signals.see(poll.batch, None if release is None else predictions[release.digest])
+        return predictions
 
-    def _take(self, joined: Sequence[Joined], now: datetime) -> None:
+    def _take(self, joined: Joined, now: datetime) -> None:
         """Labelled records: what was predicted of them is judged, and they may be trained on."""
-        for part in joined:
-            first_record = self._memory.window.next_record
-            self._observe(part, first_record, now)
-            self._memory.append(part.batch)
-            self._signals.on_labelled(part.batch, first_record)
-            self._context.metrics.records.labels(self.stream).inc(len(part.batch))
+        first_record = self._memory.window.next_record
+        self._observe(joined, first_record, now)
+        self._memory.append(joined.batch)
+        self._signals.on_labelled(joined.batch, first_record)
+        self._context.metrics.records.labels(self.stream).inc(len(joined.batch))
 
     def _check_first_window(self) -> None:
         records, needed = len(self._memory.window), self._context.config.initial.records
@@ -467,7 +382,7 @@ class StreamLoop:
 
     def _room(self) -> int:
         # Exactly the first window, so that all later records are observed.
-        if self._lineup.release is None and self._late is None:
+        if self._lineup.release is None and not self._intake.has_labels_later:
             return min(
                 POLL_RECORDS, self._context.config.initial.records - len(self._memory.window)
             )
@@ -520,61 +435,12 @@ class StreamLoop:
         if not self._conductor.is_after_drift:
             self._observer.resume_after_outage()
 
-    def _tell(self, alarm: Alarm, numbering: Numbering = "labelled") -> None:
-        now = self._context.clock.now()
-        self._context.ledger.add(
-            lambda connection: alarms.add(
-                connection,
-                stream=self.stream,
-                signal=alarm.signal[:NAME_LENGTH],
-                record=alarm.record,
-                since_record=alarm.since_record,
-                statistic=alarm.statistic,
-                now=now,
-                numbering=numbering,
-            ),
-            is_urgent=True,
-        )
-        family = self._observer.family_of(alarm.signal)
-        self._context.metrics.alarms.labels(self.stream, family).inc()
-        log.warning(
-            "drift.alarm",
-            stream=self.stream,
-            signal=alarm.signal,
-            record=alarm.record,
-            since_record=alarm.since_record,
-            statistic=alarm.statistic,
-        )
-
     def _alarm(self, alarm: Alarm) -> None:
         """Of what needs labels: there is something to learn from, unless a sensor is broken."""
-        self._tell(alarm)
+        self._alarms.tell(alarm)
         self._signals.forget()
-        if self._signals.is_broken:
-            return
-        self._context.metrics.drift_active.labels(self.stream).set(1)
-        self._context.queue.put(
-            Trigger(
-                kind="drift",
-                stream=self.stream,
-                record=alarm.record,
-                since_record=alarm.since_record,
-                detail=alarm.signal,
-            )
-        )
-
-    def _set_aside(self, letters: Sequence[DeadLetter]) -> None:
-        if not letters:
-            return
-        self._set_aside_since += len(letters)
-        self._context.ledger.add(
-            lambda connection: dead_letters.add(connection, letters),
-            is_urgent=self._set_aside_since >= URGENT_REJECTS,
-        )
-        metrics = self._context.metrics
-        for letter in letters:
-            of = metrics.rejected_records if letter.origin == "records" else metrics.rejected_labels
-            of.labels(self.stream, letter.reason).inc()
+        if not self._signals.is_broken:
+            self._alarms.ask(alarm)
 
     def _learn_sensors(self) -> None:
         """Of release 1, and after a change of what is watched: from what is there of the stream, so

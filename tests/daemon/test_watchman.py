@@ -598,7 +598,7 @@ def test_labels_that_come_late_count_as_well(loop: LoopMaker) -> None:
 
 def labels(running: Running) -> MemorySource:
     """Where its late labels come from."""
-    late = running.loop._late
+    late = running.loop._intake._late
     assert late is not None
     assert isinstance(late._source, DelayedLabels)
     source = late._source._source
