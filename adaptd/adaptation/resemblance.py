@@ -17,9 +17,6 @@ ALLOWANCE = 2.0
 # Up to so many blocks of one length are few.
 FEW = 24
 
-# From so many shorter blocks on, what they tell bounds what longer ones may.
-ENOUGH = 8
-
 # Beyond it the logarithm would be infinite: every block leads by the very same number.
 LARGEST_SHARE = 1 - 1e-9
 
@@ -50,12 +47,6 @@ class Resemblance:
     ever closer to 1 - x. What m blocks leave unknown is a factor of (m + 3) / (m - 1), by which the
     bound on false promotions was seen to be kept where it was not with less.
 
-    Records resemble those near to them no less than those further off. Then what the ratio exceeds
-    that of single records by grows with the block length at most as length - 1 does, since it is
-    the mean correlation of two records of a block times that. So what many short blocks tell, one
-    standard deviation up, bounds what few long ones may claim, in which a large lead looks like
-    resemblance.
-
     Sources: Flegal & Jones 2010, "Batch means and spectral variance estimators in Markov chain
     Monte Carlo"; Geyer 1992, "Practical Markov chain Monte Carlo".
     """
@@ -78,12 +69,6 @@ class Resemblance:
         squares = np.cumsum(np.concatenate(([self.squares], differences**2)))
         counts = self.records + np.arange(1, len(differences) + 1)
         largest = np.ones(len(differences))
-        # Of single records: what is left of their squares without the lead.
-        single = np.clip(
-            1 - totals[1:] ** 2 / (counts * np.where(squares[1:] > 0, squares[1:], 1)), 0, 1
-        )
-        # Of the mean correlation within blocks of any greater length.
-        bound = np.full(len(differences), np.inf)
         scales = []
         for length, scale in zip(BLOCKS, self.scales, strict=True):
             whole = self.records // length
@@ -93,12 +78,10 @@ class Resemblance:
             block_squares = np.cumsum(
                 np.concatenate(([scale.block_squares], np.diff(at_ends) ** 2))
             )
-            lowest, highest = _ratios(
+            ratios = _ratios(
                 whole + np.arange(len(at_ends)), at_ends, squares_at_ends, block_squares
             )
-            now = counts // length - whole
-            np.maximum(largest, np.minimum(lowest[now], single + bound * (length - 1)), out=largest)
-            np.minimum(bound, np.maximum(highest[now] - single, 0) / (length - 1), out=bound)
+            np.maximum(largest, ratios[counts // length - whole], out=largest)
             scales.append(
                 _Scale(float(at_ends[-1]), float(squares_at_ends[-1]), float(block_squares[-1]))
             )
@@ -135,10 +118,9 @@ def _ratios(
     total: NDArray[np.float64],
     squares: NDArray[np.float64],
     block_squares: NDArray[np.float64],
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Records that count as one, at one block length, float64 [n]: what it is at least, but for
-    chance, 0 below two blocks, which have nothing to be compared with; and what it may well be,
-    infinite below `ENOUGH`."""
+) -> NDArray[np.float64]:
+    """Records that count as one, at one block length: float64 [n]; 0 below two blocks, which have
+    nothing to be compared with."""
     is_told = (blocks >= 2) & (block_squares > 0)
     number = np.where(is_told, blocks, 2).astype(np.float64)
     of_blocks = np.where(is_told, block_squares, 1.0)
@@ -146,8 +128,4 @@ def _ratios(
     known = np.clip(1 - FEW / number, 0, 1)
     lead_off = (share / -np.log1p(-share)) ** (1 - known) * (1 - share) ** known
     ratios = of_blocks / np.where(is_told, squares, 1.0) * lead_off * (number + 3) / (number - 1)
-    deviation = np.sqrt(2 / number)
-    return (
-        np.where(is_told, ratios - ALLOWANCE * deviation, 0.0),
-        np.where(is_told & (number >= ENOUGH), ratios * (1 + deviation), np.inf),
-    )
+    return np.where(is_told, ratios - ALLOWANCE * np.sqrt(2 / number), 0.0)

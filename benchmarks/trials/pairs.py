@@ -64,6 +64,16 @@ def regimes(
     return ~differ | is_ahead, ~differ | ~is_ahead
 
 
+def interleaved(rng: np.random.Generator, records: int, *, sources: int, draw: Draw) -> Pair:
+    """So many sources take turns, as devices or partitions do: each is as `draw` has it, and
+    records next to each other are of different ones."""
+    first, second = np.empty(records, bool), np.empty(records, bool)
+    for source in range(sources):
+        own = slice(source, records, sources)
+        first[own], second[own] = draw(rng, len(range(*own.indices(records))))
+    return first, second
+
+
 def best_of_five(rng: np.random.Generator, records: int) -> Pair:
     """Five challengers as good as the rival, the one that did best on its training records tried
     on the records after them. Four in ten hits are drawn alike for all: they know the same."""
@@ -87,9 +97,16 @@ NULLS: Mapping[str, Draw] = MappingProxyType(
 )
 
 # Where it is known not to hold: the challenger is better than the rival for a while, and longer
-# than any block by which resemblance is seen.
+# than any block by which resemblance is seen; or there are few such times among the records that a
+# trial may end after.
 BEYOND: Mapping[str, Draw] = MappingProxyType(
     {
+        **{
+            f"{sources}-sources-autocorrelated-30": partial(
+                interleaved, sources=sources, draw=NULLS["autocorrelated-30"]
+            )
+            for sources in (4, 8)
+        },
         "bursts-of-30-records-30": partial(bursts, discordance=0.3, length=30, is_one_sided=True),
         "regimes-of-100-records-30": partial(regimes, discordance=0.3, length=100, share=0.7),
         "regimes-of-500-records-30": partial(regimes, discordance=0.3, length=500, share=0.6),

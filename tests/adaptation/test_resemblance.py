@@ -51,19 +51,8 @@ def test_a_lead_is_not_taken_for_resemblance_once_there_are_many_blocks() -> Non
     rng = np.random.default_rng(3)
     lead = rng.choice([-1.0, 0.0, 1.0], 400_000, p=[0.1, 0.5, 0.4])
     assert after(lead) < 1.3
-    # Among few blocks it might be resemblance, but not much of it: shorter ones show so little.
-    assert after(lead[:1_500]) < 10
+    # Among few blocks it might be resemblance, but not much of it: blocks of 64 differ so little.
     assert after(lead[:400]) < 12
-
-
-def test_what_short_blocks_do_not_show_few_long_ones_cannot() -> None:
-    # One is right throughout each burst, as a lead is: only how short blocks differ tells them
-    # apart.
-    rng = np.random.default_rng(4)
-    bursts = np.repeat(rng.choice([-1.0, 1.0], 12), 128)
-    lead = rng.choice([-1.0, 1.0], len(bursts), p=[0.1, 0.9])
-    assert after(lead) < 4
-    assert after(bursts) > 60
 
 
 def test_it_is_never_below_one() -> None:

@@ -57,7 +57,7 @@ PARTS = {
     "ordinary again": waves(WATCHED, seed=1),
     "stuck": stuck(320, seed=0),
     "works again": waves(WATCHED, seed=2),
-    "other classes": waves(8_000, seed=3, priors=True),
+    "other classes": waves(12_000, seed=3, priors=True),
 }
 FIRST = dict(
     zip(PARTS, np.cumsum([0, *(len(part) for part in PARTS.values())]).tolist(), strict=False)
@@ -76,7 +76,7 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Watched:
         settings={
             "initial": {"records": INITIAL, "steps": 600},
             "episode": {"records": 800, "steps": 300},
-            "trial": {"minimum_records": 200, "maximum_records": 3_000},
+            "trial": {"minimum_records": 200},
             "alarm": {"reference_blocks": 40},
         },
     )

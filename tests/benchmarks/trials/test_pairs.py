@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from benchmarks.trials.pairs import BEYOND, NULLS, bursts, independent
+from benchmarks.trials.pairs import BEYOND, NULLS, bursts, independent, interleaved
 
 RECORDS = 400_000
 
@@ -39,3 +39,13 @@ def test_one_sided_bursts_resemble_each_other_and_others_do_not() -> None:
         lead = first.astype(float) - second
         correlation = np.corrcoef(lead[:-1], lead[1:])[0, 1]
         assert correlation == pytest.approx(0.9 if is_one_sided else 0, abs=0.03)
+
+
+def test_of_sources_that_take_turns_each_resembles_itself() -> None:
+    first, second = interleaved(
+        np.random.default_rng(5), RECORDS, sources=4, draw=NULLS["autocorrelated-30"]
+    )
+    lead = first.astype(float) - second
+    for apart, expected in ((1, 0.0), (2, 0.0), (4, 0.9), (8, 0.81)):
+        correlation = np.corrcoef(lead[:-apart], lead[apart:])[0, 1]
+        assert correlation == pytest.approx(expected, abs=0.03)
