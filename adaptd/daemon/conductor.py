@@ -172,8 +172,14 @@ class Conductor:
             return
         if self._trials.current is not None and self._is_recalled(episode, self._trials.current):
             return
-        records = self._context.config.episode.records
-        chosen = choose(trigger, self._window, self._outages, records=records)
+        wanted = self._context.config.episode
+        chosen = choose(
+            trigger,
+            self._window,
+            self._outages,
+            records=wanted.records,
+            minimum=wanted.minimum_records,
+        )
         self._log.show("collecting", chosen.count, chosen.wanted)
         if is_exhausted:
             self._close("refused", ended(chosen.count, chosen.wanted))

@@ -39,10 +39,17 @@ class TrainingRecords:
         return batch.where(is_wanted) if self.left_out else batch
 
 
-def choose(trigger: Trigger, window: Window, outages: Outages, *, records: int) -> TrainingRecords:
+def choose(
+    trigger: Trigger, window: Window, outages: Outages, *, records: int, minimum: int
+) -> TrainingRecords:
     """Of the records of which it is known what became of them. After a drift: so many from its
     start on, which may still have to come. Else the latest; all that there are where the window
-    holds fewer, but for what broken ones have to be made up for."""
+    holds fewer, but for what broken ones have to be made up for.
+
+    Never more than a full window has room for beside those that are not known yet and the broken
+    ones: as others come, as many leave. minimum: so many are waited for until broken ones leave,
+    if the window could ever hold them.
+    """
     end = max(window.first_record, window.next_record - outages.known_after)
     is_drift = trigger.kind == "drift"
     first = window.first_record
@@ -50,7 +57,9 @@ def choose(trigger: Trigger, window: Window, outages: Outages, *, records: int) 
         first = max(first, min(trigger.since_record, end))
     is_working = ~outages.are_broken(window.positions(first, end))
     places = np.flatnonzero(is_working)
-    wanted = records if is_drift else max(1, min(records, end - first))
+    room = window.capacity - outages.known_after
+    most = min(room, max(room - int((~is_working).sum()), minimum))
+    wanted = max(1, min(records, most if is_drift else min(most, end - first)))
     if len(places) >= wanted:
         own = places[:wanted] if is_drift else places[-wanted:]
         start, stop = (0, int(own[-1]) + 1) if is_drift else (int(own[0]), end - first)
