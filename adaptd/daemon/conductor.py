@@ -80,7 +80,7 @@ class Conductor:
         self._on_close = on_close
         self._trials = TrialDesk(context)
         self._workshop = Workshop(context)
-        self._reservoir = Reservoir(context, window)
+        self._reservoir = Reservoir(context, window, outages)
         self.diagnostician = Diagnostician(
             window,
             contract=contract,
