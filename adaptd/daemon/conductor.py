@@ -175,6 +175,7 @@ class Conductor:
             trigger,
             self._window,
             self._outages,
+            held_back=self._reservoir.held_back(),
             records=wanted.records,
             minimum=wanted.minimum_records,
         )

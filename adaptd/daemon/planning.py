@@ -57,6 +57,7 @@ def plan(
         "first_record": chosen.first,
         "end_record": chosen.end,
         "left_out": [list(stretch) for stretch in chosen.left_out],
+        "held_back": chosen.held_back,
         "records": context.relative(path),
         "records_digest": digest,
         "champion": champion.digest,

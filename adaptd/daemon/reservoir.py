@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+import numpy as np
 import structlog
 from sqlalchemy import Connection
 
@@ -18,7 +19,8 @@ from adaptd.registry.old_concepts import OldConcept
 from adaptd.registry.releases import Release
 from adaptd.registry.scores import BlockScore
 from adaptd.stream.batch import Batch
-from adaptd.stream.reservoir import sampled
+from adaptd.stream.positions import Positions, none
+from adaptd.stream.reservoir import sampled, to_judge
 from adaptd.stream.segment import read_segment, write_segment
 from adaptd.stream.window import Window
 
@@ -52,6 +54,8 @@ class Reservoir:
         # Files of samples that were replaced or let go: they stay until the next sample is there,
         # as a disk may lose its latest commit.
         self._leaving: list[Path] = []
+        # None: not read since the latest sample was drawn.
+        self._held_back: Positions | None = None
 
     def take(self, trigger: Trigger, champion: Release) -> None:
         """Samples the concept that a drift has ended; for another trigger, and what was sampled
@@ -109,6 +113,14 @@ class Reservoir:
             except ArtifactError as error:
                 log.warning("reservoir.damaged", stream=self._context.stream, error=str(error))
                 yield concept, None
+
+    def held_back(self) -> Positions:
+        """Where the records lie that forgetting is measured on: nothing is ever trained on them.
+        Raises StoreUnavailable."""
+        if self._held_back is None:
+            judged = [to_judge(sample).positions for _, sample in self.samples() if sample]
+            self._held_back = np.concatenate([none(), *judged])
+        return self._held_back
 
     def sweep(self, connection: Connection) -> None:
         """Deletes files that no row names: what a kill, or an earlier version of a state, has
@@ -176,6 +188,7 @@ class Reservoir:
             for one in leaving:
                 old_concepts.drop(connection, one)
 
+        self._held_back = None
         self._context.ledger.transact(self._context.database, write)
         staying = {self._context.absolute(one.path) for one in (concept, *others)}
         for path in self._leaving:

@@ -11,12 +11,14 @@ from adaptd.adaptation.trigger import Trigger
 from adaptd.config.episode import EpisodeConfig
 from adaptd.daemon.reservoir import Reservoir
 from adaptd.errors import StaleEpochError
-from adaptd.registry import old_concepts, releases, scores
+from adaptd.registry import episodes, old_concepts, releases, scores
 from adaptd.registry.old_concepts import OldConcept
 from adaptd.registry.releases import Release
 from adaptd.store import epochs
 from adaptd.store.backup import back_up
 from adaptd.stream.batch import Batch
+from adaptd.stream.positions import Positions
+from adaptd.stream.reservoir import to_judge
 from adaptd.stream.segment import read_segment
 from tests.daemon.conftest import DRIFT_AT, LoopMaker, MemorySource, Running
 
@@ -27,7 +29,7 @@ WATCHED = {**ALARM, "block_records": 8, "reference_blocks": 120, "signals": ["ou
 
 
 def trigger(
-    running: Running, *, since: int, kind: Literal["drift", "schedule"] = "drift"
+    running: Running, *, since: int, kind: Literal["drift", "schedule", "manual"] = "drift"
 ) -> Trigger:
     return Trigger(kind=kind, stream=running.context.stream, record=since, since_record=since)
 
@@ -64,7 +66,11 @@ def sample(running: Running, concept: OldConcept) -> Batch:
 
 
 def numbers(batch: Batch) -> list[int]:
-    return [int(number) for number in batch.positions[:, 1]]
+    return numbers_at(batch.positions)
+
+
+def numbers_at(positions: Positions) -> list[int]:
+    return [int(number) for number in positions[:, 1]]
 
 
 def champion(running: Running) -> Release:
@@ -303,3 +309,29 @@ def test_who_no_longer_owns_the_stream_keeps_nothing(loop: LoopMaker) -> None:
         reservoir.take(trigger(running, since=500), champion(running))
     assert kept(running) == []
     assert not files(running)
+
+
+@pytest.mark.parametrize("is_killed", [False, True])
+def test_no_training_reads_what_forgetting_is_measured_on(loop: LoopMaker, is_killed: bool) -> None:
+    episode = {"records": 600, "minimum_records": 100, "reservoir": {"records": 100}}
+    running = loop(MemorySource(drift_at=20_000), alarm=ALARM, episode=episode)
+    reservoir_at(running, 900)
+    reservoir = running.loop._conductor._reservoir
+    assert not len(reservoir.held_back())
+    reservoir.take(trigger(running, since=500), champion(running))
+    (concept,) = kept(running)
+    held_back = numbers(to_judge(sample(running, concept)))
+    assert numbers_at(reservoir.held_back()) == held_back
+    if is_killed:
+        running = running.again()
+    running.context.queue.put(trigger(running, since=900, kind="manual"))
+    running.until(lambda: any(job.kind == "adapt" for job in running.executor.jobs))
+    job = running.executor.jobs[-1]
+    learnt = numbers(read_segment(job.records, job.records_digest))
+    assert len(learnt) == 600
+    assert not set(learnt) & set(held_back)
+    assert set(learnt) & set(numbers(sample(running, concept)))
+    with running.context.database.read() as connection:
+        (told,) = episodes.history(connection, running.context.stream)
+    passed_over = [one for one in held_back if one >= learnt[0]]
+    assert told.plan["held_back"] == len(passed_over) > 0
