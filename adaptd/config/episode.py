@@ -19,7 +19,8 @@ class EpisodeConfig(Section):
         default=1_500,
         ge=100,
         validate_default=True,
-        description="labelled records after the drift that remedies train on",
+        description="labelled records after the drift that remedies train on; fewer where the "
+        "window cannot hold so many beside its last two blocks and those of a broken sensor",
     )
     steps: int = Field(default=800, ge=20, description="optimiser steps of 64 records, per remedy")
     wall_seconds: float = Field(default=1_800, gt=0, description="the worker is killed after it")

@@ -29,7 +29,6 @@ from adaptd.daemon.lineup import Lineup
 from adaptd.daemon.planning import (
     job_of,
     joined,
-    macs_cap,
     members_directory,
     placed,
     plan,
@@ -37,7 +36,6 @@ from adaptd.daemon.planning import (
 )
 from adaptd.daemon.proposal_desk import ProposalDesk
 from adaptd.daemon.reasons import HELD_SINCE, ended, held, without_proof
-from adaptd.daemon.reference import reference_accuracy
 from adaptd.daemon.release_desk import ReleaseDesk
 from adaptd.daemon.reservoir import Reservoir
 from adaptd.daemon.training_records import choose
@@ -47,7 +45,7 @@ from adaptd.daemon.workshop import Failure, Workshop
 from adaptd.errors import ArtifactError, ConflictError
 from adaptd.observer.answers import Answers
 from adaptd.observer.outages import Outages
-from adaptd.registry import concentrations, episodes, spendings, trials
+from adaptd.registry import episodes, spendings, trials
 from adaptd.registry.episodes import Episode
 from adaptd.registry.releases import Release
 from adaptd.stream.window import Window
@@ -82,7 +80,7 @@ class Conductor:
         self._on_close = on_close
         self._trials = TrialDesk(context)
         self._workshop = Workshop(context)
-        self._reservoir = Reservoir(context, window)
+        self._reservoir = Reservoir(context, window, outages)
         self.diagnostician = Diagnostician(
             window,
             contract=contract,
@@ -172,8 +170,15 @@ class Conductor:
             return
         if self._trials.current is not None and self._is_recalled(episode, self._trials.current):
             return
-        records = self._context.config.episode.records
-        chosen = choose(trigger, self._window, self._outages, records=records)
+        wanted = self._context.config.episode
+        chosen = choose(
+            trigger,
+            self._window,
+            self._outages,
+            held_back=self._reservoir.held_back(),
+            records=wanted.records,
+            minimum=wanted.minimum_records,
+        )
         self._log.show("collecting", chosen.count, chosen.wanted)
         if is_exhausted:
             self._close("refused", ended(chosen.count, chosen.wanted))
@@ -191,20 +196,13 @@ class Conductor:
             self._close("held", held(broken))
             return
         archive.sweep(self._context, opening=episode.id)
-        champion = self._champion()
-        with self._context.database.read() as connection:
-            cap = macs_cap(connection, self._context)
-            prior = concentrations.load(connection, champion.digest)
-            reference = reference_accuracy(connection, champion, trigger)
         planned = plan(
             self._context,
             episode=episode.id,
+            trigger=trigger,
             chosen=chosen,
             window=self._window,
-            champion=champion,
-            macs_cap=cap,
-            concentrations=prior,
-            reference_accuracy=reference,
+            champion=self._champion(),
             diagnosis=None if diagnosis is None else self.diagnostician.facts(diagnosis),
             old_concepts=self._reservoir.samples(),
         )
@@ -216,32 +214,26 @@ class Conductor:
         self._log.advance("searching", plan=planned, result={})
 
     def _begin(self, episode: Episode, trigger: Trigger) -> None:
-        self._is_begun = True
+        """May be repeated where the store was away in the middle of it."""
         if self.diagnostician.is_of_outage(trigger):
             self._close("held", HELD_SINCE)
             return
         self._reservoir.take(trigger, self._champion())
         if not episode.result and recall.may_be_tried(trigger):
             self._begin_recall(episode, trigger)
+        self._is_begun = True
 
     def _begin_recall(self, episode: Episode, trigger: Trigger) -> None:
         """Lets earlier releases predict from now on, while records of the new concept come in."""
-        champion = self._champion()
         with self._context.database.read() as connection:
-            found = recall.earlier(connection, champion)
-            reference = reference_accuracy(connection, champion, trigger)
-            own = recall.accuracies(connection, found)
-        begun = {
-            "reference_accuracy": reference,
-            "own_accuracy": own,
-            "champion": champion.digest,
-        }
+            found, begun = recall.begun(connection, self._champion(), trigger)
         if not found or good_enough(self._context.config.episode, begun) is None:
             return
         result = recall.seated(self._context, episode.id, found)
         if not result.members:
             return
         self._seat(episode, result)
+        old_concepts = measured(self._lineup, self._reservoir.samples())
         trial = self._context.config.trial
         self._trials.begin(
             episode.id,
@@ -254,7 +246,7 @@ class Conductor:
         )
         self._log.advance(
             "collecting",
-            plan={**begun, OLD_CONCEPTS: measured(self._lineup, self._reservoir.samples())},
+            plan={**begun, OLD_CONCEPTS: old_concepts},
             result=result.model_dump(mode="json"),
         )
 
@@ -315,22 +307,25 @@ class Conductor:
                 self._begin_trial(episode, result)
 
     def _begin_trial(self, episode: Episode, result: Result) -> None:
+        self._seat(episode, result)
+        # What needs the store comes before anything is begun: where it is away, all is tried again.
+        old_concepts = measured(self._lineup, self._reservoir.samples())
+        alpha = self._alpha(episode)
         if result.concentrations:
             self._log.keep_concentrations(self._champion().digest, result.concentrations)
-        self._seat(episode, result)
         self._trials.begin(
             episode.id,
             result,
             kind="-".join(rungs_of(episode.plan)),
             first_record=self._window.next_record,
-            alpha=self._alpha(episode),
+            alpha=alpha,
             minimum_records=self._context.config.trial.minimum_records,
             good_enough=good_enough(self._context.config.episode, episode.plan),
         )
         self._workshop.clear()
         self._log.advance(
             "trial",
-            plan={**episode.plan, OLD_CONCEPTS: measured(self._lineup, self._reservoir.samples())},
+            plan={**episode.plan, OLD_CONCEPTS: old_concepts},
             result=result.model_dump(mode="json"),
         )
 

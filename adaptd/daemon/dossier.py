@@ -55,6 +55,7 @@ def dossier(
         "maximum_forgetting_points": maximum_forgetting_points,
         "training_records": [plan["first_record"], plan["end_record"] - 1],
         "left_out_records": sum(end - first for first, end in plan.get("left_out", ())),
+        "held_back_records": plan.get("held_back", 0),
         "rehearsal": _told(plan, "rehearsal", "count", "share"),
         "distillation": _told(plan, "distillation", "weight", "temperature"),
         "training_classes": plan.get("class_counts"),

@@ -7,12 +7,14 @@ from typing import Any
 from sqlalchemy import Connection
 
 from adaptd.adaptation.job import RUNGS, Job, Member, Result, Rung
+from adaptd.adaptation.trigger import Trigger
 from adaptd.architecture import Contract
 from adaptd.daemon.class_shares import counts_of, learnt_counts, shares_of
 from adaptd.daemon.context import StreamContext
+from adaptd.daemon.reference import reference_accuracy
 from adaptd.daemon.remembrance import orders, remembrance
 from adaptd.daemon.training_records import TrainingRecords
-from adaptd.registry import releases
+from adaptd.registry import concentrations, releases
 from adaptd.registry.old_concepts import OldConcept
 from adaptd.registry.releases import Release
 from adaptd.store.directory import StateDirectory
@@ -25,25 +27,26 @@ def plan(
     context: StreamContext,
     *,
     episode: str,
+    trigger: Trigger,
     chosen: TrainingRecords,
     window: Window,
     champion: Release,
-    macs_cap: int,
-    concentrations: dict[str, dict[str, float]],
-    reference_accuracy: float | None,
     diagnosis: Mapping[str, Any] | None = None,
     old_concepts: Iterable[tuple[OldConcept, Batch | None]] = (),
 ) -> dict[str, Any]:
     """Writes the records that were chosen to the episode's folder; the plan names them.
 
-    reference_accuracy: the champion's before the drift. Where it is known, new weights are tried
-    first, and a search follows only if they do not come near it; if not, both at once. Where the
-    diagnosis says that classes come in other shares, correcting the priors is tried before.
+    Where the champion's accuracy before the drift is known, new weights are tried first, and a
+    search follows only if they do not come near it; if not, both at once. Where the diagnosis says
+    that classes come in other shares, correcting the priors is tried before.
     old_concepts: of which something is rehearsed where the configuration says so.
+    Raises StoreUnavailable, with nothing begun.
     """
-    climbs = (
-        reference_accuracy is not None and context.config.episode.good_enough_points is not None
-    )
+    with context.database.read() as connection:
+        cap = macs_cap(connection, context)
+        prior = concentrations.load(connection, champion.digest)
+        reference = reference_accuracy(connection, champion, trigger)
+    climbs = reference is not None and context.config.episode.good_enough_points is not None
     directory = context.state.episodes(context.stream) / episode
     records = chosen.of(window)
     digest, path = write_segment(directory, records)
@@ -54,15 +57,16 @@ def plan(
         "first_record": chosen.first,
         "end_record": chosen.end,
         "left_out": [list(stretch) for stretch in chosen.left_out],
+        "held_back": chosen.held_back,
         "records": context.relative(path),
         "records_digest": digest,
         "champion": champion.digest,
         "seed": context.seed_for("episode", chosen.end),
         "steps": context.config.episode.steps,
         "minimum_records": context.config.episode.minimum_records,
-        "macs_cap": macs_cap,
-        "concentrations": concentrations,
-        "reference_accuracy": reference_accuracy,
+        "macs_cap": cap,
+        "concentrations": prior,
+        "reference_accuracy": reference,
         "class_counts": counts_of(records.target, len(champion.contract.classes)),
         "learnt_counts": learnt,
         "rungs": (["prior"] if is_of_priors else ["weights"]) if climbs else list(RUNGS),

@@ -15,6 +15,7 @@ from adaptd.config import EpisodeConfig
 from adaptd.daemon.climbing import good_enough
 from adaptd.daemon.context import StreamContext
 from adaptd.daemon.planning import macs_cap, members_directory
+from adaptd.daemon.reference import reference_accuracy
 from adaptd.errors import ArtifactError
 from adaptd.registry import artifact, concentrations, episodes, manifest, releases, watches
 from adaptd.registry.releases import Release
@@ -92,6 +93,19 @@ def earlier(connection: Connection, champion: Release) -> list[Release]:
         for release in releases.history(connection, champion.stream)
         if release.digest not in left_out and release.contract == champion.contract
     ][:MOST_RECALLED]
+
+
+def begun(
+    connection: Connection, champion: Release, trigger: Trigger
+) -> tuple[list[Release], dict[str, Any]]:
+    """The earlier releases to try after a drift, and what the plan says of them before the
+    trial."""
+    found = earlier(connection, champion)
+    return found, {
+        "reference_accuracy": reference_accuracy(connection, champion, trigger),
+        "own_accuracy": accuracies(connection, found),
+        "champion": champion.digest,
+    }
 
 
 def seated(context: StreamContext, episode: str, found: Sequence[Release]) -> Result:

@@ -11,14 +11,16 @@ from sqlalchemy import Connection
 
 from adaptd.adaptation.trigger import Trigger
 from adaptd.daemon.context import StreamContext
-from adaptd.drift.fault_shares import fault_shares
+from adaptd.daemon.working_channels import with_working_channels
 from adaptd.errors import ArtifactError
+from adaptd.observer.outages import Outages
 from adaptd.registry import manifest, old_concepts, scores
 from adaptd.registry.old_concepts import OldConcept
 from adaptd.registry.releases import Release
 from adaptd.registry.scores import BlockScore
 from adaptd.stream.batch import Batch
-from adaptd.stream.reservoir import sampled
+from adaptd.stream.positions import Positions, none
+from adaptd.stream.reservoir import sampled, to_judge
 from adaptd.stream.segment import read_segment, write_segment
 from adaptd.stream.window import Window
 
@@ -35,13 +37,6 @@ _MOST_RECORDS = 1_000
 # A model that was never wrong yet may be wrong for once.
 _SURE = 0.95
 
-# Of the records of a block that are faulty in a channel, beyond what is usual there, the share from
-# which its sensor was broken; a channel that is faulty as often as `_USUAL` says nothing by it.
-_BROKEN = 0.5
-_USUAL = 0.5
-# Blocks that tell what is usual: the best of four, since the others may be those of an outage.
-_USUAL_QUANTILE = 0.25
-
 
 class Reservoir:
     """A bounded sample of each of the latest concepts, on disk before it counts.
@@ -51,13 +46,16 @@ class Reservoir:
     answered as well. What a broken sensor gave does not enter.
     """
 
-    def __init__(self, context: StreamContext, window: Window) -> None:
+    def __init__(self, context: StreamContext, window: Window, outages: Outages) -> None:
         self._context = context
         self._window = window
+        self._outages = outages
         self._directory = context.state.reservoir(context.stream)
         # Files of samples that were replaced or let go: they stay until the next sample is there,
         # as a disk may lose its latest commit.
         self._leaving: list[Path] = []
+        # None: not read since the latest sample was drawn.
+        self._held_back: Positions | None = None
 
     def take(self, trigger: Trigger, champion: Release) -> None:
         """Samples the concept that a drift has ended; for another trigger, and what was sampled
@@ -71,8 +69,12 @@ class Reservoir:
             return
         files = manifest.verify(context.absolute(champion.path), digest=champion.digest)["files"]
         weights = str(files[manifest.WEIGHTS]["sha256"])
-        # Dates of drifts are often late by a few records.
-        end = trigger.since_record - context.config.alarm.block_records
+        # Dates of drifts are often late by a few records. And what is known of an outage when the
+        # drift is called must not hang on how far the stream was read since.
+        end = min(
+            trigger.since_record - context.config.alarm.block_records,
+            trigger.record + 1 - self._outages.known_after,
+        )
         with context.database.read() as connection:
             kept = old_concepts.listing(connection, context.stream)
             before = next((one for one in kept if one.weights == weights), None)
@@ -111,6 +113,14 @@ class Reservoir:
             except ArtifactError as error:
                 log.warning("reservoir.damaged", stream=self._context.stream, error=str(error))
                 yield concept, None
+
+    def held_back(self) -> Positions:
+        """Where the records lie that forgetting is measured on: nothing is ever trained on them.
+        Raises StoreUnavailable."""
+        if self._held_back is None:
+            judged = [to_judge(sample).positions for _, sample in self.samples() if sample]
+            self._held_back = np.concatenate([none(), *judged])
+        return self._held_back
 
     def sweep(self, connection: Connection) -> None:
         """Deletes files that no row names: what a kill, or an earlier version of a state, has
@@ -178,6 +188,7 @@ class Reservoir:
             for one in leaving:
                 old_concepts.drop(connection, one)
 
+        self._held_back = None
         self._context.ledger.transact(self._context.database, write)
         staying = {self._context.absolute(one.path) for one in (concept, *others)}
         for path in self._leaving:
@@ -205,15 +216,18 @@ class Reservoir:
         ]
 
     def _of_whole_sensors(self, blocks: Sequence[BlockScore]) -> list[BlockScore]:
+        if not self._outages.is_watched:
+            return with_working_channels(blocks, self._records)
         if not blocks:
             return []
-        shares = np.stack([fault_shares(self._records(block).x) for block in blocks])
-        usual = np.quantile(shares, _USUAL_QUANTILE, axis=0)
-        beyond = (shares - usual) / np.maximum(1 - usual, 1e-9)
-        broken = np.flatnonzero(((usual < _USUAL) & (beyond >= _BROKEN)).any(axis=(1, 2)))
-        # An outage begins and ends within a block: the one before may hold a little of it.
-        near = {int(place) + step for place in broken for step in (-1, 0, 1)}
-        return [block for place, block in enumerate(blocks) if place not in near]
+        first, end = blocks[0].first_record, blocks[-1].first_record + blocks[-1].records
+        is_broken = self._outages.are_broken(self._window.positions(first, end))
+        return [
+            block
+            for block in blocks
+            if not block.is_broken
+            and not is_broken[block.first_record - first :][: block.records].any()
+        ]
 
     def _records(self, block: BlockScore) -> Batch:
         return self._window.between(block.first_record, block.first_record + block.records)

@@ -3,27 +3,36 @@
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from adaptd.adaptation.trigger import Trigger
 from adaptd.observer.outages import Outages
 from adaptd.observer.runs import runs
 from adaptd.stream.batch import Batch
+from adaptd.stream.positions import Positions, are_among
 from adaptd.stream.window import Window
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class TrainingRecords:
-    """Those numbered `first` to `end` - 1, without those that came while a sensor was broken.
+    """Those of the records numbered `first` to `end` - 1 that are learnt from.
 
-    left_out: (first, the one after the last) of each stretch of the latter. count: those that are
-    there. wanted: how many there shall be.
+    is_learnt: bool [end - first]. left_out: (first, the one after the last) of each stretch that
+    came while a sensor was broken. held_back: how many are not learnt from since forgetting is
+    measured on them. wanted: how many there shall be.
     """
 
     first: int
     end: int
+    is_learnt: NDArray[np.bool_]
     left_out: tuple[tuple[int, int], ...]
-    count: int
+    held_back: int
     wanted: int
+
+    @property
+    def count(self) -> int:
+        """Those that are there."""
+        return int(self.is_learnt.sum())
 
     @property
     def are_there(self) -> bool:
@@ -32,34 +41,51 @@ class TrainingRecords:
 
     def of(self, window: Window) -> Batch:
         """The records themselves. Raises ValueError if the window does not hold them any more."""
-        batch = window.between(self.first, self.end)
-        is_wanted = np.ones(len(batch), np.bool_)
-        for first, end in self.left_out:
-            is_wanted[first - self.first : end - self.first] = False
-        return batch.where(is_wanted) if self.left_out else batch
+        return window.between(self.first, self.end).where(self.is_learnt)
 
 
-def choose(trigger: Trigger, window: Window, outages: Outages, *, records: int) -> TrainingRecords:
-    """Of the records of which it is known what became of them. After a drift: so many from its
-    start on, which may still have to come. Else the latest; all that there are where the window
-    holds fewer, but for what broken ones have to be made up for."""
+def choose(
+    trigger: Trigger,
+    window: Window,
+    outages: Outages,
+    *,
+    held_back: Positions,
+    records: int,
+    minimum: int,
+) -> TrainingRecords:
+    """Of the records of which it is known what became of them, but for those that are held back.
+    After a drift: so many from its start on, which may still have to come. Else the latest; all
+    that there are where the window holds fewer, but for what broken ones have to be made up for.
+
+    Never more than a full window has room for beside those that are not known yet and those that
+    are not learnt from: as others come, as many leave. minimum: so many are waited for until the
+    latter leave, if the window could ever hold them.
+    """
     end = max(window.first_record, window.next_record - outages.known_after)
     is_drift = trigger.kind == "drift"
     first = window.first_record
     if is_drift:
         first = max(first, min(trigger.since_record, end))
-    is_working = ~outages.are_broken(window.positions(first, end))
-    places = np.flatnonzero(is_working)
-    wanted = records if is_drift else max(1, min(records, end - first))
-    if len(places) >= wanted:
-        own = places[:wanted] if is_drift else places[-wanted:]
-        start, stop = (0, int(own[-1]) + 1) if is_drift else (int(own[0]), end - first)
-        is_working = is_working[start:stop]
-        first, end = first + start, first + stop
+    positions = window.positions(first, end)
+    is_broken = outages.are_broken(positions)
+    is_held_back = are_among(positions, held_back) & ~is_broken
+    is_learnt = ~is_broken & ~is_held_back
+    places = np.flatnonzero(is_learnt)
+    room = window.capacity - outages.known_after
+    most = min(room, max(room - int((~is_learnt).sum()), minimum))
+    there = end - first - int(is_held_back.sum())
+    wanted = max(1, min(records, most if is_drift else min(most, there)))
+    start, stop = 0, end - first
+    if len(places) >= wanted and is_drift:
+        stop = int(places[wanted - 1]) + 1
+    elif len(places) >= wanted:
+        start = int(places[-wanted])
+    own, first = slice(start, stop), first + start
     return TrainingRecords(
         first=first,
-        end=end,
-        left_out=tuple((first + run.start, first + run.stop) for run in runs(~is_working)),
-        count=int(is_working.sum()),
+        end=first + stop - start,
+        is_learnt=is_learnt[own],
+        left_out=tuple((first + run.start, first + run.stop) for run in runs(is_broken[own])),
+        held_back=int(is_held_back[own].sum()),
         wanted=wanted,
     )

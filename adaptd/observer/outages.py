@@ -46,7 +46,7 @@ class Outages:
     def __init__(self, block_records: int, *, is_watched: bool = True) -> None:
         """is_watched: whether anybody looks for broken sensors; else there is nothing to wait
         for."""
-        self._is_watched = is_watched
+        self.is_watched = is_watched
         self._size = block_records
         self._spans: deque[Span] = deque(maxlen=MOST_SPANS)
         # Positions of the latest records, which may yet turn out to have been broken.
@@ -56,7 +56,7 @@ class Outages:
     @property
     def known_after(self) -> int:
         """Records that have to come after one before it is known what becomes of it."""
-        return 2 * self._size if self._is_watched else 0
+        return 2 * self._size if self.is_watched else 0
 
     @property
     def latest(self) -> Span | None:

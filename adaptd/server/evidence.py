@@ -106,6 +106,7 @@ class Evidence(BaseModel):
     trigger: str = ""
     training_records: tuple[int, int] | None = None
     left_out_records: int = 0
+    held_back_records: int = 0
     rehearsal: Rehearsed | None = None
     distillation: Distilled | None = None
     old_concepts: tuple[OldConcept, ...] = ()

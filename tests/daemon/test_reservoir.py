@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -11,21 +11,25 @@ from adaptd.adaptation.trigger import Trigger
 from adaptd.config.episode import EpisodeConfig
 from adaptd.daemon.reservoir import Reservoir
 from adaptd.errors import StaleEpochError
-from adaptd.registry import old_concepts, releases
+from adaptd.registry import episodes, old_concepts, releases, scores
 from adaptd.registry.old_concepts import OldConcept
 from adaptd.registry.releases import Release
 from adaptd.store import epochs
 from adaptd.store.backup import back_up
 from adaptd.stream.batch import Batch
+from adaptd.stream.positions import Positions
+from adaptd.stream.reservoir import to_judge
 from adaptd.stream.segment import read_segment
 from tests.daemon.conftest import DRIFT_AT, LoopMaker, MemorySource, Running
 
 # What is tried here is what is taken, not what alarms: these loops raise none.
-ALARM = {"block_records": 16, "signals": [], "per_day": 1e-9}
+ALARM: dict[str, Any] = {"block_records": 16, "signals": [], "per_day": 1e-9}
+# Neither do these, but for a broken sensor.
+WATCHED = {**ALARM, "block_records": 8, "reference_blocks": 120, "signals": ["outages"]}
 
 
 def trigger(
-    running: Running, *, since: int, kind: Literal["drift", "schedule"] = "drift"
+    running: Running, *, since: int, kind: Literal["drift", "schedule", "manual"] = "drift"
 ) -> Trigger:
     return Trigger(kind=kind, stream=running.context.stream, record=since, since_record=since)
 
@@ -62,7 +66,11 @@ def sample(running: Running, concept: OldConcept) -> Batch:
 
 
 def numbers(batch: Batch) -> list[int]:
-    return [int(number) for number in batch.positions[:, 1]]
+    return numbers_at(batch.positions)
+
+
+def numbers_at(positions: Positions) -> list[int]:
+    return [int(number) for number in positions[:, 1]]
 
 
 def champion(running: Running) -> Release:
@@ -77,7 +85,7 @@ def reservoir_at(running: Running, record: int) -> Reservoir:
     window = running.loop._memory.window
     running.until(lambda: window.next_record > record)
     running.loop.checkpoint()
-    return Reservoir(running.context, window)
+    return Reservoir(running.context, window, running.loop._outages)
 
 
 def is_released(running: Running, number: int) -> bool:
@@ -172,6 +180,47 @@ def test_what_a_broken_sensor_gave_does_not_enter(loop: LoopMaker) -> None:
     assert (drawn >= 496).any()
 
 
+def test_an_outage_that_is_known_does_not_enter_however_long_it_was(loop: LoopMaker) -> None:
+    # 1,000 of 1,200 records, so that among them a stuck channel is what is usual.
+    running = loop(
+        MemorySource(drift_at=0, stuck=(300, 1_000)),
+        alarm=WATCHED,
+    )
+    running.executor.follows = {**running.executor.follows, "initial": 1}
+    reservoir = reservoir_at(running, 1_500)
+    called = trigger(running, since=1_420)
+    reservoir.take(replace(called, record=1_440), champion(running))
+    (concept,) = kept(running)
+    drawn = np.array(numbers(sample(running, concept)))
+    assert ((drawn < 300) | (drawn >= 1_300)).all()
+    assert (drawn < 300).any()
+    assert (drawn >= 1_300).any()
+
+
+def test_what_is_not_known_yet_does_not_enter(loop: LoopMaker) -> None:
+    running = loop(
+        MemorySource(drift_at=20_000),
+        alarm=WATCHED,
+    )
+    reservoir_at(running, 600).take(trigger(running, since=500), champion(running))
+    (concept,) = kept(running)
+    # Of which two blocks had come when the drift was called.
+    assert concept.end_record <= 501 - 2 * 8
+
+
+def test_a_block_that_is_marked_as_broken_does_not_enter(loop: LoopMaker) -> None:
+    running = loop(
+        MemorySource(drift_at=20_000),
+        alarm=WATCHED,
+    )
+    reservoir = reservoir_at(running, 600)
+    with running.context.database.write() as connection:
+        scores.mark_broken(connection, running.context.stream, first=200, end=400)
+    reservoir.take(trigger(running, since=520), champion(running))
+    (concept,) = kept(running)
+    assert concept.first_record >= 400
+
+
 def test_a_stretch_that_is_answered_worse_does_not_enter(loop: LoopMaker) -> None:
     # One record in five is another class from 500 on.
     running = loop(MemorySource(drift_at=20_000, blurred_from=500), alarm=ALARM)
@@ -229,7 +278,11 @@ def test_concepts_that_are_no_longer_wanted_are_not_asked_for(loop: LoopMaker) -
         config = running.context.config.model_copy(
             update={"episode": EpisodeConfig.model_validate(wanted)}
         )
-        other = Reservoir(replace(running.context, config=config), running.loop._memory.window)
+        other = Reservoir(
+            replace(running.context, config=config),
+            running.loop._memory.window,
+            running.loop._outages,
+        )
         assert [concept.release for concept, _ in other.samples()] == expected
 
 
@@ -256,3 +309,29 @@ def test_who_no_longer_owns_the_stream_keeps_nothing(loop: LoopMaker) -> None:
         reservoir.take(trigger(running, since=500), champion(running))
     assert kept(running) == []
     assert not files(running)
+
+
+@pytest.mark.parametrize("is_killed", [False, True])
+def test_no_training_reads_what_forgetting_is_measured_on(loop: LoopMaker, is_killed: bool) -> None:
+    episode = {"records": 600, "minimum_records": 100, "reservoir": {"records": 100}}
+    running = loop(MemorySource(drift_at=20_000), alarm=ALARM, episode=episode)
+    reservoir_at(running, 900)
+    reservoir = running.loop._conductor._reservoir
+    assert not len(reservoir.held_back())
+    reservoir.take(trigger(running, since=500), champion(running))
+    (concept,) = kept(running)
+    held_back = numbers(to_judge(sample(running, concept)))
+    assert numbers_at(reservoir.held_back()) == held_back
+    if is_killed:
+        running = running.again()
+    running.context.queue.put(trigger(running, since=900, kind="manual"))
+    running.until(lambda: any(job.kind == "adapt" for job in running.executor.jobs))
+    job = running.executor.jobs[-1]
+    learnt = numbers(read_segment(job.records, job.records_digest))
+    assert len(learnt) == 600
+    assert not set(learnt) & set(held_back)
+    assert set(learnt) & set(numbers(sample(running, concept)))
+    with running.context.database.read() as connection:
+        (told,) = episodes.history(connection, running.context.stream)
+    passed_over = [one for one in held_back if one >= learnt[0]]
+    assert told.plan["held_back"] == len(passed_over) > 0

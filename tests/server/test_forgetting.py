@@ -96,11 +96,13 @@ def test_page_and_terminal_show_what_is_forgotten(
             **evidence_document,
             "old_concepts": [document(deployed=180, reopened=150, both=145)],
             "maximum_forgetting_points": 10.0,
+            "held_back_records": 1_037,
             "rehearsal": {"count": 1_000, "share": 0.25},
             "distillation": {"weight": 0.5, "temperature": 2.0},
         },
     )
     page = client.get(f"/proposals/{proposal.id}").text.replace(NO_BREAK, " ")
+    assert "without 1,037 that forgetting is measured on" in page
     console = Console(width=200)
     with console.capture() as capture, database.read() as connection:
         print_one(console, view(connection, proposal, now=FakeClock().now()))
