@@ -267,7 +267,7 @@ class SignalDesk:
             "alarms_per_day": signals.alarms_per_day,
             "budget_per_day": self._context.config.alarm.per_day,
             "broken": {self._contract.features[at]: it for at, it in signals.faults.items()},
-            "latest_outage": None if outage is None else [outage.first, outage.end - 1],
+            "latest_outage": None if outage is None else [outage[0], outage[1] - 1],
         }
 
     def _show(self) -> None:
