@@ -25,8 +25,8 @@ class Outages:
     """
 
     def __init__(self, block_records: int, *, is_watched: bool = True) -> None:
-        """is_watched: whether anybody looks for broken sensors; else there is nothing to wait
-        for."""
+        """is_watched: whether anybody looks for broken sensors; else nothing is known of any, also
+        not from before, and there is nothing to wait for."""
         self._is_watched = is_watched
         self._size = block_records
         self._broken = Stretches()
@@ -53,6 +53,8 @@ class Outages:
         """Takes records as they come: int64 [n, 2] (partition, offset), and the blocks among those
         that they have filled of which a channel is broken, (first record, the one after its last).
         """
+        if not self._is_watched:
+            return
         if first_record != self._next:
             self._latest = self._latest[:0]
         earlier, self._next = first_record, first_record + len(positions)
@@ -99,6 +101,8 @@ class Outages:
                 f"outages schema_version must be {SCHEMA_VERSION}, "
                 f"got {state.get('schema_version')!r}"
             )
+        if not self._is_watched:
+            return
         self._broken.restore(state["broken"])
         self._known.restore(state["known"])
         self._latest = from_state(state["latest"])

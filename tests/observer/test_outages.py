@@ -121,6 +121,21 @@ def test_a_sensor_that_flickers_is_one_outage_of_which_little_is_kept() -> None:
     assert len(json.dumps(outages.state())) < 2 * 24 * MOST_ROWS
 
 
+def test_where_nobody_looks_any_more_nothing_is_known_of_any_from_before() -> None:
+    outages, found = Outages(SIZE), positions()
+    shown(outages, found, 0, RECORDS)
+    unwatched = Outages(SIZE, is_watched=False)
+    unwatched.restore(outages.state())
+    assert unwatched.latest is None
+    assert not unwatched.are_broken(found).any()
+    assert not unwatched.were_known(found).any()
+    # Once somebody looks again, it begins anew.
+    again = Outages(SIZE)
+    again.restore(unwatched.state())
+    shown(again, found, 0, RECORDS)
+    assert again.state() == outages.state()
+
+
 def test_a_state_of_another_version_is_refused() -> None:
     with pytest.raises(ValueError, match="schema_version must be 2, got 9"):
         Outages(SIZE).restore({"schema_version": 9})
