@@ -13,7 +13,8 @@ from adaptd.stream.window import Window
 
 @dataclass(frozen=True)
 class TrainingRecords:
-    """Those numbered `first` to `end` - 1, without those that came while a sensor was broken.
+    """Those numbered `first` to `end` - 1, without those that came while a sensor was broken, or
+    so lately that this is not known.
 
     left_out: (first, the one after the last) of each stretch of the latter. count: those that are
     there. wanted: how many there shall be.
@@ -48,7 +49,8 @@ def choose(trigger: Trigger, window: Window, outages: Outages, *, records: int) 
     first = window.first_record
     if is_drift:
         first = max(first, min(trigger.since_record, end))
-    is_working = ~outages.are_broken(window.positions(first, end))
+    positions = window.positions(first, end)
+    is_working = ~(outages.are_broken(positions) | outages.are_undecided(positions))
     places = np.flatnonzero(is_working)
     wanted = records if is_drift else max(1, min(records, end - first))
     if len(places) >= wanted:

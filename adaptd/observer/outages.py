@@ -75,6 +75,20 @@ class Outages:
         """Which of the records, int64 [n, 2], belong to an outage; bool [n]."""
         return self._broken.hold(positions)
 
+    def are_undecided(self, positions: _Positions) -> NDArray[np.bool_]:
+        """Of which of the records, that have all come, it is not known yet what becomes of them;
+        bool [n]. Those after which too few have come, in whatever order their labels did."""
+        if not len(self._latest):
+            return np.zeros(len(positions), np.bool_)
+        # Offsets of a partition grow, so all from the first of the latest on are among them.
+        partitions, places = np.unique(self._latest[:, 0], return_index=True)
+        own = np.minimum(np.searchsorted(partitions, positions[:, 0]), len(partitions) - 1)
+        firsts = self._latest[places, 1]
+        is_undecided: NDArray[np.bool_] = (partitions[own] == positions[:, 0]) & (
+            positions[:, 1] >= firsts[own]
+        )
+        return is_undecided
+
     def were_known(self, positions: _Positions) -> NDArray[np.bool_]:
         """Of which that was known when their block began: what has to be judged at once does not
         hang on how far the stream was read."""

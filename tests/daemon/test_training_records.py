@@ -73,6 +73,19 @@ def test_after_a_drift_they_are_made_up_for_by_later_ones(window: Window) -> Non
     assert not choose(drift(390), window, broken(41, 42), records=51).are_there
 
 
+def test_a_record_whose_label_came_before_its_time_is_left_out() -> None:
+    window, outages = Window(300, SCHEMA.shape), Outages(SIZE)
+    came = records(0, 500)
+    window.append(came[:100])
+    # Of the latest that have come, and of others that came before them.
+    window.append(came[495:496])
+    window.append(came[100:300])
+    outages.see(0, came.positions, [])
+    chosen = choose(SCHEDULE, window, outages, records=200)
+    assert chosen.left_out == ((100, 101),)
+    assert chosen.of(window).positions[:, 1].max() < 480
+
+
 def test_where_too_few_are_left_more_have_to_come(window: Window) -> None:
     chosen = choose(SCHEDULE, window, broken(*range(25, 44)), records=200)
     assert (chosen.count, chosen.wanted, chosen.are_there) == (70, 200, False)
