@@ -159,7 +159,12 @@ def _both(address: str, records: int, rounds: int, predictor: Predictor) -> dict
             batch = source.poll(maximum=_POLL_RECORDS, timeout_seconds=0.5).batch
             if len(batch):
                 probabilities = predictor.predict(batch.x)
-                observer.see(seen, batch.x, probabilities, batch.timestamps)
+                taken = 0
+                while taken < len(batch):
+                    rest = slice(taken, None)
+                    taken += observer.see(
+                        seen + taken, batch.x[rest], probabilities[rest], batch.timestamps[rest]
+                    ).taken
                 observer.observe(
                     batch, first_record=seen, probabilities=probabilities, at=datetime.now(UTC)
                 )

@@ -19,7 +19,8 @@ class EvidenceFeed:
     what an e-process has counted cannot be taken back.
 
     A record is passed on when so many labelled ones have come after it that this is known, two
-    blocks of them, so that the same records count however they were polled.
+    blocks of them, so that the same records count however they were polled; and not before as many
+    records have come at all, where its label came before those of earlier ones.
     """
 
     def __init__(
@@ -44,11 +45,17 @@ class EvidenceFeed:
         # Numbers may have gaps, of records that nobody predicted.
         excess = sum(map(len, self._held)) - self._most_held
         while excess > 0:
-            part = self._held.popleft()
-            if len(part) > excess:
-                self._held.appendleft(part[excess:])
-            self._pass_on(part[:excess])
-            excess -= min(len(part), excess)
+            part = self._held[0]
+            is_undecided = self._outages.are_undecided(part.positions[:excess])
+            count = int(is_undecided.argmax()) if is_undecided.any() else len(is_undecided)
+            self._held.popleft()
+            if count < len(part):
+                self._held.appendleft(part[count:])
+            self._pass_on(part[:count])
+            if count < len(is_undecided):
+                # Those after it wait for it, so that they are counted in their order.
+                break
+            excess -= count
 
     def flush(self) -> None:
         """The stream has ended: no more will be known of what is held."""

@@ -1,6 +1,6 @@
 """`Intake`: what comes of a stream: records, their labels, and what is neither."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
@@ -17,6 +17,7 @@ from adaptd.errors import SourceUnavailable, StoreUnavailable
 from adaptd.observer.joined import Joined, Predictions
 from adaptd.registry import dead_letters
 from adaptd.registry.dead_letters import DeadLetter
+from adaptd.stream.batch import Batch
 from adaptd.stream.breaker import Breaker
 from adaptd.stream.labels import LabelSource
 from adaptd.stream.source import Poll, Source
@@ -43,14 +44,18 @@ class Intake:
         labels: LabelSource | None,
         memory: Memory,
         predict: Callable[[Poll], Predictions],
+        see: Callable[[Batch, Predictions], Iterator[slice]],
         take: Callable[[Joined, datetime], None],
     ) -> None:
         """labels: where they come from if not with the records. predict: what everybody says of
-        records that have just come. take: labelled records, with what was said of them then."""
+        records that have just come. see: looks at these, whether or not they have labels, and gives
+        the parts in which they are to be taken. take: labelled records, with what was said of them
+        when they came."""
         self._context = context
         self._source = source
         self._memory = memory
         self._predict = predict
+        self._see = see
         self._take = take
         contract = source.schema.contract()
         self._late = (
@@ -177,9 +182,11 @@ class Intake:
         )
         if len(poll.batch):
             predictions = self._predict(poll)
-            if self._late is None:
-                self._take(Joined(poll.batch, predictions), now)
-            else:
+            whole = Joined(poll.batch, predictions)
+            for part in self._see(poll.batch, predictions):
+                if self._late is None:
+                    self._take_all([whole[part]], now)
+            if self._late is not None:
                 self._take_all(self._late.put(poll.batch, predictions, now=now), now)
         self._memory.positions.update(poll.positions)
         metrics.show_lag(stream, self._source.lag())
@@ -187,7 +194,8 @@ class Intake:
 
     def _take_all(self, joined: Sequence[Joined], now: datetime) -> None:
         for part in joined:
-            self._take(part, now)
+            if len(part.batch):
+                self._take(part, now)
 
     def _set_aside(self, letters: Sequence[DeadLetter]) -> None:
         if not letters:

@@ -1,6 +1,6 @@
 """`SignalDesk`: what becomes of an alarm that no label stands behind."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -96,29 +96,32 @@ class SignalDesk:
         self._is_broken = False
         self._shown_revision: int | None = None
 
-    def see(self, batch: Batch, probabilities: NDArray[np.float32] | None) -> None:
-        """Takes records as they come, labelled or not. probabilities: of the release, float32 [n,
-        classes]; None before there is one."""
-        first, self._arrived = self._arrived, self._arrived + len(batch)
+    def see(self, batch: Batch, probabilities: NDArray[np.float32] | None) -> Iterator[slice]:
+        """Takes records as they come, labelled or not, and gives them in parts, which are to be
+        judged one after the other: an alarm or the end of an outage is followed up with the last
+        record of its block, whatever was polled with it.
+
+        probabilities: of the release, float32 [n, classes]; None before there is one.
+        """
+        begin, polled = 0, self._arrived
         if probabilities is None:
+            self._arrived += len(batch)
+            yield slice(0, len(batch))
             return
-        raised = self._observer.see(first, batch.x, probabilities, batch.timestamps)
-        self._outages.see(first, batch.positions, self._observer.broken_blocks)
-        for alarm in raised:
-            self._tell(alarm, self._numbering)
-        broken = self._observer.broken
-        if broken and not self._is_broken:
-            self._begin_outage(broken, raised)
-        elif self._is_broken and not broken:
-            self._is_broken = False
-            log.info("sensor.back", stream=self._context.stream)
-            self._recover()
-        elif raised and not broken and self._suspicion is None:
-            # The strongest knows best since when. It lies among the records of this poll or before
-            # them: of those before, the time of the poll's first is near enough.
-            strongest = max(raised, key=lambda alarm: alarm.statistic)
-            place = max(0, strongest.since_record - first)
-            self._suspicion = _Suspicion(strongest.signal, float(batch.timestamps[place]))
+        while begin < len(batch):
+            rest, first = slice(begin, None), self._arrived
+            seen = self._observer.see(
+                first, batch.x[rest], probabilities[rest], batch.timestamps[rest]
+            )
+            end = begin + seen.taken
+            self._arrived += seen.taken
+            self._outages.see(first, batch.positions[begin:end], self._observer.broken_blocks)
+            if seen.alarms or bool(self._observer.broken) != self._is_broken:
+                yield slice(begin, end - 1)
+                begin = end - 1
+                self._follow(seen.alarms, batch, polled)
+            yield slice(begin, end)
+            begin = end
         self._show()
 
     def on_labelled(self, batch: Batch, first_record: int) -> None:
@@ -175,7 +178,25 @@ class SignalDesk:
         self._outages.restore(state.get("outages"))
         self._show()
 
-    def _begin_outage(self, broken: Mapping[int, str], raised: list[Alarm]) -> None:
+    def _follow(self, raised: Sequence[Alarm], batch: Batch, polled: int) -> None:
+        """polled: number of the batch's first record."""
+        for alarm in raised:
+            self._tell(alarm, self._numbering)
+        broken = self._observer.broken
+        if broken and not self._is_broken:
+            self._begin_outage(broken, raised)
+        elif self._is_broken and not broken:
+            self._is_broken = False
+            log.info("sensor.back", stream=self._context.stream)
+            self._recover()
+        elif raised and not broken and self._suspicion is None:
+            # The strongest knows best since when. It lies among the records of this poll or before
+            # them: of those before, the time of the poll's first is near enough.
+            strongest = max(raised, key=lambda alarm: alarm.statistic)
+            place = max(0, strongest.since_record - polled)
+            self._suspicion = _Suspicion(strongest.signal, float(batch.timestamps[place]))
+
+    def _begin_outage(self, broken: Mapping[int, str], raised: Sequence[Alarm]) -> None:
         self._is_broken, self._suspicion = True, None
         words = ", ".join(
             f"{self._contract.features[place]} {fault}" for place, fault in sorted(broken.items())
@@ -246,7 +267,7 @@ class SignalDesk:
             "alarms_per_day": signals.alarms_per_day,
             "budget_per_day": self._context.config.alarm.per_day,
             "broken": {self._contract.features[at]: it for at, it in signals.faults.items()},
-            "latest_outage": None if outage is None else [outage.first, outage.end - 1],
+            "latest_outage": None if outage is None else [outage[0], outage[1] - 1],
         }
 
     def _show(self) -> None:

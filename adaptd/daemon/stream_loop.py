@@ -1,5 +1,6 @@
 """One stream: poll, predict, observe, learn from it by proxy, checkpoint."""
 
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
@@ -39,6 +40,7 @@ from adaptd.observer.score import certain
 from adaptd.registry import releases, scores
 from adaptd.registry.episodes import OUTCOMES
 from adaptd.registry.releases import Release
+from adaptd.stream.batch import Batch
 from adaptd.stream.labels import LabelSource
 from adaptd.stream.reject import REASONS
 from adaptd.stream.source import Poll, Source
@@ -138,6 +140,7 @@ class StreamLoop:
             labels=labels,
             memory=self._memory,
             predict=self._predict,
+            see=self._see,
             take=self._take,
         )
         self._is_exhausted = False
@@ -361,8 +364,11 @@ class StreamLoop:
         if poll.prediction is not None and release is not None:
             # Where records say what the deployed model answered, that is what is observed.
             predictions[release.digest] = certain(poll.prediction, predictions[release.digest])
-        self._signals.see(poll.batch, None if release is None else predictions[release.digest])
         return predictions
+
+    def _see(self, batch: Batch, predictions: Predictions) -> Iterator[slice]:
+        release = self._lineup.release
+        return self._signals.see(batch, None if release is None else predictions[release.digest])
 
     def _take(self, joined: Joined, now: datetime) -> None:
         """Labelled records: what was predicted of them is judged, and they may be trained on."""

@@ -15,11 +15,12 @@ from adaptd.stream.window import Window
 
 @dataclass(frozen=True, eq=False)
 class TrainingRecords:
-    """Those of the records numbered `first` to `end` - 1 that are learnt from.
+    """Those of the records numbered `first` to `end` - 1 that are learnt from: not those that came
+    while a sensor was broken, or so lately that this is not known.
 
-    is_learnt: bool [end - first]. left_out: (first, the one after the last) of each stretch that
-    came while a sensor was broken. held_back: how many are not learnt from since forgetting is
-    measured on them. wanted: how many there shall be.
+    is_learnt: bool [end - first]. left_out: (first, the one after the last) of each stretch of
+    those. held_back: how many are not learnt from since forgetting is measured on them. wanted: how
+    many there shall be.
     """
 
     first: int
@@ -67,7 +68,7 @@ def choose(
     if is_drift:
         first = max(first, min(trigger.since_record, end))
     positions = window.positions(first, end)
-    is_broken = outages.are_broken(positions)
+    is_broken = outages.are_broken(positions) | outages.are_undecided(positions)
     is_held_back = are_among(positions, held_back) & ~is_broken
     is_learnt = ~is_broken & ~is_held_back
     places = np.flatnonzero(is_learnt)

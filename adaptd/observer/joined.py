@@ -33,6 +33,12 @@ class Joined:
     batch: Batch
     predictions: Predictions
 
+    def __getitem__(self, records: slice) -> "Joined":
+        """Those of a slice; views, nothing is copied."""
+        return Joined(
+            self.batch[records], {name: said[records] for name, said in self.predictions.items()}
+        )
+
 
 @dataclass(frozen=True)
 class Conflict:

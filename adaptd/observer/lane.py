@@ -1,6 +1,7 @@
 """`Lane`: one sequence of records, cut into blocks and watched."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
@@ -16,12 +17,23 @@ from adaptd.observer.record_blocks import RecordBlocks
 _SECONDS_A_DAY = 86_400.0
 
 
+@dataclass(frozen=True)
+class Seen:
+    """What came of records that were taken as they came.
+
+    taken: how many of them. alarms: of the block that ends with the last of these, if any.
+    """
+
+    taken: int
+    alarms: Sequence[Alarm] = ()
+
+
 class Lane:
     """One alarm, then quiet until it begins anew, or the end of an outage that it was for; a sensor
     that breaks meanwhile is told all the same.
 
-    broken_blocks: (first record, the one after its last) of each block of the latest `put` with a
-    channel that is broken, whether or not that is told yet, or ever.
+    broken_blocks: (first record, the one after its last) of each block of the latest `take` with
+    a channel that is broken, whether or not that is told yet, or ever.
     revision: another number once anything that is shown may be another.
     """
 
@@ -69,12 +81,27 @@ class Lane:
 
     def put(self, first_record: int, columns: Mapping[str, NDArray[Any]]) -> list[Alarm]:
         """Takes the next records, columns as `RecordBlocks.put`; the alarms that they raise."""
-        self.broken_blocks = []
         return [
             alarm
             for block in self._blocks.put(first_record, columns)
             for alarm in self._update(block)
         ]
+
+    def take(self, first_record: int, columns: Mapping[str, NDArray[Any]]) -> Seen:
+        """Takes the next records, columns as `RecordBlocks.put`, up to the end of the first block
+        that raises an alarm or ends an outage, so that it can be answered right there: the others
+        are to be put again."""
+        self.broken_blocks = []
+        taken = self.until_full
+        for block in self._blocks.put(first_record, columns):
+            was_outage = self._is_outage
+            alarms = self._update(block)
+            if alarms or was_outage != self._is_outage:
+                if taken < len(columns["x"]):
+                    self._blocks.clear()
+                return Seen(taken, alarms)
+            taken += self._settings.block_records
+        return Seen(len(columns["x"]))
 
     def hush(self) -> None:
         """Says nothing until it begins anew."""

@@ -17,7 +17,7 @@ from adaptd.drift.signals import input_signals, label_signals, output_signals
 from adaptd.drift.signals.answers import Error, Overconfidence
 from adaptd.drift.signals.faults import Faults
 from adaptd.drift.signals.signal import Signal
-from adaptd.observer.lane import Lane
+from adaptd.observer.lane import Lane, Seen
 
 SCHEMA_VERSION = 2
 
@@ -154,12 +154,12 @@ class LiveSignals:
         x: NDArray[np.float32],
         probabilities: NDArray[np.float32],
         times: NDArray[np.float64],
-    ) -> list[Alarm]:
-        """Takes records as they come: x float32 [n, *shape], what the release says of them, float32
-        [n, classes], and event times."""
+    ) -> Seen:
+        """Takes records as they come, as `Lane.take`: x float32 [n, *shape], what the release says
+        of them, float32 [n, classes], and event times."""
         if self._unlabelled is None:
-            return []
-        return self._unlabelled.put(
+            return Seen(len(x))
+        return self._unlabelled.take(
             first_record, {"x": x, "probabilities": probabilities, "times": times}
         )
 

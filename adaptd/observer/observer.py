@@ -12,6 +12,7 @@ from adaptd.architecture import Contract
 from adaptd.config import AlarmConfig
 from adaptd.drift.alarm import Alarm
 from adaptd.drift.monitor import Monitor
+from adaptd.observer.lane import Seen
 from adaptd.observer.live_signals import LiveSignals
 from adaptd.observer.runs import runs
 from adaptd.observer.score import score
@@ -127,11 +128,11 @@ class Observer:
         x: NDArray[np.float32],
         probabilities: NDArray[np.float32],
         times: NDArray[np.float64],
-    ) -> list[Alarm]:
-        """Takes records as they come, labelled or not, as `LiveSignals.see`; the alarms of what
-        needs no label."""
+    ) -> Seen:
+        """Takes records as they come, labelled or not, as `LiveSignals.see`; with the alarms of
+        what needs no label."""
         if self._signals is None:
-            return []
+            return Seen(len(x))
         return self._signals.see(first_record, x, probabilities, times)
 
     @property

@@ -1,54 +1,37 @@
 """`Outages`: which records came while a sensor was broken."""
 
-import itertools
-from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from adaptd.drift.array_state import from_state, to_state
+from adaptd.observer.stretches import Stretches
 
-SCHEMA_VERSION = 1
-
-# Of the latest that are known. One that flickers makes one of every second block or so.
-MOST_SPANS = 1_000
+SCHEMA_VERSION = 2
 
 _Positions = NDArray[np.int64]
-
-
-@dataclass
-class Span:
-    """Consecutive records, numbered as they came, that are not to be trusted.
-
-    first, end: the first of them, and the one after the last: of blocks in a row with a broken
-    channel, and of one block before and one after them, of which up to half may be broken.
-    noticed: the one from which it was known when the block of a record began.
-    partitions: [partition, offset of its first record, of the one noticed, the one after its last].
-    """
-
-    first: int
-    noticed: int
-    end: int
-    partitions: list[list[int]] = field(default_factory=list)
 
 
 class Outages:
     """Knows the records by their positions in the source, so that it can be asked of records that
     are labelled later, and in another order; also of those that came before anything was noticed.
 
-    What becomes of a record is known once two blocks have come after it. Keeps the latest
-    `MOST_SPANS` outages. Depends on the records alone, however they were polled.
+    An outage is of blocks with a broken channel, and of one block before and one after each of
+    them, of which up to half may be broken.
+    What becomes of a record is known once two blocks have come after it. Keeps the latest outages,
+    as `Stretches`. Depends on the records alone, however they were polled.
     """
 
     def __init__(self, block_records: int, *, is_watched: bool = True) -> None:
-        """is_watched: whether anybody looks for broken sensors; else there is nothing to wait
-        for."""
+        """is_watched: whether anybody looks for broken sensors; else nothing is known of any, also
+        not from before, and there is nothing to wait for."""
         self.is_watched = is_watched
         self._size = block_records
-        self._spans: deque[Span] = deque(maxlen=MOST_SPANS)
+        self._broken = Stretches()
+        # Of these, the records of which it was known when their block began.
+        self._known = Stretches()
         # Positions of the latest records, which may yet turn out to have been broken.
         self._latest: _Positions = np.empty((0, 2), np.int64)
         self._next = 0
@@ -59,9 +42,10 @@ class Outages:
         return 2 * self._size if self.is_watched else 0
 
     @property
-    def latest(self) -> Span | None:
-        """The latest outage, which may still go on; None where there was none."""
-        return self._spans[-1] if self._spans else None
+    def latest(self) -> tuple[int, int] | None:
+        """The latest outage, which may still go on: the number of its first record, as they came,
+        and the one after its last; None where there was none."""
+        return self._broken.latest
 
     def see(
         self, first_record: int, positions: _Positions, broken_blocks: Sequence[tuple[int, int]]
@@ -69,37 +53,54 @@ class Outages:
         """Takes records as they come: int64 [n, 2] (partition, offset), and the blocks among those
         that they have filled of which a channel is broken, (first record, the one after its last).
         """
+        if not self.is_watched:
+            return
         if first_record != self._next:
             self._latest = self._latest[:0]
         earlier, self._next = first_record, first_record + len(positions)
         self._latest = np.concatenate([self._latest, positions])
+        start = self._next - len(self._latest)
+        for stretches in (self._broken, self._known):
+            if stretches.latest is not None and stretches.latest[1] > earlier:
+                stretches.cover(start, self._latest)
         for first, end in broken_blocks:
-            if self._spans and first <= self._spans[-1].end - self._size:
-                self._spans[-1].end = end + self._size
-            else:
-                self._spans.append(Span(first - self._size, end, end + self._size))
-        for span in reversed(self._spans):
-            if span.end <= earlier - 2 * self._size:
-                break
-            self._cover(span)
+            self._broken.put(first - self._size, end + self._size)
+            self._broken.cover(start, self._latest)
+            self._known.put(end, end + self._size)
+            self._known.cover(start, self._latest)
         # A block that is filled next begins less than one before the end, and counts one before it.
         self._latest = self._latest[max(0, len(self._latest) - 2 * self._size) :].copy()
 
     def are_broken(self, positions: _Positions) -> NDArray[np.bool_]:
         """Which of the records, int64 [n, 2], belong to an outage; bool [n]."""
-        return self._within(positions, 1)
+        return self._broken.hold(positions)
+
+    def are_undecided(self, positions: _Positions) -> NDArray[np.bool_]:
+        """Of which of the records, that have all come, it is not known yet what becomes of them;
+        bool [n]. Those after which too few have come, in whatever order their labels did."""
+        if not len(self._latest):
+            return np.zeros(len(positions), np.bool_)
+        # Offsets of a partition grow, so all from the first of the latest on are among them.
+        partitions, places = np.unique(self._latest[:, 0], return_index=True)
+        own = np.minimum(np.searchsorted(partitions, positions[:, 0]), len(partitions) - 1)
+        firsts = self._latest[places, 1]
+        is_undecided: NDArray[np.bool_] = (partitions[own] == positions[:, 0]) & (
+            positions[:, 1] >= firsts[own]
+        )
+        return is_undecided
 
     def were_known(self, positions: _Positions) -> NDArray[np.bool_]:
         """Of which that was known when their block began: what has to be judged at once does not
         hang on how far the stream was read."""
-        return self._within(positions, 2)
+        return self._known.hold(positions)
 
     def state(self) -> dict[str, Any]:
         """As JSON values, exact; of bounded size."""
         return {
             "schema_version": SCHEMA_VERSION,
             "size": self._size,
-            "spans": [asdict(span) for span in self._spans],
+            "broken": self._broken.state(),
+            "known": self._known.state(),
             "latest": to_state(self._latest),
             "next": self._next,
         }
@@ -114,36 +115,9 @@ class Outages:
                 f"outages schema_version must be {SCHEMA_VERSION}, "
                 f"got {state.get('schema_version')!r}"
             )
-        self._spans.extend(Span(**span) for span in state["spans"])
+        if not self.is_watched:
+            return
+        self._broken.restore(state["broken"])
+        self._known.restore(state["known"])
         self._latest = from_state(state["latest"])
         self._next = int(state["next"])
-
-    def _cover(self, span: Span) -> None:
-        """Adds those of the latest records that belong to it."""
-        numbers = np.arange(self._next - len(self._latest), self._next)
-        own = (numbers >= span.first) & (numbers < span.end)
-        found = {row[0]: row for row in span.partitions}
-        for partition in np.unique(self._latest[own, 0]).tolist():
-            of_it = own & (self._latest[:, 0] == partition)
-            offsets = self._latest[of_it, 1]
-            known = self._latest[of_it & (numbers >= span.noticed), 1]
-            first, last = int(offsets.min()), int(offsets.max()) + 1
-            row = found.setdefault(partition, [partition, first, last, last])
-            was_known = row[2] < row[3]
-            row[1], row[3] = min(row[1], first), max(row[3], last)
-            if not was_known:
-                row[2] = int(known.min()) if len(known) else row[3]
-        span.partitions = [found[partition] for partition in sorted(found)]
-
-    def _within(self, positions: _Positions, start: int) -> NDArray[np.bool_]:
-        """start: the place of the first offset in a partition's row."""
-        found = np.zeros(len(positions), np.bool_)
-        rows = sorted(itertools.chain.from_iterable(span.partitions for span in self._spans))
-        for partition, own in itertools.groupby(rows, key=lambda row: row[0]):
-            # Both grow from span to span, though one may begin before the last has ended.
-            spans = np.array(list(own), np.int64)
-            of_it = positions[:, 0] == partition
-            offsets = positions[of_it, 1]
-            place = np.searchsorted(spans[:, start], offsets, side="right") - 1
-            found[of_it] = (place >= 0) & (offsets < spans[np.maximum(place, 0), 3])
-        return found

@@ -127,21 +127,26 @@ class KafkaPartitions:
         return self._taken(records, maximum)
 
     def at_end(self, partitions: Collection[int]) -> set[int]:
-        """Those of them that hold nothing more now, by what their leaders answer. Raises as
-        `connect`."""
+        """Those of them that hold nothing more now, by what their leaders answer; others' records
+        wait for these. A client that does not move on although one does hold more is let go of.
+        Raises as `connect`."""
         self.connect()
         asked = [TopicPartition(self._topic, number) for number in partitions]
         try:
             ends = self._consumer.end_offsets(asked, timeout_ms=ANSWER_MS)
             # The client's own position also stands behind marks of transactions, which are no
             # records.
-            return {
-                partition.partition
-                for partition, end in ends.items()
-                if self._consumer.position(partition, timeout_ms=ANSWER_MS) >= end
+            positions = {
+                partition.partition: self._consumer.position(partition, timeout_ms=ANSWER_MS)
+                for partition in ends
             }
         except KafkaError as error:
             raise self._broken(error) from error
+        last = {partition.partition: int(end) for partition, end in ends.items()}
+        stuck = self._watch.wait(self._clock.monotonic(), positions=positions, ends=last)
+        if stuck:
+            self._renew(stuck)
+        return {number for number, end in last.items() if positions[number] >= end}
 
     def ends(self) -> Mapping[int, int]:
         """partition -> offset behind its last message, where that is known. Does not block."""
@@ -188,9 +193,11 @@ class KafkaPartitions:
             },
             ends={partition.partition: int(end) for partition, end in ends.items()},
         )
-        if not stuck:
-            return
-        _log.warning("source.partitions_stuck", topic=self._topic, partitions=stuck)
+        if stuck:
+            self._renew(stuck)
+
+    def _renew(self, stuck: Sequence[int]) -> None:
+        _log.warning("source.partitions_stuck", topic=self._topic, partitions=list(stuck))
         self._let_go()
 
     def _let_go(self) -> None:

@@ -19,6 +19,8 @@ ENOUGH_BYTES = 1 << 20
 _POLL_RECORDS = 1_000
 # Seconds. Where a partition's records are on their way, asking again at once would not help.
 _LEAST_PATIENCE_SECONDS = 0.1
+# Seconds that a partition is waited for, while its leader has messages, until that is said.
+_LONG_SECONDS = 15.0
 
 
 class Partitions(Protocol):
@@ -66,6 +68,8 @@ class PartitionMerge:
         self._waited_since: dict[int, float] = {}
         self._idle: set[int] = set()
         self._told: set[int] = set()
+        # Those of them whose leader has some -> likewise; infinity once that was said.
+        self._late_since: dict[int, float] = {}
         self._polled_at = clock.monotonic()
 
     @property
@@ -81,7 +85,13 @@ class PartitionMerge:
     def seek(self, positions: Mapping[int, int]) -> None:
         """The next record of each partition is that one, or its earliest."""
         self._partitions.seek(positions)
-        for of_partition in (self._queues, self._bytes, self._waited_since, self._idle):
+        for of_partition in (
+            self._queues,
+            self._bytes,
+            self._waited_since,
+            self._idle,
+            self._late_since,
+        ):
             of_partition.clear()
 
     def poll(self, *, maximum: int, timeout_seconds: float) -> Sequence[Any]:
@@ -125,6 +135,7 @@ class PartitionMerge:
             self._bytes[partition] = self._bytes.get(partition, 0) + sum(map(_size, records))
             self._waited_since.pop(partition, None)
             self._idle.discard(partition)
+            self._late_since.pop(partition, None)
 
     def _take(self, maximum: int) -> list[Any]:
         heap = [(_time(queue[0]), partition) for partition, queue in self._queues.items() if queue]
@@ -164,11 +175,28 @@ class PartitionMerge:
             self._waited_since |= dict.fromkeys(overdue, now)
             for partition in sorted(ended):
                 self._pass_over(partition)
+            self._tell_late(set(overdue) - ended, now)
         return not self._idle.issuperset(empty)
+
+    def _tell_late(self, partitions: set[int], now: float) -> None:
+        """Once: nothing at all is taken while one is waited for."""
+        for partition in sorted(partitions):
+            since = self._late_since.setdefault(partition, now)
+            if now - since < _LONG_SECONDS:
+                continue
+            self._late_since[partition] = float("inf")
+            _log.warning(
+                "source.partition_late",
+                topic=self._topic,
+                partition=partition,
+                position=self._partitions.positions[partition],
+                waited_seconds=now - since,
+            )
 
     def _pass_over(self, partition: int) -> None:
         self._idle.add(partition)
         self._waited_since.pop(partition, None)
+        self._late_since.pop(partition, None)
         # Once loudly: a slow partition is passed over again and again.
         log = _log.debug if partition in self._told else _log.info
         self._told.add(partition)

@@ -74,6 +74,26 @@ def test_what_a_broken_sensor_gave_is_never_counted_and_all_else_once(
     assert np.array_equal(right, np.array(numbers) % 3 == 0)
 
 
+def test_where_labels_come_in_another_order_nothing_is_counted_that_is_not_known(
+    context: StreamContext,
+) -> None:
+    counted: list[Answers] = []
+    outages = Outages(SIZE)
+    feed = fed(context, outages, counted.append)
+    outages.see(0, POSITIONS[:90], [])
+    # Labels of the latest records first, then of many from long before.
+    labelled = np.concatenate([POSITIONS[82:90], POSITIONS[:60]])
+    for first in range(0, len(labelled), 4):
+        feed.put(Answers(first, labelled[first : first + 4], {}))
+    assert counted == []
+    blocks = [(at * SIZE, at * SIZE + SIZE) for at in BROKEN if at < 20]
+    outages.see(90, POSITIONS[90:120], blocks)
+    feed.put(Answers(len(labelled), POSITIONS[60:64], {}))
+    numbers = [int(offset) for part in counted for offset in part.positions[:, 1]]
+    # All but those of the outage, and the latest labelled ones.
+    assert numbers == list(range(64 - 2 * SIZE))
+
+
 def test_blocks_of_a_broken_sensor_are_told_from_others(
     context: StreamContext, clock: FakeClock
 ) -> None:

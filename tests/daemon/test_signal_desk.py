@@ -1,14 +1,17 @@
 """Alarms that no label stands behind, in one stream's loop."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from adaptd.adaptation.job import FINE_TUNED
+from adaptd.clock import FakeClock
 from adaptd.registry import alarms, episodes
 from adaptd.registry.alarms import AlarmRow
 from adaptd.registry.episodes import Episode
-from tests.daemon.conftest import FOLLOWS, STREAM, LoopMaker, MemorySource, Running
+from adaptd.store import checkpoints
+from tests.daemon.conftest import FOLLOWS, STREAM, LoopMaker, MemorySource, Running, loops
 
 NEVER = 10**6
 CHANGE = 1_900
@@ -137,6 +140,56 @@ def test_other_inputs_that_do_no_harm_are_told_and_become_what_is_ordinary(
     rate = metric(running, "adaptd_signal_alarms_per_day")
     assert rate is not None
     assert rate > 0
+
+
+def at_the_end(running: Running) -> tuple[list[Any], list[Any], dict[str, Any]]:
+    """Its alarms, its episodes and its checkpoint, once all has been read."""
+    running.until(lambda: running.source.next == running.source.ends_at)
+    running.step()
+    running.loop.checkpoint()
+    with running.context.database.read() as connection:
+        kept = checkpoints.load(connection, STREAM)
+    assert kept is not None
+    assert metric(running, "adaptd_sensor_broken") == 0
+    assert metric(running, "adaptd_signals_watching") == 1
+    return (
+        [(one.signal, one.record, one.since_record, one.numbering) for one in raised(running)],
+        [(one.outcome, one.reason, one.trigger) for one in told(running)],
+        kept.document,
+    )
+
+
+@pytest.mark.parametrize(
+    ("labels", "polls"),
+    [
+        (None, (256, 37, 32)),
+        # Of whole blocks: the first begins where the labels of release 1 have been read.
+        ({"delay_records": LATE}, (256, 40, 32)),
+    ],
+    ids=["labels", "late labels"],
+)
+def test_an_outage_within_one_poll_is_held_as_it_is_in_several(
+    tmp_path: Path, clock: FakeClock, labels: dict[str, Any] | None, polls: tuple[int, ...]
+) -> None:
+    seen = []
+    for poll_records in polls:
+        source = MemorySource(
+            drift_at=NEVER, stuck=(1_904, 4 * 8), poll_records=poll_records, ends_at=2_600
+        )
+        with loops(tmp_path / str(poll_records), clock) as make:
+            seen.append(at_the_end(make(source, **{**WATCHED, "labels": labels})))
+    expected_alarms, expected_episodes, expected = seen[0]
+    assert [alarm[0] for alarm in expected_alarms] == ["input-faults"]
+    assert [episode[0] for episode in expected_episodes] == ["held"]
+    for found_alarms, found_episodes, document in seen[1:]:
+        assert found_alarms == expected_alarms
+        if labels is None:
+            assert found_episodes == expected_episodes
+            assert document["observer"] == expected["observer"]
+            assert document["signals"] == expected["signals"]
+        else:
+            # How many labels have been read by then hangs on the polls.
+            assert [one[:2] for one in found_episodes] == [one[:2] for one in expected_episodes]
 
 
 def test_a_window_that_is_shorter_than_what_signals_learn_from_leaves_the_loss_alone(

@@ -113,6 +113,7 @@ def test_unless_it_leaves_too_little(window: Window, trigger: Trigger) -> None:
     chosen = choose(trigger, window, outages, records=250, held_back=none(), minimum=100)
     assert (chosen.count, chosen.wanted, chosen.are_there) == (70, 100, False)
     window.append(records(500, 70))
+    outages.see(500, records(500, 70).positions, [])
     assert choose(trigger, window, outages, records=250, held_back=none(), minimum=100).are_there
     # What no window of that size ever holds is not waited for: it is refused.
     assert choose(
@@ -135,3 +136,16 @@ def test_nobody_waits_for_what_is_held_back(window: Window) -> None:
     held_back = records(0, 500).positions[250:350]
     chosen = choose(SCHEDULE, window, broken(), held_back=held_back, records=300, minimum=100)
     assert (chosen.count, chosen.are_there, chosen.held_back) == (200, True, 100)
+
+
+def test_a_record_whose_label_came_before_its_time_is_left_out() -> None:
+    window, outages = Window(300, SCHEMA.shape), Outages(SIZE)
+    came = records(0, 500)
+    window.append(came[:100])
+    # Of the latest that have come, and of others that came before them.
+    window.append(came[495:496])
+    window.append(came[100:300])
+    outages.see(0, came.positions, [])
+    chosen = choose(SCHEDULE, window, outages, records=200, held_back=none(), minimum=100)
+    assert chosen.left_out == ((100, 101),)
+    assert chosen.of(window).positions[:, 1].max() < 480

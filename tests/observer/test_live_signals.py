@@ -59,7 +59,13 @@ def changed(kind: str) -> Stream:
 
 def run(signals: LiveSignals, stream: Stream, start: int = 0, stop: int = RECORDS) -> list[Alarm]:
     own = slice(start, stop)
-    found = signals.see(start, stream.x[own], stream.p[own], stream.times[own])
+    found: list[Alarm] = []
+    taken = start
+    while taken < stop:
+        rest = slice(taken, stop)
+        seen = signals.see(taken, stream.x[rest], stream.p[rest], stream.times[rest])
+        found += seen.alarms
+        taken += seen.taken
     found += signals.judge(
         start,
         probabilities=stream.p[own],
@@ -182,9 +188,13 @@ def test_what_sensors_gave_before_the_first_training_tells_that_one_breaks_in_it
     assert made.knows_sensors
     # It says nothing of what is so as often, and is no reference yet.
     stream.x[160:320, 1] = 3
-    (alarm,) = run(made, stream, 0, 480)
+    seen = made.see(0, stream.x[:480], stream.p[:480], stream.times[:480])
+    (alarm,) = seen.alarms
     assert (alarm.signal, alarm.since_record) == ("input-faults", 160)
-    assert made.broken_blocks == [(at, at + 16) for at in range(160, 320, 16)]
+    # No further than where it is told.
+    assert seen.taken == alarm.record + 1 == 160 + 3 * 16
+    assert made.broken_blocks == [(at, at + 16) for at in range(160, seen.taken, 16)]
+    assert run(made, stream, seen.taken, 480) == []
     assert len(made.state()["unlabelled"]["monitor"]["training"]) == 0
     assert made.state()["unlabelled"]["monitor"]["blocks_of_reference"] == 0
     # What it has learnt itself is what holds then.

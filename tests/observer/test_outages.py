@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from adaptd.observer.outages import MOST_SPANS, Outages
+from adaptd.observer.outages import Outages
+from adaptd.observer.stretches import MOST_ROWS
 
 SIZE = 10
 RECORDS = 400
@@ -44,7 +45,7 @@ def test_an_outage_begins_a_block_before_it_was_noticed_and_ends_a_block_later(
     assert numbers(outages.are_broken(found)) == expected
     latest = outages.latest
     assert latest is not None
-    assert (latest.first, latest.end) == (290, 320)
+    assert latest == (290, 320)
     # In whatever order they are asked for, as labels come.
     order = np.random.default_rng(0).permutation(RECORDS)
     assert sorted(order[outages.are_broken(found[order])].tolist()) == expected
@@ -88,17 +89,53 @@ def test_a_record_is_judged_alike_however_the_stream_is_polled_and_whatever_is_k
     assert not (is_known & ~is_broken).any()
 
 
-def test_the_latest_are_kept() -> None:
+def gone_by(partitions: int, *, every: int, blocks: int) -> tuple[Outages, NDArray[np.int64]]:
+    """One broken block in so many, of records that come from partitions in turn."""
     outages = Outages(SIZE)
-    for block in range(2 * MOST_SPANS + 20):
-        first = block * SIZE
-        own = np.stack([np.zeros(SIZE, np.int64), np.arange(first, first + SIZE)], axis=1)
-        outages.see(first, own, [(first, first + SIZE)] if block % 2 else [])
-    assert len(outages.state()["spans"]) == MOST_SPANS
-    assert outages.are_broken(own).all()
-    assert not outages.are_broken(np.array([[0, 15]])).any()
+    count = np.arange(blocks * SIZE)
+    found = np.stack([count % partitions, count // partitions], axis=1)
+    for block in range(blocks):
+        first, end = block * SIZE, block * SIZE + SIZE
+        outages.see(first, found[first:end], [] if block % every else [(first, end)])
+    return outages, found
+
+
+def test_the_latest_are_kept() -> None:
+    outages, found = gone_by(1, every=4, blocks=4 * MOST_ROWS + 80)
+    is_broken = outages.are_broken(found)
+    # Three blocks of four, but of the first.
+    assert not is_broken[: 4 * SIZE].any()
+    assert is_broken[-MOST_ROWS * 4 * SIZE :].mean() == pytest.approx(0.75, abs=0.01)
+
+
+def test_a_sensor_that_flickers_is_one_outage_of_which_little_is_kept() -> None:
+    partitions, blocks = 64, 1_100
+    outages, found = gone_by(partitions, every=2, blocks=blocks)
+    assert outages.latest == (-SIZE, blocks * SIZE)
+    assert outages.are_broken(found).all()
+    # It was known of each block that followed a broken one.
+    latest = found[-20 * SIZE :].reshape(10, 2, SIZE, 2)
+    assert outages.were_known(latest[:, 1].reshape(-1, 2)).all()
+    assert not outages.were_known(latest[:, 0].reshape(-1, 2)).any()
+    # Ten partitions a block: all of them would be 5,500 rows.
+    assert len(json.dumps(outages.state())) < 2 * 24 * MOST_ROWS
+
+
+def test_where_nobody_looks_any_more_nothing_is_known_of_any_from_before() -> None:
+    outages, found = Outages(SIZE), positions()
+    shown(outages, found, 0, RECORDS)
+    unwatched = Outages(SIZE, is_watched=False)
+    unwatched.restore(outages.state())
+    assert unwatched.latest is None
+    assert not unwatched.are_broken(found).any()
+    assert not unwatched.were_known(found).any()
+    # Once somebody looks again, it begins anew.
+    again = Outages(SIZE)
+    again.restore(unwatched.state())
+    shown(again, found, 0, RECORDS)
+    assert again.state() == outages.state()
 
 
 def test_a_state_of_another_version_is_refused() -> None:
-    with pytest.raises(ValueError, match="schema_version must be 1, got 9"):
+    with pytest.raises(ValueError, match="schema_version must be 2, got 9"):
         Outages(SIZE).restore({"schema_version": 9})

@@ -414,6 +414,30 @@ def test_a_partition_that_the_client_has_lost_is_found_again(
     assert [entry["partitions"] for entry in told] == [[1]]
 
 
+def test_a_lost_partition_that_holds_up_the_others_is_found_though_nobody_writes_any_more(
+    schema: Schema, kafka_broker: str, topic: str
+) -> None:
+    make_topic(kafka_broker, topic, partitions=2)
+    produce(kafka_broker, topic, [(0, record(0)), (1, record(1))])
+    clock = FakeClock()
+    with (
+        opened(schema, kafka_broker, topic, clock=clock, partition_wait_seconds=0) as source,
+        capture_logs() as logs,
+    ):
+        polls = collected(source, 2)
+        source._topic._partitions._consumer.pause(TopicPartition(topic, 1))
+        # The later ones wait for the only one that it still has.
+        produce(kafka_broker, topic, [(1, record(2))])
+        produce(kafka_broker, topic, [(0, record(number)) for number in range(3, 6)])
+        for _ in range(3):
+            polls.append(source.poll(maximum=100, timeout_seconds=0.5))
+            clock.advance(31)
+        polls += collected(source, 6 - len(ids(polls)))
+    assert ids(polls) == [f"r{n}" for n in range(6)]
+    told = [entry for entry in logs if entry["event"] == "source.partitions_stuck"]
+    assert [entry["partitions"] for entry in told] == [[1]]
+
+
 def test_avro_with_a_prefix_and_a_table_of_named_fields_come_out_of_a_topic(
     kafka_broker: str, topic: str, tmp_path: Path
 ) -> None:

@@ -263,6 +263,22 @@ def test_a_partition_that_has_nothing_is_waited_for_then_passed_over_and_it_is_t
     assert partitions.asked == [{0}, {0}]
 
 
+def test_a_partition_that_is_waited_for_long_while_its_leader_has_messages_is_told_once() -> None:
+    clock = FakeClock()
+    # Of the first one nothing comes for long.
+    partitions = MemoryPartitions.of({0: [10], 1: [20, 30]}, fetches=[(1, 9)] * 40)
+    merge = merge_of(partitions, clock)
+    with capture_logs() as logs:
+        for _ in range(20):
+            assert merge.poll(maximum=9, timeout_seconds=0) == []
+            clock.advance(WAIT_SECONDS)
+    (told,) = logs
+    assert (told["event"], told["partition"], told["position"]) == ("source.partition_late", 0, 0)
+    assert told["waited_seconds"] == 15
+    partitions.fetches.clear()
+    assert places(merge.poll(maximum=9, timeout_seconds=0)) == [(0, 0)]
+
+
 def test_a_partition_that_is_passed_over_costs_one_wait() -> None:
     clock = FakeClock()
     partitions = MemoryPartitions.of({0: [], 1: [1]})

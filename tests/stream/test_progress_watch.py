@@ -50,3 +50,30 @@ def test_a_stream_that_was_not_read_meanwhile_is_not_stuck() -> None:
     watch.look(0, positions={0: 5}, ends={0: 9})
     assert watch.look(61, positions={0: 5}, ends={0: 12}) == []
     assert watch.look(92, positions={0: 5}, ends={0: 15}) == [0]
+
+
+def test_one_that_others_wait_for_is_stuck_though_its_end_stands_still() -> None:
+    watch = ProgressWatch(30)
+    ends = {0: 9, 1: 9, 2: 9}
+    assert watch.wait(0, positions={0: 5, 1: 5, 2: 9}, ends=ends) == []
+    assert watch.wait(29, positions={0: 5, 1: 5, 2: 9}, ends=ends) == []
+    # One has moved, one is at its end, and of one the end is not known.
+    assert watch.wait(30, positions={0: 5, 1: 6, 2: 9, 3: 5}, ends=ends) == [0]
+    assert watch.wait(59, positions={1: 6}, ends=ends) == []
+    assert watch.wait(60, positions={1: 6}, ends=ends) == [1]
+
+
+@pytest.mark.parametrize("reason", ["at its end", "held", "another client", "not read"])
+def test_what_is_waited_for_anew_is_not_stuck(reason: str) -> None:
+    watch = ProgressWatch(30)
+    watch.look(0, positions={}, ends={})
+    watch.wait(0, positions={0: 5}, ends={0: 9})
+    if reason == "at its end":
+        watch.wait(10, positions={0: 9}, ends={0: 9})
+    if reason == "held":
+        watch.pass_over([0])
+    if reason == "another client":
+        watch.forget()
+    if reason == "not read":
+        watch.look(70, positions={}, ends={})
+    assert watch.wait(70, positions={0: 5}, ends={0: 9}) == []
