@@ -170,9 +170,9 @@ class Lane:
         monitor = self._monitor
         could_alarm = monitor.is_watching and not monitor.is_quiet
         self._clock(block, counts=could_alarm)
-        if monitor.broken(block):
-            self.broken_blocks.append((block.first_record, block.first_record + len(block)))
         alarms = monitor.update(block)
+        if monitor.is_broken:
+            self.broken_blocks.append((block.first_record, block.first_record + len(block)))
         if alarms:
             self.alarms += 1
             if any(alarm.signal == Faults.name for alarm in alarms):
