@@ -10,7 +10,6 @@ sends it to when the daemon has observed it. Workers run on the last core alone.
 import os
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -315,7 +314,7 @@ def _wait(what: Callable[[], bool], name: str) -> None:
     while not what():
         if time.monotonic() > deadline:
             raise TimeoutError(f"no sign of it within {_LIMIT_SECONDS:.0f} s: {name}")
-        threading.Event().wait(0.1)
+        time.sleep(0.1)
 
 
 def _draw(path: Path, *, waits: list[dict[str, NDArray[np.float64]]]) -> None:
