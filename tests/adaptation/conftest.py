@@ -6,8 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from adaptd.adaptation.job import Job
-from adaptd.architecture import Architecture
+from adaptd.adaptation.job import INITIAL, Job, Member
+from adaptd.adaptation.rungs import perform
+from adaptd.architecture import Architecture, Contract
+from adaptd.clock import FakeClock
+from adaptd.registry import artifact
 from adaptd.stream.batch import Batch, id_column
 from adaptd.stream.scenario import SCENARIOS, generate
 from adaptd.stream.segment import write_segment
@@ -27,6 +30,23 @@ def records(count: int, *, drift_at: int = 10**6, seed: int = 0) -> Batch:
         timestamps=offsets.astype(np.float64),
         positions=np.stack([np.zeros(count, np.int64), offsets], axis=1),
     )
+
+
+def released(first: Job) -> tuple[Member, Path, str]:
+    """What an initial job makes, as a release: the model, its directory and its digest."""
+    member = perform(first, lambda _progress: None).members[INITIAL]
+    champion = first.output / member.directory
+    digest = artifact.seal(
+        champion,
+        stream="sensors",
+        contract=Contract.from_document(first.contract),
+        architecture=Architecture.from_document(member.architecture),
+        parent=None,
+        episode=None,
+        evidence={},
+        now=FakeClock().now(),
+    )
+    return member, champion, digest
 
 
 @pytest.fixture

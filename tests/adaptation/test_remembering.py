@@ -11,7 +11,6 @@ from torch import nn
 from adaptd.adaptation.execution.working_directory import WorkingDirectory
 from adaptd.adaptation.job import (
     FINE_TUNED,
-    INITIAL,
     RECALIBRATED,
     REOPENED,
     RETRAINED,
@@ -21,15 +20,12 @@ from adaptd.adaptation.job import (
 from adaptd.adaptation.keeper import Interrupted, Keeper
 from adaptd.adaptation.remembering import remembering
 from adaptd.adaptation.rungs import perform
-from adaptd.architecture import Architecture, Contract
-from adaptd.clock import FakeClock
 from adaptd.errors import ArtifactError
 from adaptd.observer.predictor import Predictor
 from adaptd.observer.score import score
-from adaptd.registry import artifact
 from adaptd.search.training import Samples
 from adaptd.stream.segment import read_segment, write_segment
-from tests.adaptation.conftest import JobMaker, records
+from tests.adaptation.conftest import JobMaker, records, released
 from tests.adaptation.test_rungs import ignore
 
 REMEDIES = (RECALIBRATED, FINE_TUNED, RETRAINED, SHRUNK, REOPENED)
@@ -39,18 +35,7 @@ DISTILLATION = {"weight": 0.5, "temperature": 2.0}
 def remedies_of(job: JobMaker, tmp_path: Path, count: int, *, learnt: int, steps: int) -> Job:
     """All remedies of a drift, for a champion of the old concept that had so many steps."""
     first = job(count, output=tmp_path / "first", steps=learnt)
-    member = perform(first, ignore).members[INITIAL]
-    champion = first.output / member.directory
-    digest = artifact.seal(
-        champion,
-        stream="sensors",
-        contract=Contract.from_document(first.contract),
-        architecture=Architecture.from_document(member.architecture),
-        parent=None,
-        episode=None,
-        evidence={},
-        now=FakeClock().now(),
-    )
+    member, champion, digest = released(first)
     return job(
         count,
         drift_at=0,

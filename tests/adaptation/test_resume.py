@@ -11,15 +11,13 @@ import pytest
 
 from adaptd.adaptation.execution.local import LocalExecutor
 from adaptd.adaptation.execution.working_directory import WorkingDirectory
-from adaptd.adaptation.job import INITIAL, RECALIBRATED, Job, Progress
+from adaptd.adaptation.job import RECALIBRATED, Job, Progress
 from adaptd.adaptation.keeper import Interrupted, Keeper
 from adaptd.adaptation.rungs import RIVALS, perform
-from adaptd.architecture import Architecture, Contract
-from adaptd.clock import FakeClock, SystemClock
+from adaptd.clock import SystemClock
 from adaptd.config import WorkersConfig
 from adaptd.errors import WorkerFailed
-from adaptd.registry import artifact
-from tests.adaptation.conftest import JobMaker
+from tests.adaptation.conftest import JobMaker, released
 from tests.adaptation.execution.test_local import finish, workers
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -44,18 +42,7 @@ def files_of(directory: Path) -> dict[str, str]:
 def wanted(job: JobMaker, tmp_path: Path) -> Job:
     """All remedies of a drift."""
     first = job(output=tmp_path / "first")
-    member = perform(first, ignore).members[INITIAL]
-    champion = first.output / member.directory
-    digest = artifact.seal(
-        champion,
-        stream="sensors",
-        contract=Contract.from_document(first.contract),
-        architecture=Architecture.from_document(member.architecture),
-        parent=None,
-        episode=None,
-        evidence={},
-        now=FakeClock().now(),
-    )
+    member, champion, digest = released(first)
     return job(
         drift_at=0,
         kind="adapt",

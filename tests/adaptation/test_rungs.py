@@ -24,17 +24,15 @@ from adaptd.adaptation.job import (
 )
 from adaptd.adaptation.rungs import perform, record_shortage
 from adaptd.architecture import Architecture, Contract, diff
-from adaptd.clock import FakeClock
 from adaptd.daemon.class_shares import counts_of, shares_of
 from adaptd.daemon.first_release import own_network, sizes, usual_operation
 from adaptd.observer.predictor import Predictor
 from adaptd.observer.score import score
-from adaptd.registry import artifact
 from adaptd.stream.batch import Batch
 from adaptd.stream.scenario import SCENARIOS, generate
 from adaptd.stream.schema import features_of
 from adaptd.stream.segment import write_segment
-from tests.adaptation.conftest import JobMaker, records
+from tests.adaptation.conftest import JobMaker, records, released
 
 
 def ignore(_progress: Progress) -> None:
@@ -73,18 +71,7 @@ def adapted(
     first: Job, *, drift_at: int | None = None, job: JobMaker, **others: Any
 ) -> tuple[Member, Result]:
     """The first model of a job, and what every remedy makes of it."""
-    member = perform(first, ignore).members[INITIAL]
-    champion = first.output / member.directory
-    digest = artifact.seal(
-        champion,
-        stream="sensors",
-        contract=Contract.from_document(first.contract),
-        architecture=Architecture.from_document(member.architecture),
-        parent=None,
-        episode=None,
-        evidence={},
-        now=FakeClock().now(),
-    )
+    member, champion, digest = released(first)
     changes: dict[str, Any] = {
         "kind": "adapt",
         "champion": champion,
