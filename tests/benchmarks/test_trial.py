@@ -39,10 +39,11 @@ def test_what_promotes_is_what_a_whole_trial_calls_better(gain: float) -> None:
 
 
 def test_measure_tells_a_gain_from_none() -> None:
-    found = trial.measure(("gain-10", 0, 3))
-    none = trial.measure(("independent-10", 0, 3))
-    assert found["better"] == found["bets"] == found["oracle"] == 1
-    assert none["better"] == none["bets"] == 0
+    found = trial.measure(("gain-10", 0, 10))
+    none = trial.measure(("independent-10", 0, 10))
+    # By the published power, 0.998, more than one in ten of these seeds is missed once in 5,000.
+    assert min(found["better"], found["bets"], found["oracle"]) >= 0.9
+    assert max(none["better"], none["bets"]) <= 0.1
 
 
 @pytest.mark.slow
