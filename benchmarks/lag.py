@@ -2,9 +2,10 @@
 episode trains and searches.
 
 A real daemon as a process of its own, on a topic of 64 numbers a record, with every signal on. How
-many records a second it can take is measured first, from a topic that is full; then records come
-at half of that. The wait of a block is from when its last record was handed to the client that
-sends it to when the daemon has observed it. Workers run on the last core alone.
+many records a second it can take is measured first, while they are sent as fast as they can be:
+broker and sender are on the same cores, then as later. Then records come at half of that. The wait
+of a block is from when its last record was handed to the client that sends it to when the daemon
+has observed it. Workers run on the last core alone.
 """
 
 import os
@@ -36,7 +37,7 @@ from adaptd.store.directory import StateDirectory
 from benchmarks.benchmark import Outcome, Scale, Settings
 from benchmarks.broker import admin, apache, jars_in, running
 
-# Records that release 1 is trained on; of the full topic; seconds of each measurement; steps of
+# Records that release 1 is trained on; that come at once; seconds of each measurement; steps of
 # each remedy of the episode, which must last for that long.
 _SCALES: dict[Scale, tuple[int, int, float, int]] = {
     "full": (2_000, 100_000, 120.0, 20_000),
@@ -51,6 +52,8 @@ _STREAM = "measured"
 _TOPIC = "lag"
 _MESSAGES = 4_096
 _TICK_SECONDS = 0.005
+# How often new blocks are looked for, and how many of the latest: several times what may have come.
+_LOOK_SECONDS, _LOOK_BLOCKS = 2.0, 8_000
 # What an episode shows before its worker is at it.
 _BEFORE = ("collecting", "waiting")
 # Several times what anything takes beside other work; only a daemon that hangs meets it.
@@ -59,7 +62,7 @@ _LIMIT_SECONDS = 900.0
 
 def run(settings: Settings) -> Outcome:
     """Raises MissingDataError where there is no Kafka to start."""
-    initial, full, seconds, steps = _SCALES[settings.scale]
+    initial, at_once, seconds, steps = _SCALES[settings.scale]
     jars = jars_in(settings.data)
     runs = []
     for seed in settings.seeds:
@@ -76,7 +79,7 @@ def run(settings: Settings) -> Outcome:
                         directory,
                         seed=seed,
                         initial=initial,
-                        full=full,
+                        at_once=at_once,
                         seconds=seconds,
                         steps=steps,
                     )
@@ -142,19 +145,24 @@ def _measured(
     *,
     seed: int,
     initial: int,
-    full: int,
+    at_once: int,
     seconds: float,
     steps: int,
 ) -> dict[str, Any]:
     sender = Sender(address, seed)
-    sender.send(initial + full)
+    sender.send(initial)
     sender.flush()
     with _daemon(address, directory, seed=seed, initial=initial, steps=steps) as database:
-        _wait(lambda: _observed(database) >= 0.95 * (initial + full), "the full topic observed")
-        saturation = _saturation(_blocks(database), first=initial, end=initial + full)
+        sender.send(at_once)
+        sender.flush()
+        _wait(
+            lambda: _observed(database) >= 0.95 * (initial + at_once), "what came at once observed"
+        )
+        saturation = _saturation(_blocks(database), first=initial, end=initial + at_once)
         rate = LOAD * saturation
-        _wait(lambda: _observed(database) >= initial + 0.99 * full, "the rest of the full topic")
-        idle = sender.send_at(rate, seconds=seconds, until=lambda: False)
+        _wait(lambda: _observed(database) >= initial + 0.99 * at_once, "the rest of it")
+        log = _BlockLog(database)
+        idle = sender.send_at(rate, seconds=seconds, until=log.look)
         with database.write() as connection:
             requests.ask(
                 connection,
@@ -165,16 +173,16 @@ def _measured(
                 now=SystemClock().now(),
             )
         # Records go on coming: the episode begins with one.
-        is_searching = _Watch(database)
+        is_searching = _Watch(database, log)
         sender.send_at(rate, seconds=_LIMIT_SECONDS, until=is_searching)
         busy = sender.send_at(rate, seconds=seconds, until=lambda: not is_searching())
         phases = sorted(is_searching.phases)
         sender.flush()
         _wait(lambda: _observed(database) >= busy[1] - 64, "all records observed")
-        blocks = _blocks(database)
+        log.take()
     sender.close()
     waits = {
-        name: _waits(blocks, np.array(sender.sent), first=of[0], end=of[1])
+        name: _waits(log.blocks, np.array(sender.sent), first=of[0], end=of[1])
         for name, of in (("idle", idle), ("searching", busy))
     }
     p99 = {name: float(np.percentile(of, 99)) for name, of in waits.items()}
@@ -190,16 +198,44 @@ def _measured(
     }
 
 
-class _Watch:
-    """Whether a worker is at it, looked at twice a second. phases: that it has been seen in."""
+class _BlockLog:
+    """Blocks as they come: the store keeps the latest only, and these are more."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._looked = 0.0
+        self._found: dict[int, BlockScore] = {}
+
+    def look(self) -> bool:
+        """Takes what is new, if it is time to. False: for that nothing ends."""
+        if time.monotonic() - self._looked > _LOOK_SECONDS:
+            self.take()
+        return False
+
+    def take(self) -> None:
+        """Takes what is new."""
+        self._looked = time.monotonic()
+        latest = _blocks(self._database, limit=_LOOK_BLOCKS)
+        self._found |= {block.first_record: block for block in latest}
+
+    @property
+    def blocks(self) -> tuple[BlockScore, ...]:
+        """Oldest first."""
+        return tuple(self._found[first] for first in sorted(self._found))
+
+
+class _Watch:
+    """Whether a worker is at it, looked at twice a second. phases: that it has been seen in."""
+
+    def __init__(self, database: Database, log: _BlockLog) -> None:
+        self._database = database
+        self._log = log
         self._looked = 0.0
         self._is_learning = False
         self.phases: set[str] = set()
 
     def __call__(self) -> bool:
+        self._log.look()
         if time.monotonic() - self._looked > 0.5:
             self._looked = time.monotonic()
             with self._database.read() as connection:
@@ -288,7 +324,7 @@ def _blocks(database: Database, *, limit: int = 100_000) -> tuple[BlockScore, ..
 
 
 def _saturation(blocks: tuple[BlockScore, ...], *, first: int, end: int) -> float:
-    """Records a second over the middle of what the topic was full of."""
+    """Records a second over the middle of what came at once."""
     low, high = first + 0.4 * (end - first), first + 0.9 * (end - first)
     own = [block for block in blocks if low <= block.first_record < high]
     seconds = (own[-1].at - own[0].at).total_seconds()
