@@ -16,6 +16,8 @@ RETRAINED = "retrained"
 SHRUNK = "shrink-perturbed"
 NEIGHBOUR = "random-neighbour"
 REOPENED = "reopened"
+WIDENED = "widened"
+WIDER = "reopened-wider"
 INITIAL = "initial"
 
 # The phase of a job that no worker has taken up yet; step is then how many are before it.
@@ -30,11 +32,17 @@ _CIRCUMSTANCES: Mapping[str, bool | dict[str, bool]] = {
     "rehearsal": {"records": True},
 }
 # What a job without them is the same as before there were such.
-_OPTIONS = ("rehearsal", "distillation")
+_OPTIONS: Mapping[str, Any] = {
+    "rehearsal": None,
+    "distillation": None,
+    "widened_macs": None,
+    "method": "bounded",
+}
 
-# What trains nothing, what keeps the architecture, and what searches for another. The first is part
-# of the second, and comes before it where that may be enough.
-Rung = Literal["prior", "weights", "reopen"]
+# What trains nothing, what keeps the architecture, what searches for another, and what does so
+# around a wider network. The first is part of the second, and comes before it where that may be
+# enough.
+Rung = Literal["prior", "weights", "reopen", "wider"]
 RUNGS: tuple[Rung, ...] = ("weights", "reopen")
 
 
@@ -71,6 +79,8 @@ class Job(_Document):
     has left there where it stood, and the next one goes on from it.
     epoch: of the stream's owner who asks; the result carries it.
     steps: optimiser steps, the same for each remedy. macs_cap: absolute, None for no cap.
+    widened_macs: what the network that `wider` searches around may take. method: of
+    `search.METHODS`, of every search.
     minimum_records: a reopening with fewer, or fewer than 40 × classes, is refused.
     concentrations: prior of the architecture parameters, group -> operation -> count.
     learnt_shares, class_shares: of each class, in what the champion was trained on and in the
@@ -93,6 +103,8 @@ class Job(_Document):
     output: Path
     steps: int
     macs_cap: int | None = None
+    widened_macs: int | None = None
+    method: Literal["bounded", "race"] = "bounded"
     minimum_records: int = 1
     concentrations: dict[str, dict[str, float]] = {}
     learnt_shares: list[float] | None = None
@@ -106,8 +118,8 @@ class Job(_Document):
     def digest(self) -> str:
         """Of what is asked for: jobs of one digest have one outcome, whoever asks, wherever."""
         document = self.model_dump(mode="json", exclude=dict(_CIRCUMSTANCES))
-        for option in _OPTIONS:
-            if document[option] is None:
+        for option, without in _OPTIONS.items():
+            if document[option] == without:
                 del document[option]
         return digest_of(document)
 

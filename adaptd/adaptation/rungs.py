@@ -18,6 +18,8 @@ from adaptd.adaptation.job import (
     REOPENED,
     RETRAINED,
     SHRUNK,
+    WIDENED,
+    WIDER,
     Job,
     Result,
 )
@@ -36,7 +38,9 @@ from adaptd.search.recalibration import begin_recalibration
 from adaptd.search.scarcity import InsufficientData, require_records
 from adaptd.search.stacked import StackedTraining
 from adaptd.search.training import Samples
+from adaptd.search.widening import widest
 from adaptd.space.cost import EdgeCosts
+from adaptd.space.elastic import resize
 from adaptd.space.export import load_network
 from adaptd.space.network import build, initial_architecture, morph, shrink_and_perturb
 from adaptd.space.standardise import fit_standardisation
@@ -140,7 +144,8 @@ def adapt(job: Job, samples: Samples, open_bench: Callable[[], Bench]) -> Result
     prior: correct the class priors, without a step; where that cannot be done, weights.
     weights: the same; recalibrate, in a quarter of the steps; fine-tune, retrain, shrink and
     perturb.
-    reopen: a random one-edit neighbour, and the bounded reopening.
+    reopen: a random one-edit neighbour, and the search around the champion.
+    wider: the champion widened, and the search around that.
     """
     contract = Contract.from_document(job.contract)
     shortage = record_shortage(len(samples.target), len(contract.classes), job.minimum_records)
@@ -152,11 +157,17 @@ def adapt(job: Job, samples: Samples, open_bench: Callable[[], Bench]) -> Result
     champion, architecture = load_network(job.champion)
     champion.to(samples.x.device)
     samples = remembering(job, samples, champion)
-    caps = (Cap(EdgeCosts.of(architecture, contract.shape), job.macs_cap),)
+    cap = job.macs_cap
 
     def draws() -> torch.Generator:
         return torch.Generator().manual_seed(job.seed)
 
+    wide = widened(job, champion, architecture) if "wider" in job.rungs else None
+    if "wider" in job.rungs and wide is None:
+        return Result(
+            refused=f"{architecture.network} cannot be made wider within {job.widened_macs} "
+            "multiply-accumulates"
+        )
     bench = open_bench()
     changes_weights = "weights" in job.rungs or "prior" in job.rungs
     if changes_weights:
@@ -177,18 +188,39 @@ def adapt(job: Job, samples: Samples, open_bench: Callable[[], Bench]) -> Result
             made[SHRUNK] = architecture, shrunk
         if "reopen" in job.rungs:
             neighbour = random_neighbour(
-                architecture, reopening_of(architecture, contract.shape), caps=caps, seed=job.seed
+                architecture,
+                reopening_of(architecture, contract.shape),
+                caps=(Cap(EdgeCosts.of(architecture, contract.shape), cap),),
+                seed=job.seed,
             )
             morphed = morph(
                 champion, architecture, neighbour, noise=NEW_TAP_NOISE, generator=draws()
             )
             made[NEIGHBOUR] = neighbour, morphed
+        if wide is not None:
+            made[WIDENED] = wide[0], copy.deepcopy(wide[1])
         return made
 
     train_together(bench, job, samples, RIVALS, rivals)
     if "reopen" in job.rungs:
-        reopen(bench, job, samples, champion=champion, architecture=architecture, caps=caps)
+        reopen(bench, job, samples, REOPENED, network=champion, architecture=architecture)
+    if wide is not None:
+        reopen(bench, job, samples, WIDER, network=wide[1], architecture=wide[0])
     return bench.result()
+
+
+def widened(
+    job: Job, champion: torch.nn.Module, architecture: Architecture
+) -> tuple[Architecture, torch.nn.Module] | None:
+    """The champion with as many more channels as the job allows, None where that is none. It
+    computes what the champion does, as far as its layers allow."""
+    if job.widened_macs is None:
+        raise ValueError("a job that reopens wider says how wide")
+    shape = Contract.from_document(job.contract).shape
+    target = widest(architecture, shape, macs=job.widened_macs)
+    if target is None:
+        return None
+    return target, resize(champion, architecture, target, seed=job.seed)
 
 
 def fresh(job: Job, architecture: Architecture, samples: Samples) -> torch.nn.Module:
@@ -281,35 +313,40 @@ def reopen(
     bench: Bench,
     job: Job,
     samples: Samples,
+    name: str,
     *,
-    champion: torch.nn.Module,
+    network: torch.nn.Module,
     architecture: Architecture,
-    caps: tuple[Cap, ...],
 ) -> None:
-    """Searches around the champion, and trains what it finds."""
-    if not bench.lacks(REOPENED):
+    """Searches around the network, and trains what it finds; the member has this name."""
+    if not bench.lacks(name):
         return
+    cap = job.macs_cap
+    if cap is None:
+        raise ValueError("a job that searches names its cap on MACs")
+    costs = EdgeCosts.of(architecture, tuple(samples.x.shape[1:]))
     found = reopened(
         bench.carry_out(
-            REOPENED,
+            name,
             lambda: begin_reopening(
-                champion,
+                network,
                 architecture,
                 samples,
+                method=job.method,
                 steps=job.steps,
                 seed=job.seed,
-                caps=caps,
+                caps=(Cap(costs, cap),),
                 concentrations=job.concentrations,
                 progress=lambda phase, step, loss: bench.show(phase, step, job.steps, loss),
             ),
         )
     )
     # Its two parts are told apart.
-    seconds = bench.phase_seconds.pop(REOPENED)
+    seconds = bench.phase_seconds.pop(name)
     bench.phase_seconds.update(found.phase_seconds)
-    bench.add(REOPENED, found.architecture, found.network, steps=found.steps, seconds=seconds)
+    bench.add(name, found.architecture, found.network, steps=found.steps, seconds=seconds)
     bench.complete(
-        REOPENED,
+        name,
         alphas=_plain(found.alphas),
         concentrations=_plain(found.concentrations),
         supernet_memory_ratio=found.supernet_memory_ratio,

@@ -15,6 +15,7 @@ from adaptd.adaptation.job import (
     REOPENED,
     RETRAINED,
     SHRUNK,
+    WIDER,
 )
 
 # Of the state; 1 had no evidence against the deployed model, 2 none against the shrunk weights, 3
@@ -26,8 +27,9 @@ DEPLOYED = "deployed"
 
 Verdict = Literal["running", "better", "not-better", "inconclusive", "short"]
 
-# What changes the architecture.
-CHALLENGER = REOPENED
+# What changes the architecture, the cheapest first: the dearest of them that is there is the
+# challenger.
+CHALLENGERS = (REOPENED, WIDER)
 # What keeps it, the cheapest first.
 WEIGHTS_ONLY = (PRIOR_CORRECTED, RECALIBRATED, FINE_TUNED, SHRUNK, RETRAINED)
 
@@ -47,10 +49,10 @@ class Trial:
     `adaptd.search.task.REGRESSION`.
 
     The *challenger*, if there is one, claims to be better than each of its rivals: all remedies
-    that only change weights, and the deployed model, since a new architecture has to be worth its
-    price. Each of those remedies claims to be better than the deployed model. The challenger's
-    claim may be wrong with a chance of alpha / 2, all the others' together likewise; without a
-    challenger they share all of alpha.
+    that only change weights, a cheaper new architecture, and the deployed model, since it has to be
+    worth its price. Each of those remedies claims to be better than the deployed model. The
+    challenger's claim may be wrong with a chance of alpha / 2, all the others' together likewise;
+    without a challenger they share all of alpha.
 
     *better*: the challenger has shown its claim, after `minimum_records` and never before; or one
     of its rivals has beaten it (at not_better_alpha over their number each), or it could show
@@ -85,13 +87,14 @@ class Trial:
                 f"expected 1 <= minimum_records <= maximum_records, "
                 f"got {minimum_records} and {maximum_records}"
             )
-        self._good_enough = None if CHALLENGER in names else good_enough
+        challengers = [name for name in CHALLENGERS if name in names]
+        self._challenger = challengers[-1] if challengers else None
+        self._good_enough = good_enough if self._challenger is None else None
         self._minimum_records = minimum_records
         self._maximum_records = maximum_records
         self._alpha = alpha
         against = alpha if not_better_alpha is None else not_better_alpha
-        has_challenger = CHALLENGER in names
-        share = alpha / 2 if has_challenger else alpha
+        share = alpha if self._challenger is None else alpha / 2
         self._claims = {
             remedy: Claim(
                 remedy,
@@ -102,10 +105,10 @@ class Trial:
             )
             for remedy in remedies
         }
-        if has_challenger:
-            self._claims[CHALLENGER] = Claim(
-                CHALLENGER,
-                (*remedies, DEPLOYED),
+        if self._challenger is not None:
+            self._claims[self._challenger] = Claim(
+                self._challenger,
+                (*remedies, *challengers[:-1], DEPLOYED),
                 alpha=share,
                 against_alpha=against,
                 minimum_records=minimum_records,
@@ -261,7 +264,7 @@ class Trial:
             "first_record": self._first_record,
             # Pairs, since a store may sort an object's keys and the order of the members is shown.
             "totals": [[name, total] for name, total in self._totals.items()],
-            "remedies": [name for name in self._claims if name != CHALLENGER],
+            "remedies": [name for name in self._claims if name not in CHALLENGERS],
             "claims": {name: claim.state() for name, claim in self._claims.items()},
             "good_enough": self._good_enough,
             "verdict": self._verdict,
@@ -298,8 +301,8 @@ class Trial:
         """Whose evidence is told of."""
         if self._winner is not None:
             return self._claims[self._winner]
-        if CHALLENGER in self._claims:
-            return self._claims[CHALLENGER]
+        if self._challenger is not None:
+            return self._claims[self._challenger]
         return max(self._claims.values(), key=lambda claim: self._totals[claim.candidate])
 
     def _most_accurate_shown(self) -> str | None:
@@ -352,7 +355,7 @@ class Trial:
         One that would need more records than there are is not true yet; it merely comes first.
         """
         outlooks = {name: claim.outlook(scores) for name, claim in self._claims.items()}
-        challenger = outlooks.pop(CHALLENGER, None)
+        challenger = None if self._challenger is None else outlooks.pop(self._challenger)
         shown = [outlook.shown_at for outlook in outlooks.values() if outlook.shown_at is not None]
         beaten = [outlook.beaten_at for outlook in outlooks.values()]
         # In the order that settles a tie.
@@ -371,7 +374,7 @@ class Trial:
                 last = min(self._maximum_records, FALLBACK_MINIMA * self._minimum_records)
                 verdicts.append((max(out_at, last), "not-better", None))
         if challenger is not None and challenger.is_shown_first:
-            verdicts.append((challenger.shown_at or 0, "better", CHALLENGER))
+            verdicts.append((challenger.shown_at or 0, "better", self._challenger))
         is_any_shown = any(at <= self._maximum_records for at in shown)
         verdicts.append((self._maximum_records, "better" if is_any_shown else "inconclusive", None))
         return min(verdicts, key=lambda verdict: verdict[0])

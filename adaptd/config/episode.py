@@ -1,5 +1,7 @@
 """What an adaptation may take, and what its outcome has to prove."""
 
+from typing import Literal
+
 from pydantic import Field, ValidationInfo, field_validator
 
 from adaptd.config.fault import at_least
@@ -36,6 +38,19 @@ class EpisodeConfig(Section):
         ge=1,
         description="multiply-accumulates of any challenger over those of release 1",
     )
+    wider_macs_ratio: float | None = Field(
+        default=None,
+        gt=1,
+        validate_default=True,
+        description="where what a search finds under macs_ratio is not good enough after a drift, "
+        "the champion is widened and searched around once more, under this cap over release 1. "
+        "None: never",
+    )
+    method: Literal["bounded", "race"] = Field(
+        default="bounded",
+        description="of a search. bounded: a supernet around the champion; race: successive "
+        "halving over generic changes of its architecture",
+    )
     replayable: int = Field(
         default=20,
         ge=0,
@@ -65,6 +80,14 @@ class EpisodeConfig(Section):
     )
 
     _holds_minimum = field_validator("records")(at_least("minimum_records", of="episode"))
+
+    @field_validator("wider_macs_ratio")
+    @classmethod
+    def _is_wider(cls, ratio: float | None, info: ValidationInfo) -> float | None:
+        least = info.data.get("macs_ratio")
+        if ratio is not None and least is not None and ratio <= least:
+            raise ValueError(f"must be above episode.macs_ratio ({least:g})")
+        return ratio
 
     @field_validator("rehearsal_share")
     @classmethod

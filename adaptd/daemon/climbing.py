@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from adaptd.adaptation.job import RECALIBRATED, RUNGS, Result, Rung
-from adaptd.adaptation.trial import DEPLOYED, Trial
+from adaptd.adaptation.job import RECALIBRATED, REOPENED, RUNGS, Result, Rung
+from adaptd.adaptation.trial import CHALLENGERS, DEPLOYED, Trial
 from adaptd.config import EpisodeConfig
 from adaptd.daemon.planning import rungs_of
 
@@ -18,9 +18,12 @@ def good_enough(config: EpisodeConfig, plan: Mapping[str, Any]) -> float | None:
 
 def is_to_climb(config: EpisodeConfig, plan: Mapping[str, Any], trial: Trial) -> bool:
     """Whether something cheaper was tried, and what is dearer may be worth its price."""
-    if "reopen" in rungs_of(plan) or trial.verdict() == "running":
+    if last_rung(plan) in rungs_of(plan) or trial.verdict() == "running":
         return False
     enough = good_enough(config, plan)
+    if "reopen" in rungs_of(plan) and enough is None:
+        # Nobody knows whether there is anything left to gain.
+        return False
     return (
         trial.verdict() == "short"
         or trial.winner is None
@@ -32,14 +35,22 @@ def is_to_climb(config: EpisodeConfig, plan: Mapping[str, Any], trial: Trial) ->
 def next_rung(result: Mapping[str, Any]) -> Rung:
     """What comes after the members that there are. Where priors could not be corrected, the worker
     has gone on to the weights by itself."""
-    return "reopen" if RECALIBRATED in Result.model_validate(result).members else "weights"
+    members = Result.model_validate(result).members
+    if REOPENED in members:
+        return "wider"
+    return "reopen" if RECALIBRATED in members else "weights"
+
+
+def last_rung(plan: Mapping[str, Any]) -> Rung:
+    """The dearest that the plan allows."""
+    return "wider" if "wider" in plan else "reopen"
 
 
 def climbed(
     plan: Mapping[str, Any], result: Mapping[str, Any], evidence: Mapping[str, Any]
 ) -> dict[str, Any]:
     """The plan of the next rung. evidence: of the trial before it; what an earlier one has proved
-    stands where that one proves nothing."""
+    stands where that one proves nothing. It stays under the key of the first rung that had one."""
     before: Mapping[str, Any] = plan.get("weights_trial", {})
     if evidence.get("winner") is None and before.get("winner") is not None:
         evidence = before
@@ -57,7 +68,7 @@ def share_of_trial(plan: Mapping[str, Any]) -> float:
     rungs, before = rungs_of(plan), _trials_before(plan)
     if rungs == RUNGS:
         return 1.0
-    return float(0.5 ** (before if "reopen" in rungs else before + 1))
+    return float(0.5 ** (before if last_rung(plan) in rungs else before + 1))
 
 
 def _trials_before(plan: Mapping[str, Any]) -> int:
@@ -65,7 +76,7 @@ def _trials_before(plan: Mapping[str, Any]) -> int:
 
 
 def fallback(plan: Mapping[str, Any], trial: Trial | None) -> Mapping[str, Any] | None:
-    """Evidence for what new weights alone were proved to be worth before the search that came to
+    """Evidence for what a cheaper rung was proved to be worth before the search that came to
     nothing; None where that is nothing, or the trial that runs now shows the opposite."""
     first: Mapping[str, Any] = plan.get("weights_trial", {})
     winner = first.get("winner")
@@ -74,6 +85,17 @@ def fallback(plan: Mapping[str, Any], trial: Trial | None) -> Mapping[str, Any] 
     if trial is not None and (trial.accuracy(winner) or 0.0) < (trial.accuracy(DEPLOYED) or 0.0):
         return None
     return first
+
+
+def best_proved(plan: Mapping[str, Any], trial: Trial) -> Mapping[str, Any]:
+    """The evidence to propose by, of a trial that shows something better: its own, but where it
+    shows that of new weights alone, an architecture that was proved to be better than those before
+    and still is more accurate."""
+    evidence, before = trial.evidence(), fallback(plan, trial)
+    if before is None or before["winner"] not in CHALLENGERS or trial.winner in CHALLENGERS:
+        return evidence
+    own, earlier = (trial.accuracy(str(one["winner"])) or 0.0 for one in (evidence, before))
+    return before if earlier >= own else evidence
 
 
 def given_up(plan: Mapping[str, Any], outcome: str, reason: str) -> dict[str, Any]:

@@ -7,12 +7,13 @@ import structlog
 from sqlalchemy import Connection
 
 from adaptd.adaptation.job import Progress, Result
-from adaptd.adaptation.trial import WEIGHTS_ONLY, Trial
+from adaptd.adaptation.trial import CHALLENGERS, WEIGHTS_ONLY, Trial
 from adaptd.adaptation.trigger import Trigger
 from adaptd.architecture import Contract
 from adaptd.daemon import archive, recall
 from adaptd.daemon.allowance import spend
 from adaptd.daemon.climbing import (
+    best_proved,
     climbed,
     fallback,
     given_up,
@@ -346,7 +347,7 @@ class Conductor:
         if not is_exhausted and is_to_climb(config.episode, episode.plan, trial):
             self._climb(episode, trial)
         elif verdict == "better":
-            self._propose(episode, trial.evidence())
+            self._propose(episode, best_proved(episode.plan, trial))
         elif verdict == "running" and not is_exhausted:
             self._log.show("trial", trial.records, config.trial.minimum_records)
         elif verdict == "running":
@@ -408,7 +409,7 @@ class Conductor:
             reference_accuracy=episode.plan["reference_accuracy"],
             **{
                 f"accuracy_{name.replace('-', '_')}": evidence["accuracy"][name]
-                for name in WEIGHTS_ONLY
+                for name in (*WEIGHTS_ONLY, *CHALLENGERS)
                 if name in evidence["accuracy"]
             },
         )

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from adaptd.adaptation.job import REOPENED, Result
+from adaptd.adaptation.job import REOPENED, WIDER, Result
 from adaptd.adaptation.trigger import Trigger
 from adaptd.architecture import Architecture, diff
 from adaptd.daemon.forgetting import OLD_CONCEPTS
@@ -68,7 +68,7 @@ def dossier(
         "macs": {
             "champion": champion.macs,
             "challenger": member.macs,
-            "cap": plan["macs_cap"],
+            "cap": plan["wider"]["macs_cap"] if proposed(evidence) == WIDER else plan["macs_cap"],
         },
         "supernet_memory_ratio": result.supernet_memory_ratio,
         "phase_seconds": dict(result.phase_seconds),

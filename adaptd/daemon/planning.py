@@ -44,9 +44,11 @@ def plan(
     """
     with context.database.read() as connection:
         cap = macs_cap(connection, context)
+        first_macs = releases.history(connection, context.stream)[-1].macs
         prior = concentrations.load(connection, champion.digest)
         reference = reference_accuracy(connection, champion, trigger)
     climbs = reference is not None and context.config.episode.good_enough_points is not None
+    wider = wider_macs(context, champion, first_macs)
     directory = context.state.episodes(context.stream) / episode
     records = chosen.of(window)
     digest, path = write_segment(directory, records)
@@ -70,6 +72,8 @@ def plan(
         "class_counts": counts_of(records.target, len(champion.contract.classes)),
         "learnt_counts": learnt,
         "rungs": (["prior"] if is_of_priors else ["weights"]) if climbs else list(RUNGS),
+        **({"wider": wider} if climbs and wider is not None else {}),
+        "method": context.config.episode.method,
         **remembrance(context, directory, old_concepts),
         **({} if diagnosis is None else {"diagnosis": dict(diagnosis)}),
     }
@@ -77,9 +81,22 @@ def plan(
 
 def macs_cap(connection: Connection, context: StreamContext) -> int:
     """Multiply-accumulates that no challenger may exceed. Absolute for the stream: a cap relative
-    to each champion would compound over episodes."""
-    first = releases.history(connection, context.stream)[-1]
-    return int(first.macs * context.config.episode.macs_ratio)
+    to each champion would compound over episodes. A champion that was reopened wider may stay as
+    wide as it is."""
+    history = releases.history(connection, context.stream)
+    return max(history[0].macs, int(history[-1].macs * context.config.episode.macs_ratio))
+
+
+def wider_macs(context: StreamContext, champion: Release, first_macs: int) -> dict[str, int] | None:
+    """The cap of the last rung, and what the network that it searches around may take: beneath the
+    cap, the search has as much room as around the champion. None where there is no such rung, or
+    the champion takes as much."""
+    config = context.config.episode
+    if config.wider_macs_ratio is None:
+        return None
+    cap = int(first_macs * config.wider_macs_ratio)
+    widened = int(cap / config.macs_ratio)
+    return {"macs_cap": cap, "widened_macs": widened} if widened > champion.macs else None
 
 
 def rungs_of(plan: Mapping[str, Any]) -> tuple[Rung, ...]:
@@ -119,6 +136,7 @@ def adapt_job(
     epoch: int = 0,
 ) -> Job:
     """The job of a plan's rungs, whoever asks for it."""
+    wider = plan["wider"] if "wider" in rungs_of(plan) else None
     return Job(
         kind="adapt",
         rungs=rungs_of(plan),
@@ -132,7 +150,10 @@ def adapt_job(
         champion_digest=champion.digest,
         output=output,
         steps=plan["steps"],
-        macs_cap=plan["macs_cap"],
+        macs_cap=plan["macs_cap"] if wider is None else wider["macs_cap"],
+        widened_macs=None if wider is None else wider["widened_macs"],
+        # Plans of earlier versions know of no other.
+        method=plan.get("method", "bounded"),
         minimum_records=plan["minimum_records"],
         concentrations=plan["concentrations"],
         learnt_shares=_shares(plan, "learnt_counts"),

@@ -1,4 +1,4 @@
-"""The bounded reopening of a deployed network, as the daemon asks for it."""
+"""The reopening of a deployed network, as the daemon asks for it."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ class Reopened:
     the search.
     concentrations: the counts for the next search. steps: gradient computations on batches of 64,
     all phases, on weights or alphas. supernet_memory_ratio: saved bytes of its training step over
-    those of the deployed network's.
+    those of the deployed network's, None where no supernet was opened.
     phase_seconds: "search" and "fold", monotonic. stopped: why it ended early, None if it did not.
     """
 
@@ -34,7 +34,7 @@ class Reopened:
     alphas: Mapping[str, Mapping[str, float]]
     concentrations: Mapping[str, Mapping[str, float]]
     steps: int
-    supernet_memory_ratio: float
+    supernet_memory_ratio: float | None
     phase_seconds: Mapping[str, float]
     stopped: str | None = None
 
@@ -91,10 +91,12 @@ def begin_reopening(
     seed: int,
     caps: tuple[Cap, ...],
     concentrations: Mapping[str, Mapping[str, float]],
+    method: str = "bounded",
     progress: SearchProgress | None = None,
     clock: Clock | None = None,
 ) -> Search:
-    """The search of `reopen` before its first step, for who pauses and saves it.
+    """The search of `reopen` before its first step, for who pauses and saves it; by another method
+    of `METHODS` if one is named.
 
     Raises ValueError as `reopen`.
     """
@@ -103,7 +105,7 @@ def begin_reopening(
         if progress is not None:
             progress(moment.phase, moment.step, moment.loss)
 
-    return METHODS["bounded"].begin(
+    return METHODS[method].begin(
         Problem(
             network=network,
             architecture=architecture,
@@ -122,9 +124,7 @@ def begin_reopening(
 
 
 def reopened(found: Found) -> Reopened:
-    """What the search of a reopening has found. Raises ValueError for that of another method."""
-    if found.supernet_memory_ratio is None:
-        raise ValueError("a reopening opens a supernet, and this search opened none")
+    """What the search of a reopening has found."""
     return Reopened(
         architecture=found.architecture,
         network=found.network,

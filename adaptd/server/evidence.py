@@ -21,6 +21,7 @@ from adaptd.server.wording import (
 
 # What changes the architecture.
 REOPENED = "reopened"
+WIDER = "reopened-wider"
 DEPLOYED = "deployed"
 # What keeps it, the cheapest first. The first two came later than the others, and the very first
 # is not always to be had.
@@ -30,6 +31,7 @@ WEIGHTS_ONLY = (*LATE_COMERS, "fine-tuned", "shrink-perturbed", "retrained")
 # From so many records as one on it is worth a sentence.
 RESEMBLING = 1.5
 RANDOM = "random-neighbour"
+WIDENED = "widened"
 
 
 class Macs(BaseModel):
@@ -125,7 +127,7 @@ class Evidence(BaseModel):
     @property
     def is_reopened(self) -> bool:
         """Whether a new architecture is proposed, and not new weights alone."""
-        return self.challenger == REOPENED
+        return self.challenger in (REOPENED, WIDER)
 
     @property
     def is_recalled(self) -> bool:
@@ -137,9 +139,10 @@ class Evidence(BaseModel):
         """Whom the challenger must beat, each of them."""
         if not self.is_reopened:
             return (DEPLOYED,)
+        cheaper = (REOPENED,) if self.challenger == WIDER else ()
         return tuple(
             name
-            for name in (*WEIGHTS_ONLY, DEPLOYED)
+            for name in (*WEIGHTS_ONLY, *cheaper, DEPLOYED)
             if name not in LATE_COMERS or name in self.accuracy
         )
 
@@ -297,9 +300,11 @@ def checks(evidence: Evidence, *, is_champion_current: bool | None) -> tuple[Che
     that is no longer asked.
     """
     whom = (
-        "each weights-only remedy and against the deployed model"
-        if evidence.is_reopened
-        else "the deployed model"
+        "the deployed model"
+        if not evidence.is_reopened
+        else "each weights-only remedy and against the deployed model"
+        if evidence.challenger == REOPENED
+        else "each weights-only remedy, the narrower architecture and the deployed model"
     )
     result = [
         Check(
@@ -353,20 +358,18 @@ def _frozen_before(evidence: Evidence) -> Check:
 
 
 def _against_random(evidence: Evidence) -> Check:
-    random, challenger = (evidence.accuracy.get(name) for name in (RANDOM, REOPENED))
-    if random is None or challenger is None:
-        return Check(False, "No random neighbour was measured beside it.")
-    if challenger > random:
-        return Check(
-            True,
-            f"A random edit of equal training reached {percent(random)}, so the search was worth "
-            f"{points(challenger - random)} beyond changing anything at all.",
-        )
-    return Check(
-        False,
-        f"A random edit of equal training reached {percent(random)}: as good as what the search "
-        "found.",
-    )
+    is_wider = evidence.challenger == WIDER
+    name = WIDENED if is_wider else RANDOM
+    rival, challenger = (evidence.accuracy.get(one) for one in (name, evidence.challenger))
+    if rival is None or challenger is None:
+        return Check(False, f"No {member(name)} was measured beside it.")
+    edit = "The same width without a search" if is_wider else "A random edit"
+    reached = f"{edit}, of equal training, reached {percent(rival)}"
+    if challenger > rival:
+        beyond = "width alone" if is_wider else "changing anything at all"
+        lead = points(challenger - rival)
+        return Check(True, f"{reached}, so the search was worth {lead} beyond {beyond}.")
+    return Check(False, f"{reached}: as good as what the search found.")
 
 
 def edges(evidence: Evidence) -> tuple[EdgeRow, ...]:

@@ -24,6 +24,8 @@ MEMBERS = {
     "retrained": "deployed architecture, retrained",
     "shrink-perturbed": "deployed weights, shrunk and perturbed, trained on",
     "random-neighbour": "random one-edit neighbour",
+    "widened": "wider network, not searched around",
+    "reopened-wider": "challenger: supernet around a wider network, folded",
 }
 
 DIAGNOSES = {
@@ -46,6 +48,8 @@ PHASES = {
     "recalibrated": "recalibrating",
     "rivals": "training the rivals",
     "search": "searching the reopened supernet",
+    "race": "racing architectures",
+    "train": "training what was found",
     "fold": "folding the supernet",
     "export": "exporting the models",
     "trial": "trial on live records",

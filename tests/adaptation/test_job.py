@@ -11,6 +11,7 @@ from tests.adaptation.conftest import JobMaker
 
 REHEARSAL = {"records": Path("kept.arrow"), "records_digest": "a" * 64, "share": 0.25}
 DISTILLATION = {"weight": 0.5, "temperature": 2.0}
+OPTIONS = ("rehearsal", "distillation", "widened_macs", "method")
 
 
 def with_options(job: Job, **options: Any) -> Job:
@@ -22,7 +23,7 @@ def test_a_job_without_options_has_the_digest_that_it_had_before_there_were_any(
 ) -> None:
     # A worker that was cut off by an upgrade goes on where it stood.
     asked = job()
-    others = {"epoch", "records", "champion", "output", "rehearsal", "distillation"}
+    others = {"epoch", "records", "champion", "output", *OPTIONS}
     assert asked.digest == digest_of(asked.model_dump(mode="json", exclude=others))
 
 
@@ -35,6 +36,8 @@ def test_a_job_without_options_has_the_digest_that_it_had_before_there_were_any(
         {"distillation": DISTILLATION},
         {"distillation": {**DISTILLATION, "temperature": 1.0}},
         {"rehearsal": REHEARSAL, "distillation": DISTILLATION},
+        {"widened_macs": 1_000},
+        {"method": "race"},
     ],
 )
 def test_each_option_makes_another_job(job: JobMaker, options: dict[str, Any]) -> None:

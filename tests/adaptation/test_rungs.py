@@ -17,17 +17,21 @@ from adaptd.adaptation.job import (
     REOPENED,
     RETRAINED,
     SHRUNK,
+    WIDENED,
+    WIDER,
     Job,
     Member,
     Progress,
     Result,
 )
-from adaptd.adaptation.rungs import perform, record_shortage
+from adaptd.adaptation.rungs import perform, record_shortage, widened
 from adaptd.architecture import Architecture, Contract, diff
 from adaptd.daemon.class_shares import counts_of, shares_of
 from adaptd.daemon.first_release import own_network, sizes, usual_operation
 from adaptd.observer.predictor import Predictor
 from adaptd.observer.score import score
+from adaptd.space.cost import count_macs
+from adaptd.space.export import load_network
 from adaptd.stream.batch import Batch
 from adaptd.stream.scenario import SCENARIOS, generate
 from adaptd.stream.schema import features_of
@@ -111,6 +115,72 @@ def test_every_remedy_gets_the_same_steps_and_stays_under_the_cap(job: JobMaker)
     assert result.supernet_memory_ratio <= 1.05
     assert all(np.isclose(sum(group.values()), 1, atol=1e-4) for group in result.alphas.values())
     assert result.concentrations
+
+
+def widened_job(job: JobMaker, *, steps: int, times: float = 2.5) -> Job:
+    """What reopens the first model wider: so many times its cost, and half as much again."""
+    first = job(steps=steps)
+    member, champion, digest = released(first)
+    return job(
+        drift_at=0,
+        kind="adapt",
+        rungs=("wider",),
+        steps=steps,
+        champion=champion,
+        champion_digest=digest,
+        architecture=member.architecture,
+        widened_macs=int(times * member.macs),
+        macs_cap=int(times * 1.5 * member.macs),
+        output=champion.parent.parent / "adapted",
+    )
+
+
+@pytest.mark.slow
+def test_a_wider_network_is_trained_alone_and_searched_around_under_a_cap_of_its_own(
+    job: JobMaker,
+) -> None:
+    asked = widened_job(job, steps=20)
+    result = perform(asked, ignore)
+    assert list(result.members) == [WIDENED, WIDER]
+    assert {member.steps for member in result.members.values()} == {20}
+    alone, searched = (
+        Architecture.from_document(member.architecture) for member in result.members.values()
+    )
+    assert alone.settings == searched.settings == {**alone.settings, "width": 12}
+    assert asked.macs_cap is not None
+    assert asked.widened_macs is not None
+    assert result.members[WIDENED].macs <= asked.widened_macs
+    assert result.members[WIDER].macs <= asked.macs_cap
+    assert result.concentrations
+
+
+def test_a_widened_champion_answers_as_before(job: JobMaker) -> None:
+    asked = widened_job(job, steps=5)
+    assert asked.champion is not None
+    champion, deployed = load_network(asked.champion)
+    found = widened(asked, champion, deployed)
+    assert found is not None
+    target, network = found
+    x = torch.from_numpy(records(16).x)
+    torch.testing.assert_close(network.eval()(x), champion.eval()(x))
+    assert count_macs(target, x.shape[1:]) > count_macs(deployed, x.shape[1:])
+
+
+def test_what_cannot_be_widened_is_refused(job: JobMaker) -> None:
+    asked = widened_job(job, steps=5, times=1.2)
+    result = perform(asked, ignore)
+    assert result.members == {}
+    assert result.refused is not None
+    assert f"wider within {asked.widened_macs} " in result.refused
+
+
+@pytest.mark.slow
+def test_a_race_opens_no_supernet_and_keeps_the_cap(job: JobMaker) -> None:
+    first, result = adapted(job(), drift_at=0, job=job, rungs=("reopen",), method="race", steps=40)
+    assert list(result.members) == [NEIGHBOUR, REOPENED]
+    assert all(member.macs <= first.macs * 1.1 for member in result.members.values())
+    assert (result.supernet_memory_ratio, result.alphas) == (None, {})
+    assert result.phase_seconds["train"] > 0
 
 
 @pytest.mark.slow

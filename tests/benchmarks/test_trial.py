@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from adaptd.adaptation.trial import CHALLENGER, DEPLOYED, WEIGHTS_ONLY, Trial
+from adaptd.adaptation.job import REOPENED
+from adaptd.adaptation.trial import DEPLOYED, WEIGHTS_ONLY, Trial
 from benchmarks import trial
 from benchmarks.benchmark import Settings
 from benchmarks.trials.pairs import NULLS, independent
@@ -24,7 +25,7 @@ def test_what_promotes_is_what_a_whole_trial_calls_better(gain: float) -> None:
             np.random.default_rng(seed), 2_000, discordance=0.3, gain=gain
         )
         whole = Trial.start(
-            (DEPLOYED, *WEIGHTS_ONLY, CHALLENGER),
+            (DEPLOYED, *WEIGHTS_ONLY, REOPENED),
             # The challenger's claim has a half of it.
             alpha=0.1,
             not_better_alpha=0.05,
@@ -33,9 +34,9 @@ def test_what_promotes_is_what_a_whole_trial_calls_better(gain: float) -> None:
         )
         # Beaten now and then, so that nothing about the others is left to be told.
         others = challenger & (np.arange(2_000) % 3 > 0)
-        scores = {**dict.fromkeys(WEIGHTS_ONLY, others), DEPLOYED: rival, CHALLENGER: challenger}
+        scores = {**dict.fromkeys(WEIGHTS_ONLY, others), DEPLOYED: rival, REOPENED: challenger}
         whole.update(scores, first_record=0)
-        assert trial.promotes(challenger, rival) == (whole.winner == CHALLENGER)
+        assert trial.promotes(challenger, rival) == (whole.winner == REOPENED)
 
 
 def test_measure_tells_a_gain_from_none() -> None:

@@ -21,6 +21,8 @@ from adaptd.adaptation.job import (
     REOPENED,
     RETRAINED,
     SHRUNK,
+    WIDENED,
+    WIDER,
     Job,
     Member,
     Progress,
@@ -58,6 +60,8 @@ FOLLOWS = {
     SHRUNK: 0,
     NEIGHBOUR: 0,
     REOPENED: 1,
+    WIDENED: 0,
+    WIDER: 1,
 }
 
 BEFORE = Architecture("acme.models:sign", {}, {"edge": "left"})
@@ -152,6 +156,8 @@ class ScriptedExecutor:
             names += [RECALIBRATED, FINE_TUNED, RETRAINED, SHRUNK]
         if job.kind == "adapt" and "reopen" in job.rungs:
             names += [NEIGHBOUR, REOPENED]
+        if job.kind == "adapt" and "wider" in job.rungs:
+            names += [WIDENED, WIDER]
         members = {}
         for name in names:
             channel = self.follows[name]
@@ -164,7 +170,7 @@ class ScriptedExecutor:
                 seconds=1.0,
                 directory=name,
             )
-        if REOPENED not in members:
+        if not {REOPENED, WIDER} & set(members):
             return Result(members=members)
         return Result(
             members=members,

@@ -5,14 +5,13 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, text
 
-from adaptd.adaptation.job import FINE_TUNED, PRIOR_CORRECTED, REOPENED, RETRAINED
+from adaptd.adaptation.job import FINE_TUNED, REOPENED
 from adaptd.adaptation.trigger import Trigger
 from adaptd.clock import FakeClock
 from adaptd.config import ApprovalConfig
 from adaptd.daemon import allowance
 from adaptd.daemon.ledger import Effect, Ledger
 from adaptd.daemon.stream_loop import POLL_RECORDS
-from adaptd.drift.diagnosis import Diagnosis
 from adaptd.errors import (
     ConfigError,
     JobError,
@@ -347,102 +346,6 @@ def test_an_episode_says_what_the_drift_looks_like(loop: LoopMaker) -> None:
     assert proposal.evidence["diagnosis"]["evidence"]["answers"]["has_changed"] is True
 
 
-def test_new_weights_that_come_near_to_what_was_are_enough(loop: LoopMaker) -> None:
-    running = loop()
-    running.executor.follows = {**FOLLOWS, FINE_TUNED: 1}
-    running.until(lambda: len(released(running)) == 2)
-    assert [job.rungs for job in running.executor.jobs if job.kind == "adapt"] == [("weights",)]
-    with running.context.database.read() as connection:
-        (proposal,) = proposals.listing(connection, STREAM)
-        kept = concentrations.load(connection, released(running)[0].digest)
-    assert proposal.evidence["challenger"] == FINE_TUNED
-    assert set(proposal.evidence["e_value"]) == {"deployed"}
-    assert kept == {}
-    at = running.source.next
-    running.until(lambda: running.source.next > at + 200)
-    assert blocks(running)[-1].hits == blocks(running)[-1].records
-
-
-def test_new_weights_that_fall_short_are_followed_by_a_search_and_tried_beside_it(
-    loop: LoopMaker,
-) -> None:
-    running = loop()
-    running.until(lambda: len(released(running)) == 2)
-    jobs = [job for job in running.executor.jobs if job.kind == "adapt"]
-    assert [job.rungs for job in jobs] == [("weights",), ("reopen",)]
-    # Both rungs learn from the same records.
-    assert jobs[0].records_digest == jobs[1].records_digest
-    with running.context.database.read() as connection:
-        (proposal,) = proposals.listing(connection, STREAM)
-        (episode,) = episodes.history(connection, STREAM)
-    assert proposal.evidence["challenger"] == "reopened"
-    assert FINE_TUNED in proposal.evidence["accuracy"]
-    assert episode.plan["reference_accuracy"] == 1
-    first = episode.plan["weights_trial"]
-    # It does not take evidence to see that nothing came near, only the minimum of records.
-    assert (first["verdict"], first["records"]) == ("short", 64)
-    assert proposal.evidence["first_record"] > first["first_record"] + first["records"] - 1
-
-
-@pytest.fixture
-def of_priors(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever comes looks like classes in other shares."""
-    found = Diagnosis("prior")
-    monkeypatch.setattr("adaptd.daemon.diagnosing.diagnose", lambda *_, **__: found)
-
-
-@pytest.mark.usefixtures("of_priors")
-def test_where_classes_come_in_other_shares_nothing_is_trained_if_that_is_enough(
-    loop: LoopMaker,
-) -> None:
-    running = loop()
-    running.executor.follows = {**FOLLOWS, PRIOR_CORRECTED: 1}
-    running.until(lambda: len(released(running)) == 2)
-    (job,) = [job for job in running.executor.jobs if job.kind == "adapt"]
-    assert job.rungs == ("prior",)
-    with running.context.database.read() as connection:
-        (proposal,) = proposals.listing(connection, STREAM)
-        plan = episodes.history(connection, STREAM)[0].plan
-    assert proposal.evidence["challenger"] == PRIOR_CORRECTED
-    assert proposal.evidence["training_steps"] == 0
-    assert proposal.evidence["trial_alpha"] == pytest.approx(0.0125)
-    # The first release says what it had learnt from, and so will this one.
-    assert sum(plan["learnt_counts"]) == sum(proposal.evidence["training_classes"]) == 200
-    assert plan["class_counts"] == proposal.evidence["training_classes"]
-    assert job.learnt_shares == pytest.approx(
-        [(count + 0.5) / 201 for count in plan["learnt_counts"]]
-    )
-
-
-@pytest.mark.usefixtures("of_priors")
-def test_where_other_shares_do_not_explain_it_the_episode_climbs_rung_by_rung(
-    loop: LoopMaker,
-) -> None:
-    running = loop()
-    running.until(lambda: len(released(running)) == 2)
-    jobs = [job for job in running.executor.jobs if job.kind == "adapt"]
-    assert [job.rungs for job in jobs] == [("prior",), ("weights",), ("reopen",)]
-    with running.context.database.read() as connection:
-        (proposal,) = proposals.listing(connection, STREAM)
-    assert proposal.evidence["challenger"] == REOPENED
-    assert PRIOR_CORRECTED in proposal.evidence["accuracy"]
-    # Three trials: a half, a quarter, and what is left of what the episode may spend.
-    assert proposal.evidence["trial_alpha"] == pytest.approx(0.025 / 4)
-    assert len(spent(running)) == 1
-
-
-@pytest.mark.usefixtures("of_priors")
-@pytest.mark.parametrize("state", ["searching", "trial"])
-def test_a_kill_on_the_first_rung_costs_nothing(loop: LoopMaker, state: str) -> None:
-    running = loop()
-    running.until(
-        lambda: state_of(running) == state and told(running)[0].plan["rungs"] == ["prior"]
-    )
-    again = running.again()
-    again.until(lambda: len(released(again)) == 2)
-    assert released(again)[0].architecture == AFTER
-
-
 def test_a_store_that_is_away_when_a_job_ends_costs_no_training(
     loop: LoopMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -459,70 +362,6 @@ def test_a_store_that_is_away_when_a_job_ends_costs_no_training(
     monkeypatch.setattr("adaptd.daemon.conductor.spend", away)
     running.until(lambda: state_of(running) == "trial")
     assert len([job for job in running.executor.jobs if job.kind == "adapt"]) == 1
-
-
-@pytest.mark.parametrize("rung", ["weights", "reopen"])
-@pytest.mark.parametrize("state", ["searching", "trial"])
-def test_a_kill_on_either_rung_costs_nothing(loop: LoopMaker, state: str, rung: str) -> None:
-    running = loop()
-    running.until(lambda: state_of(running) == state and told(running)[0].plan["rungs"] == [rung])
-    again = running.again()
-    again.until(lambda: len(released(again)) == 2)
-    assert released(again)[0].architecture == AFTER
-    assert kinds(again) == ["trial"]
-    starts = [block.first_record for block in blocks(again)]
-    assert starts == sorted(set(starts))
-
-
-def test_new_weights_are_released_where_the_search_that_follows_finds_nothing(
-    loop: LoopMaker,
-) -> None:
-    # What is learnt is better than what is deployed, but not as good as it was before the drift.
-    running = loop(
-        MemorySource(blurred_from=700),
-        trial={"minimum_records": 200, "maximum_records": 1_000},
-    )
-    running.executor.follows = {**FOLLOWS, RETRAINED: 1, REOPENED: 0}
-    running.until(lambda: len(released(running)) == 2)
-    assert [job.rungs for job in running.executor.jobs if job.kind == "adapt"] == [
-        ("weights",),
-        ("reopen",),
-    ]
-    with running.context.database.read() as connection:
-        (proposal,) = proposals.listing(connection, STREAM)
-    assert proposal.evidence["challenger"] == RETRAINED
-    assert proposal.evidence["accuracy"]["reopened"] < proposal.evidence["accuracy"][RETRAINED]
-
-
-@pytest.mark.parametrize("error", [WorkerFailed("out of memory"), JobError("cannot be built")])
-def test_what_was_proved_before_is_proposed_where_the_search_fails(
-    loop: LoopMaker, error: Exception
-) -> None:
-    running = loop(
-        MemorySource(blurred_from=700),
-        trial={"minimum_records": 400, "maximum_records": 2_000},
-    )
-    running.executor.follows = {**FOLLOWS, RETRAINED: 1}
-    running.until(
-        lambda: state_of(running) == "searching" and told(running)[0].plan["rungs"] == ["reopen"]
-    )
-    assert told(running)[0].plan["weights_trial"]["winner"] == RETRAINED
-    running.executor.errors = [error, error]
-    running.until(lambda: len(released(running)) == 2)
-    with running.context.database.read() as connection:
-        (proposal,) = proposals.listing(connection, STREAM)
-    assert proposal.evidence["challenger"] == RETRAINED
-    assert proposal.evidence["verdict"] == "short"
-    assert set(proposal.evidence["e_value"]) == {"deployed"}
-    assert outcome(running) == "released"
-
-
-def test_without_a_margin_everything_is_tried_at_once(loop: LoopMaker) -> None:
-    running = loop(episode={"records": 200, "minimum_records": 100, "good_enough_points": None})
-    running.until(lambda: len(released(running)) == 2)
-    assert [job.rungs for job in running.executor.jobs if job.kind == "adapt"] == [
-        ("weights", "reopen")
-    ]
 
 
 def test_without_drift_nothing_happens(loop: LoopMaker) -> None:

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import text
 
 from adaptd.adaptation.counted import Counted
-from adaptd.adaptation.job import FINE_TUNED, REOPENED, SHRUNK
+from adaptd.adaptation.job import FINE_TUNED, INITIAL, REOPENED, SHRUNK, WIDENED, WIDER
 from adaptd.adaptation.trigger import Trigger
 from adaptd.config import ApprovalConfig
 from adaptd.daemon.replay.comparison import Comparison, compare
@@ -106,7 +106,9 @@ def test_an_episode_that_climbed_comes_out_the_same(loop: LoopMaker, tmp_path: P
     assert all(line.is_same for line in found.lines)
     assert verdicts(found) == [("weights", "short"), ("reopen", "better")]
     assert {line.of for line in found.lines if line.what == "architecture"} == set(FOLLOWS) - {
-        "initial"
+        INITIAL,
+        WIDENED,
+        WIDER,
     }
 
 

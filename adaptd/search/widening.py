@@ -1,0 +1,43 @@
+"""How much wider a network may become under a cap on its cost."""
+
+from inspect import signature
+
+from adaptd.architecture import Architecture
+from adaptd.architecture.elastic import WIDTH_MULTIPLE
+from adaptd.space.cost import count_macs
+from adaptd.space.network import resolve
+
+_WIDTH = "width"
+# A cap on cost ends it sooner: the cost of most layers grows with the square.
+_MOST_TIMES = 8
+
+
+def widest(
+    architecture: Architecture, shape: tuple[int, ...], *, macs: float
+) -> Architecture | None:
+    """The architecture with the largest setting `width`, in steps of four channels, that takes at
+    most so many multiply-accumulates for a record of this shape with the same operations; None
+    where none is wider, or its factory has no such setting."""
+    width = _width_of(architecture)
+    found = None
+    for wider in range(width + WIDTH_MULTIPLE, _MOST_TIMES * width + 1, WIDTH_MULTIPLE):
+        settings = {**architecture.settings, _WIDTH: wider}
+        candidate = Architecture(architecture.network, settings, architecture.operations)
+        try:
+            needed = count_macs(candidate, shape)
+        except ValueError:
+            # Not every width can be divided as an operation asks.
+            continue
+        if needed > macs:
+            break
+        found = candidate
+    return found
+
+
+def _width_of(architecture: Architecture) -> int:
+    """0 where there is none."""
+    width = architecture.settings.get(_WIDTH)
+    if width is None:
+        parameter = signature(resolve(architecture.network)).parameters.get(_WIDTH)
+        width = None if parameter is None else parameter.default
+    return width if isinstance(width, int) and not isinstance(width, bool) else 0
