@@ -33,8 +33,8 @@ CHALLENGERS = (REOPENED, WIDER)
 # What keeps it, the cheapest first.
 WEIGHTS_ONLY = (PRIOR_CORRECTED, RECALIBRATED, FINE_TUNED, SHRUNK, RETRAINED)
 
-# Once the challenger is out, the others are not shadowed for as long as a small gain would take:
-# so many times the minimum of records.
+# Once the challenger is out, or no better than what could be released now, the others are not
+# shadowed for as long as a small gain would take: so many times the minimum of records.
 FALLBACK_MINIMA = 4
 
 # The log of the largest e-value that is written out: JSON has no infinity.
@@ -56,11 +56,13 @@ class Trial:
 
     *better*: the challenger has shown its claim, after `minimum_records` and never before; or one
     of its rivals has beaten it (at not_better_alpha over their number each), or it could show
-    nothing within `maximum_records`, and another remedy has shown its own: then the most accurate
-    of those that have is the `winner`. *not-better*: the challenger is beaten, and so are all
-    others, or none of them has shown anything within four times the minimum. *inconclusive*:
-    nothing either way. *short*: without a challenger, and with a score that would be good enough:
-    at the minimum of records nobody reaches it, so that it takes a challenger.
+    nothing within `maximum_records`, or after four times the minimum it is not even ahead, and
+    another remedy has shown its own: then the most accurate of those that have is the `winner`.
+    What is deployed may be far worse than either, and waits for no small difference.
+    *not-better*: the challenger is beaten, and so are all others, or none of them has shown
+    anything within four times the minimum. *inconclusive*: nothing either way. *short*: without a
+    challenger, and with a score that would be good enough: at the minimum of records nobody reaches
+    it, so that it takes a challenger.
 
     The verdict falls at a record, wherever a poll ended: later records, also of the same batch, do
     not count. Every other member is there to be seen beside them.
@@ -89,6 +91,7 @@ class Trial:
             )
         challengers = [name for name in CHALLENGERS if name in names]
         self._challenger = challengers[-1] if challengers else None
+        self._cheaper = challengers[:-1]
         self._good_enough = good_enough if self._challenger is None else None
         self._minimum_records = minimum_records
         self._maximum_records = maximum_records
@@ -108,7 +111,7 @@ class Trial:
         if self._challenger is not None:
             self._claims[self._challenger] = Claim(
                 self._challenger,
-                (*remedies, *challengers[:-1], DEPLOYED),
+                (*remedies, *self._cheaper, DEPLOYED),
                 alpha=share,
                 against_alpha=against,
                 minimum_records=minimum_records,
@@ -334,12 +337,7 @@ class Trial:
         offered = len(scores[DEPLOYED])
         last = min(self._maximum_records, FALLBACK_MINIMA * self._minimum_records)
         records = self._records + np.arange(1, offered + 1)
-        totals = np.stack(
-            [
-                np.cumsum([self._totals[name], *scores[name]], dtype=np.float64)[1:]
-                for name in outlooks
-            ]
-        )
+        totals = self._running_totals(outlooks, scores)
         never = records[-1] + 1
         shown_at = np.array(
             [never if one.shown_at is None else one.shown_at for one in outlooks.values()]
@@ -347,6 +345,31 @@ class Trial:
         is_settled = (records >= shown_at[totals.argmax(axis=0)]) | (records >= last)
         is_settled &= records >= max(after, self._minimum_records)
         return int(records[is_settled.argmax()]) if is_settled.any() else int(never)
+
+    def _futile_at(
+        self, outlooks: Mapping[str, Outlook], scores: Mapping[str, NDArray[Any]]
+    ) -> int | None:
+        """Records in all, four times the minimum or more, at which the challenger is no better than
+        a cheaper architecture, or a remedy that has shown its claim; None where that is not in
+        these. To give up a claim releases nothing that has not shown its own."""
+        if self._challenger is None:
+            return None
+        totals = self._running_totals([self._challenger, *self._cheaper, *outlooks], scores)
+        records = self._records + 1 + np.arange(totals.shape[1])
+        shown_at = np.array(
+            [0.0] * len(self._cheaper) + [one.shown_at or np.inf for one in outlooks.values()]
+        )
+        best = np.where(records >= shown_at[:, None], totals[1:], -np.inf).max(axis=0)
+        is_futile = (best >= totals[0]) & (records >= FALLBACK_MINIMA * self._minimum_records)
+        return int(records[is_futile.argmax()]) if is_futile.any() else None
+
+    def _running_totals(
+        self, names: Collection[str], scores: Mapping[str, NDArray[Any]]
+    ) -> NDArray[np.float64]:
+        """float64 [names, n]: after each of these records, as `update` adds them up."""
+        return np.stack(
+            [np.cumsum([self._totals[name], *scores[name]], dtype=np.float64)[1:] for name in names]
+        )
 
     def _decision(self, scores: Mapping[str, NDArray[Any]]) -> tuple[int, Verdict, str | None]:
         """The first verdict once these are counted: after how many records in all, which, and for
@@ -373,6 +396,10 @@ class Trial:
             if challenger is not None:
                 last = min(self._maximum_records, FALLBACK_MINIMA * self._minimum_records)
                 verdicts.append((max(out_at, last), "not-better", None))
+        futile_at = self._futile_at(outlooks, scores)
+        if futile_at is not None:
+            is_other_shown = any(at <= futile_at for at in shown)
+            verdicts.append((futile_at, "better" if is_other_shown else "not-better", None))
         if challenger is not None and challenger.is_shown_first:
             verdicts.append((challenger.shown_at or 0, "better", self._challenger))
         is_any_shown = any(at <= self._maximum_records for at in shown)

@@ -166,8 +166,45 @@ def test_at_the_maximum_a_remedy_that_has_shown_its_claim_is_taken() -> None:
     rng = np.random.default_rng(5)
     column = hits(rng, 1_000, fine_tuned=0.8)
     column["reopened"] = column["fine-tuned"].copy()
+    # Ahead all the time, by too little to show it.
+    column["reopened"][:3], column["fine-tuned"][:3] = True, False
     made = ran(column, minimum=100, maximum=900)
     assert (made.verdict(), made.winner, made.records) == ("better", "fine-tuned", 900)
+
+
+@pytest.mark.parametrize("polled", [1, 37, 1_000])
+def test_a_challenger_that_is_not_ahead_does_not_hold_a_remedy_back(polled: int) -> None:
+    column = hits(np.random.default_rng(5), 1_000, fine_tuned=0.8, deployed=0.2)
+    column["reopened"] = column["fine-tuned"].copy()
+    # Ahead until record 450, level from then on.
+    column["reopened"][:3], column["fine-tuned"][:3] = True, False
+    column["reopened"][447:450], column["fine-tuned"][447:450] = False, True
+    made = trial(minimum=100)
+    for start in range(0, 1_000, polled):
+        made.update(part(column, start, start + polled), first_record=start)
+    assert (made.verdict(), made.winner, made.records) == ("better", "fine-tuned", 450)
+
+
+@pytest.mark.parametrize(("share", "verdict"), [(0.8, "better"), (0.5, "not-better")])
+def test_a_wider_network_that_is_not_ahead_of_the_narrower_one_is_given_up(
+    share: float, verdict: str
+) -> None:
+    column = hits(np.random.default_rng(5), 1_000, fine_tuned=share, reopened=0.9)
+    column["reopened-wider"] = column["reopened"].copy()
+    made = Trial.start([*column], alpha=0.05, minimum_records=100, maximum_records=1_000)
+    made.update(column, first_record=0)
+    assert (made.verdict(), made.records) == (verdict, 400)
+    assert made.winner == ("fine-tuned" if verdict == "better" else None)
+
+
+def test_a_wider_network_has_to_be_better_than_the_narrower_one() -> None:
+    column = hits(np.random.default_rng(5), 3_000, deployed=0.2, reopened=0.7)
+    column["reopened-wider"] = np.random.default_rng(6).random(3_000) < 0.85
+    made = Trial.start([*column], alpha=0.05, minimum_records=100, maximum_records=3_000)
+    made.update(column, first_record=0)
+    assert (made.verdict(), made.winner) == ("better", "reopened-wider")
+    assert made.evidence()["e_value"]["reopened"] >= 2 / 0.05
+    assert Trial.restore(made.state()).evidence() == made.evidence()
 
 
 def test_who_leads_is_waited_for_where_another_is_shown_first() -> None:
