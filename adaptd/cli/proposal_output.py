@@ -135,9 +135,10 @@ def _members(console: Console, view: ProposalView) -> Table:
 
 
 def _rivals(console: Console, view: ProposalView) -> Table:
-    table = open_table(console, "against", "e-value", "", title="Evidence")
+    table = open_table(console, "against", "e-value", "chance", "records as one", title="Evidence")
     for row in view.rivals:
-        table.add_row(row.title, row.value, row.meaning)
+        table.add_row(row.title, row.value, row.chance, row.as_one)
+    table.caption, table.caption_justify, table.caption_style = view.chance, "left", ""
     return table
 
 

@@ -31,6 +31,12 @@ WEIGHTS_ONLY = (*LATE_COMERS, "fine-tuned", "shrink-perturbed", "retrained")
 # From so many records as one on it is worth a sentence.
 RESEMBLING = 1.5
 RANDOM = "random-neighbour"
+# What the chance beside an e-value is of.
+CHANCE = (
+    "Chance: if the challenger were not more often right than that rival, an e-value as large "
+    "would be seen with at most this chance, however long one looks. Records as one: so many "
+    "consecutive records counted as one, since they may resemble each other."
+)
 WIDENED = "widened"
 
 
@@ -161,12 +167,14 @@ class MemberRow:
 
 @dataclass(frozen=True)
 class RivalRow:
-    """The test against one of the rivals."""
+    """The test against one of the rivals. chance: of so large a value, see `CHANCE`. as_one: so
+    many consecutive records counted as one, since they resemble each other."""
 
     title: str
     value: str
     is_passed: bool
-    meaning: str
+    chance: str
+    as_one: str
 
 
 @dataclass(frozen=True)
@@ -237,7 +245,7 @@ def members(evidence: Evidence) -> tuple[MemberRow, ...]:
     return tuple(
         MemberRow(
             name=name,
-            title=member(name),
+            title=f"challenger: {member(name)}" if name == evidence.challenger else member(name),
             accuracy=accuracy,
             difference=ABSENT
             if challenger is None or name == evidence.challenger
@@ -259,23 +267,17 @@ def rivals(evidence: Evidence) -> tuple[RivalRow, ...]:
 
 def _rival_row(evidence: Evidence, name: str) -> RivalRow:
     if name not in evidence.e_value:
-        return RivalRow(member(name), ABSENT, False, "Not measured.")
+        return RivalRow(member(name), ABSENT, False, "not measured", ABSENT)
     stored = evidence.e_value[name]
     value = float("inf") if stored is None else stored
-    is_passed = value >= evidence.needed
-    if value <= 1:
-        meaning = "No evidence that the challenger is more often right."
-    else:
-        meaning = (
-            "If the challenger were not more often right, a value this large would be seen, "
-            f"however long one looks, with a chance of at most {odds(value)}."
-        )
     as_one = evidence.records_as_one.get(name, 1.0)
-    if as_one >= RESEMBLING:
-        meaning += (
-            f" {as_one:.1f} consecutive records counted as one, since they may resemble each other."
-        )
-    return RivalRow(member(name), e_value(value), is_passed, meaning)
+    return RivalRow(
+        member(name),
+        e_value(value),
+        is_passed=value >= evidence.needed,
+        chance="no evidence" if value <= 1 else f"at most {odds(value)}",
+        as_one=ABSENT if as_one < RESEMBLING else f"{as_one:.1f}",
+    )
 
 
 def budget(evidence: Evidence) -> str | None:
@@ -362,7 +364,8 @@ def _against_random(evidence: Evidence) -> Check:
     name = WIDENED if is_wider else RANDOM
     rival, challenger = (evidence.accuracy.get(one) for one in (name, evidence.challenger))
     if rival is None or challenger is None:
-        return Check(False, f"No {member(name)} was measured beside it.")
+        missing = "wider network" if is_wider else "random neighbour"
+        return Check(False, f"No {missing} was measured beside it.")
     edit = "The same width without a search" if is_wider else "A random edit"
     reached = f"{edit}, of equal training, reached {percent(rival)}"
     if challenger > rival:

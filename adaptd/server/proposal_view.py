@@ -43,6 +43,11 @@ class ProposalView:
     old_concepts: tuple[ForgettingRow, ...] = ()
 
     @property
+    def chance(self) -> str:
+        """What the chances beside the e-values are of."""
+        return evidence_of.CHANCE
+
+    @property
     def changed(self) -> int:
         """How many edges hold another operation."""
         return sum(edge.is_changed for edge in self.edges)

@@ -16,7 +16,7 @@ LEAST_ODDS = 1_000_000_000
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 MEMBERS = {
-    "reopened": "challenger: supernet reopened and folded",
+    "reopened": "supernet reopened and folded",
     "deployed": "deployed model, unchanged",
     "prior-corrected": "corrected for the shares of classes",
     "recalibrated": "deployed weights, normalisation and last layer trained on",
@@ -25,7 +25,7 @@ MEMBERS = {
     "shrink-perturbed": "deployed weights, shrunk and perturbed, trained on",
     "random-neighbour": "random one-edit neighbour",
     "widened": "wider network, not searched around",
-    "reopened-wider": "challenger: supernet around a wider network, folded",
+    "reopened-wider": "supernet around a wider network, folded",
 }
 
 DIAGNOSES = {

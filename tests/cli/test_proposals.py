@@ -96,7 +96,8 @@ def test_show_prints_the_evidence_without_cutting_anything(call: Call, proposed:
         "at record 4,224",
         "1.004",
         "0.45 was spent before it",
-        "3.2 consecutive records counted as one",
+        "records as one",
+        "at most 1 in 31,000,000",
     ):
         assert text in done.output
     assert "\x1b" not in done.output

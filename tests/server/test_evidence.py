@@ -4,7 +4,7 @@ import pytest
 
 from adaptd.server import evidence as evidence_of
 from adaptd.server.evidence import Evidence
-from adaptd.server.wording import NO_BREAK, member
+from adaptd.server.wording import ABSENT, NO_BREAK, member
 
 Document = dict[str, Any]
 
@@ -47,8 +47,8 @@ def test_members_come_most_accurate_first_with_the_lead_over_each(
 def test_an_e_value_is_explained_as_a_chance(evidence_document: Document) -> None:
     rows = evidence_of.rivals(parsed(evidence_document))
     assert all(row.is_passed for row in rows)
-    meanings = {row.title: row.meaning for row in rows}
-    assert "at most 1 in 125,000" in meanings[member("retrained")]
+    chances = {row.title: row.chance for row in rows}
+    assert chances[member("retrained")] == "at most 1 in 125,000"
 
 
 def test_new_weights_have_to_beat_what_is_deployed_and_nobody_else(
@@ -86,10 +86,9 @@ def test_a_recalibrated_model_is_a_rival_where_there_was_one(evidence_document: 
 
 
 def test_records_that_count_less_are_named(evidence_document: Document) -> None:
-    meanings = {row.title: row.meaning for row in evidence_of.rivals(parsed(evidence_document))}
-    assert "3.2 consecutive records counted as one" in meanings[member("retrained")]
-    assert "consecutive" not in meanings[member("fine-tuned")]
-    assert "consecutive" not in meanings[member("deployed")]
+    as_one = {row.title: row.as_one for row in evidence_of.rivals(parsed(evidence_document))}
+    assert as_one[member("retrained")] == "3.2"
+    assert as_one[member("fine-tuned")] == as_one[member("deployed")] == ABSENT
 
 
 def test_budget_is_told_in_words(evidence_document: Document) -> None:
