@@ -5,6 +5,7 @@ from dataclasses import replace
 import torch
 
 from adaptd.adaptation.job import Job
+from adaptd.adaptation.samples import samples_of
 from adaptd.search.distillation import distilled
 from adaptd.search.training import Rehearsal, Samples
 from adaptd.stream.segment import read_segment
@@ -18,11 +19,8 @@ def remembering(job: Job, samples: Samples, champion: torch.nn.Module) -> Sample
     """
     if job.rehearsal is not None:
         kept = read_segment(job.rehearsal.records, job.rehearsal.records_digest)
-        rehearsed = Samples(torch.from_numpy(kept.x), torch.from_numpy(kept.target))
-        samples = replace(
-            samples,
-            rehearsal=Rehearsal(rehearsed.to(samples.x.device), job.rehearsal.share),
-        )
+        rehearsed = samples_of(kept).to(samples.x.device)
+        samples = replace(samples, rehearsal=Rehearsal(rehearsed, job.rehearsal.share))
     if job.distillation is not None:
         samples = distilled(
             samples,

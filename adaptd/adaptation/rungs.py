@@ -25,6 +25,7 @@ from adaptd.adaptation.job import (
 )
 from adaptd.adaptation.keeper import Keeper
 from adaptd.adaptation.remembering import remembering
+from adaptd.adaptation.samples import samples_of
 from adaptd.architecture import Architecture, Contract
 from adaptd.errors import JobError
 from adaptd.registry import manifest
@@ -88,7 +89,7 @@ def perform(job: Job, report: Report, *, keeper: Keeper | None = None, threads: 
         raise JobError(
             f"stream {job.stream}: training.device: {job.device} is not there: {error}"
         ) from error
-    samples = Samples(torch.from_numpy(batch.x), torch.from_numpy(batch.target)).to(device)
+    samples = samples_of(batch).to(device)
     made_by = _made_by(device)
 
     def open_bench() -> Bench:

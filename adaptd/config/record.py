@@ -112,6 +112,12 @@ class RecordConfig(Section):
         description="the field of the class that the deployed model answered; that is observed in "
         "place of what the release says. None: the release is deployed as it is",
     )
+    weight: FieldName | None = Field(
+        default=None,
+        description="the field of how much a record counts in training: a number above 0. One of "
+        "weight 2 is drawn twice as often as one of weight 1; absent or null: 1. Error rates, "
+        "alarms and trials count each record once. None: all weigh the same",
+    )
     missing: Literal["reject", "zero"] = Field(
         default="reject",
         description="what becomes of a record with a number that is NaN, null or absent. reject: "
@@ -155,7 +161,7 @@ class RecordConfig(Section):
                 raise ValueError("names of fields must differ from each other")
         return features
 
-    @field_validator("id", "time", "target", "prediction")
+    @field_validator("id", "time", "target", "prediction", "weight")
     @classmethod
     def _is_no_feature(cls, name: str | None, info: ValidationInfo) -> str | None:
         if info.data.get("encoding") == "fields" and name in (info.data.get("features") or ()):
@@ -163,6 +169,15 @@ class RecordConfig(Section):
         if info.field_name == "prediction" and name == info.data.get("target"):
             raise ValueError("is the field of record.target: every prediction would be right")
         return name
+
+    @field_validator("weight")
+    @classmethod
+    def _is_its_own(cls, weight: str | None, info: ValidationInfo) -> str | None:
+        for other in ("id", "time", "target", "prediction", "x"):
+            is_read = other != "x" or info.data.get("encoding") != "fields"
+            if weight is not None and is_read and weight == info.data.get(other):
+                raise ValueError(f"is the field of record.{other}, which holds no weights")
+        return weight
 
     @field_validator("stand_ins")
     @classmethod

@@ -27,6 +27,7 @@ class HeldRow:
     x: NDArray[np.float32] | None = None
     predictors: tuple[str, ...] = ()
     predictions: NDArray[np.float32] | None = None
+    weight: float | None = None
     stored: JoinState | None = None
 
     @classmethod
@@ -47,6 +48,7 @@ class HeldRow:
             predictions=None
             if row.predictions is None
             else np.frombuffer(row.predictions, np.float32).reshape(len(row.predictors), classes),
+            weight=row.weight,
         )
 
     def as_row(self, identity: str) -> JoinRow:
@@ -65,6 +67,7 @@ class HeldRow:
             x=None if self.x is None else self.x.tobytes(),
             predictors=self.predictors,
             predictions=None if self.predictions is None else self.predictions.tobytes(),
+            weight=self.weight,
         )
 
 
@@ -82,12 +85,16 @@ def joined_of(met: Sequence[tuple[str, HeldRow]]) -> list[Joined]:
 
 def _as_columns(met: Sequence[tuple[str, HeldRow]]) -> Joined:
     rows = [row for _, row in met]
+    weights = [row.weight for row in rows]
     batch = Batch(
         x=np.stack([row.x for row in rows if row.x is not None]),
         target=np.array([row.target for row in rows], np.int64),
         ids=id_column(identity for identity, _ in met),
         timestamps=np.array([row.time for row in rows], np.float64),
         positions=np.array([(row.partition, row.offset) for row in rows], np.int64),
+        weight=None
+        if weights.count(None) == len(weights)
+        else np.array([1 if weight is None else weight for weight in weights], np.float32),
     )
     names = rows[0].predictors
     if not names:

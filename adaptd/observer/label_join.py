@@ -108,6 +108,7 @@ class LabelJoin:
                 x=batch.x[place].copy(),
                 predictors=names,
                 predictions=None if columns is None else columns[place].copy(),
+                weight=None if batch.weight is None else float(batch.weight[place]),
             )
             if label is None:
                 self._keep(identity, new)

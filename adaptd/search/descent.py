@@ -64,7 +64,8 @@ class Descent:
         judged, trained = (
             samples.divided(order, half) if objective.is_bilevel else (samples, samples)
         )
-        self.held_out = judged.at(torch.arange(min(len(judged), _HELD_OUT_RECORDS)))
+        held_out = judged.at(torch.arange(min(len(judged), _HELD_OUT_RECORDS)))
+        self.held_out = held_out.resampled(generator)
         self._for_alphas = minibatches(judged, generator)
         self._for_weights = minibatches(trained, generator)
         self._weight_optimiser = optimiser_for(supernet.weight_parameters())

@@ -139,7 +139,8 @@ class PopulationSearch:
         self._champion = opening.start(problem, self._generator)
         order = torch.randperm(len(problem.samples), generator=self._generator)
         held_out = max(1, int(_HELD_OUT_SHARE * len(problem.samples)))
-        self._judged = problem.samples.at(order[: min(held_out, _HELD_OUT_RECORDS)])
+        judged = problem.samples.at(order[: min(held_out, _HELD_OUT_RECORDS)])
+        self._judged = judged.resampled(self._generator)
         _, self._trained = problem.samples.divided(order, held_out)
         self._arms: dict[str, Trainee] = {}
         self._lineage: dict[str, tuple[Architecture, Architecture | None]] = {}

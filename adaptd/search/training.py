@@ -37,15 +37,17 @@ class TrainingDiverged(PermanentError):
 class Samples:
     """Labelled records, at least one. x: float32 [n, *shape]; target: what the task's loss takes,
     e.g. int64 [n]; lesson: what a teacher answers on them, see `distillation`; rehearsal: older
-    records that stand in each batch beside these.
+    records that stand in each batch beside these; weight: float [n], above 0, how often each is
+    drawn into batches in proportion to others; None: all alike.
 
-    Raises ValueError if there are none, or not as many records as targets.
+    Raises ValueError if there are none, not as many records as targets, or for such weights.
     """
 
     x: Tensor
     target: Tensor
     lesson: Lesson | None = None
     rehearsal: "Rehearsal | None" = None
+    weight: Tensor | None = None
 
     def __post_init__(self) -> None:
         if len(self.x) != len(self.target) or len(self.x) == 0:
@@ -53,6 +55,11 @@ class Samples:
                 f"expected as many records as targets and at least one, "
                 f"got {len(self.x)} and {len(self.target)}"
             )
+        if self.weight is not None and (
+            self.weight.shape != (len(self),)
+            or not bool((torch.isfinite(self.weight) & (self.weight > 0)).all())
+        ):
+            raise ValueError("expected a weight for each record, all finite and above 0")
 
     def __len__(self) -> int:
         return len(self.target)
@@ -60,7 +67,19 @@ class Samples:
     def at(self, places: Tensor) -> "Samples":
         """The records at these places, int64 [m], alone: nothing is rehearsed beside them."""
         lesson = None if self.lesson is None else self.lesson.at(places)
-        return Samples(self.x[places], self.target[places], lesson)
+        weight = None if self.weight is None else self.weight[places]
+        return Samples(self.x[places], self.target[places], lesson, weight=weight)
+
+    def drawn(self, places: Tensor) -> "Samples":
+        """As `at`, of places that were drawn by the weights, which have had their effect."""
+        return (self if self.weight is None else replace(self, weight=None)).at(places)
+
+    def resampled(self, generator: torch.Generator) -> "Samples":
+        """As many records without weights, each so often as its weight wants; themselves, and
+        nothing drawn, where they have none. For who needs records at once, not in batches."""
+        if self.weight is None:
+            return self
+        return self.drawn(weighted_places(self.weight, len(self), generator))
 
     def divided(self, order: Tensor, first: int) -> tuple["Samples", "Samples"]:
         """The first so many records in this order, int64 [n], and the others; what is rehearsed is
@@ -80,7 +99,20 @@ class Samples:
         lesson = None
         if self.lesson is not None and other.lesson is not None:
             lesson = self.lesson.followed_by(other.lesson)
-        return Samples(torch.cat([self.x, other.x]), torch.cat([self.target, other.target]), lesson)
+        weight = None
+        if self.weight is not None or other.weight is not None:
+            weight = torch.cat(
+                [
+                    torch.ones(len(one), device=one.x.device) if one.weight is None else one.weight
+                    for one in (self, other)
+                ]
+            )
+        return Samples(
+            torch.cat([self.x, other.x]),
+            torch.cat([self.target, other.target]),
+            lesson,
+            weight=weight,
+        )
 
     def to(self, device: torch.device) -> "Samples":
         """The same on a device; itself if it is there."""
@@ -91,6 +123,7 @@ class Samples:
             self.target.to(device),
             None if self.lesson is None else self.lesson.to(device),
             None if self.rehearsal is None else self.rehearsal.to(device),
+            None if self.weight is None else self.weight.to(device),
         )
 
 
@@ -114,8 +147,9 @@ class Rehearsal:
         return min(round(self.share * size), size - 1, len(self.samples))
 
     def draw(self, count: int, generator: torch.Generator) -> Samples:
-        """So many records, each at most once. Nothing but the generator remembers which."""
-        return self.samples.at(torch.randperm(len(self.samples), generator=generator)[:count])
+        """So many records, each at most once, or as often as its weight wants. Nothing but the
+        generator remembers which."""
+        return self.samples.drawn(_places(self.samples, count, generator))
 
     def divided(self, share: float) -> tuple["Rehearsal | None", "Rehearsal | None"]:
         """Two parts, the first of this share of the records, evenly spread; None for an empty
@@ -136,7 +170,9 @@ class Rehearsal:
 class Minibatches:
     """Endless batches of `size` (of all, if fewer); each pass in a new order, less what is over.
 
-    Rehearsed records, where there are some, are part of the size."""
+    Where records have weights, each is in a pass as often as its weight wants (`weighted_places`),
+    so that the mean of any loss is the weighted one. Rehearsed records, where there are some, are
+    part of the size."""
 
     def __init__(
         self, samples: Samples, generator: torch.Generator, *, size: int = BATCH_RECORDS
@@ -154,14 +190,36 @@ class Minibatches:
 
     def __next__(self) -> Samples:
         if self.place + self._size > len(self.order):
-            self.order = torch.randperm(len(self._samples), generator=self._generator)
+            self.order = _places(self._samples, len(self._samples), self._generator)
             self.place = 0
         first = self.place
         self.place += self._size
-        batch = self._samples.at(self.order[first : self.place])
+        batch = self._samples.drawn(self.order[first : self.place])
         if self._samples.rehearsal is None or not self._rehearsed:
             return batch
         return batch.followed_by(self._samples.rehearsal.draw(self._rehearsed, self._generator))
+
+
+def weighted_places(weight: Tensor, count: int, generator: torch.Generator) -> Tensor:
+    """`count` places, int64, in random order: each count · its weight / the sum of all times in the
+    mean, and never a whole one more or less. So n of n that weigh the same are each drawn once.
+
+    weight: float [n], above 0. Source: Kitagawa 1996, "Monte Carlo filter and smoother for
+    non-Gaussian nonlinear state space models" (stratified and systematic resampling).
+    """
+    ends = weight.double().cpu().cumsum(0)
+    ends = ends / ends[-1] * count
+    # One point in each unit, all at the same offset. Never at its end, where rounding would decide.
+    offset = (int(torch.randint(2**24, (), generator=generator)) + 0.5) / 2**24
+    counts = (ends - offset).ceil().diff(prepend=torch.zeros(1, dtype=torch.float64)).long()
+    places = torch.arange(len(weight)).repeat_interleave(counts)
+    return places[torch.randperm(count, generator=generator)]
+
+
+def _places(samples: Samples, count: int, generator: torch.Generator) -> Tensor:
+    if samples.weight is None:
+        return torch.randperm(len(samples), generator=generator)[:count]
+    return weighted_places(samples.weight, count, generator)
 
 
 def minibatches(samples: Samples, generator: torch.Generator) -> Minibatches:

@@ -24,7 +24,7 @@ class JoinRow:
 
     Of a record that waits: partition, offset, where it came from; ingested_at, POSIX seconds; x,
     float32 as bytes; predictors, who predicted it; predictions, float32 [predictors, classes] as
-    bytes.
+    bytes; weight, None where records bring none.
     """
 
     id: str
@@ -39,6 +39,7 @@ class JoinRow:
     x: bytes | None = None
     predictors: tuple[str, ...] = ()
     predictions: bytes | None = None
+    weight: float | None = None
 
 
 def fetch(connection: Connection, stream: str, ids: Sequence[str]) -> list[JoinRow]:

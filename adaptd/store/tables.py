@@ -493,6 +493,7 @@ join_rows = Table(
     Column("x", LargeBinary),
     Column("predictors", Document),
     Column("predictions", LargeBinary),
+    Column("weight", Float),
     Index("ix_join_rows_stream_number", "stream", "number"),
     Index("ix_join_rows_stream_since", "stream", "since"),
 )

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,7 @@ class Batch:
     not labelled yet, which only the join of labels is given.
     ids: object [n] of str. timestamps: float64 [n], POSIX seconds, event time.
     positions: int64 [n, 2], (partition, offset) of each record.
+    weight: float32 [n], above 0, how much each counts in training; None: every record weighs 1.
     Raises ValueError if the columns differ in length.
     """
 
@@ -23,48 +25,35 @@ class Batch:
     ids: NDArray[np.object_]
     timestamps: NDArray[np.float64]
     positions: NDArray[np.int64]
+    weight: NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
-        records = len(self.x)
-        columns = (self.target, self.ids, self.timestamps, self.positions)
-        if any(len(column) != records for column in columns):
-            raise ValueError(
-                f"the columns of a batch must be of one length, got {records} in x and "
-                f"{[len(column) for column in columns]} in target, ids, timestamps, positions"
-            )
+        lengths = {name: len(column) for name, column in self._columns.items()}
+        if len(set(lengths.values())) != 1:
+            raise ValueError(f"the columns of a batch must be of one length, got {lengths}")
 
     def __len__(self) -> int:
         return len(self.x)
 
     def __getitem__(self, records: slice) -> "Batch":
         """The records of a slice; a view, nothing is copied."""
-        return Batch(
-            self.x[records],
-            self.target[records],
-            self.ids[records],
-            self.timestamps[records],
-            self.positions[records],
-        )
+        return self._picked(records)
 
     def where(self, mask: NDArray[np.bool_]) -> "Batch":
         """The records at which `mask`, bool [n], is true, in their order."""
-        return Batch(
-            self.x[mask],
-            self.target[mask],
-            self.ids[mask],
-            self.timestamps[mask],
-            self.positions[mask],
-        )
+        return self._picked(mask)
 
     def at(self, places: NDArray[np.integer]) -> "Batch":
         """The records at these places, int [n], in this order."""
-        return Batch(
-            self.x[places],
-            self.target[places],
-            self.ids[places],
-            self.timestamps[places],
-            self.positions[places],
-        )
+        return self._picked(places)
+
+    def _picked(self, records: slice | NDArray[np.bool_] | NDArray[np.integer]) -> "Batch":
+        return Batch(**{name: column[records] for name, column in self._columns.items()})
+
+    @property
+    def _columns(self) -> dict[str, NDArray[Any]]:
+        """Those that are there, by the names of the fields."""
+        return {name: column for name, column in vars(self).items() if column is not None}
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -84,15 +73,19 @@ class Batch:
 
     @staticmethod
     def concatenate(batches: Sequence["Batch"]) -> "Batch":
-        """One after the other. Raises ValueError for none at all, or for different shapes."""
-        if len(batches) == 1:
-            return batches[0]
+        """One after the other; where some have weights, the records of the others weigh 1.
+
+        Raises ValueError for none at all, or for different shapes.
+        """
+        first, *others = batches
+        if not others:
+            return first
+        columns = [batch._columns for batch in batches]
+        if any("weight" in one for one in columns):
+            for one in columns:
+                one.setdefault("weight", np.ones(len(one["x"]), np.float32))
         return Batch(
-            x=np.concatenate([batch.x for batch in batches]),
-            target=np.concatenate([batch.target for batch in batches]),
-            ids=np.concatenate([batch.ids for batch in batches]),
-            timestamps=np.concatenate([batch.timestamps for batch in batches]),
-            positions=np.concatenate([batch.positions for batch in batches]),
+            **{name: np.concatenate([one[name] for one in columns]) for name in columns[0]}
         )
 
 

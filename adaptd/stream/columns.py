@@ -12,7 +12,8 @@ _NUMBERED = re.compile(r"x(\d+)")
 
 @dataclass(frozen=True)
 class Columns:
-    """numbers: names in the order of the shape's numbers. target: of the class.
+    """numbers: names in the order of the shape's numbers. target: of the class. weight: None where
+    records bring none.
 
     id, time: taken where the table has them; None: no column is. expected: what there must be, for
     errors. is_numbered: whether the numbers' names are x0, x1, …, of which there may be no more.
@@ -20,6 +21,7 @@ class Columns:
 
     numbers: tuple[str, ...]
     target: str
+    weight: str | None
     id: str | None
     time: str | None
     expected: str
@@ -30,22 +32,24 @@ class Columns:
         """The features' names where each has a field; else x0, x1, … channel-major, and neither id
         nor time, so that what else stands in a table is nobody's business."""
         layout = schema.layout
+        others = " and ".join(name for name in (layout.target, layout.weight) if name is not None)
         if layout.encoding == "fields":
             return cls(
                 numbers=schema.features,
                 target=layout.target,
+                weight=layout.weight,
                 id=layout.id,
                 time=layout.time,
-                expected=f"expected the columns of record.features and {layout.target}",
+                expected=f"expected the columns of record.features and {others}",
                 is_numbered=False,
             )
         return cls(
             numbers=tuple(f"x{index}" for index in range(schema.size)),
             target=layout.target,
+            weight=layout.weight,
             id=None,
             time=None,
-            expected=f"expected x0 to x{schema.size - 1} (shape {list(schema.shape)}) and "
-            f"{layout.target}",
+            expected=f"expected x0 to x{schema.size - 1} (shape {list(schema.shape)}) and {others}",
             is_numbered=True,
         )
 
@@ -56,8 +60,9 @@ class Columns:
         """
         listed = list(names)
         found = set(listed)
-        wanted = {*self.numbers, self.target}
-        absent = [name for name in (*self.numbers, self.target) if name not in found]
+        needed = [*self.numbers, self.target, *([] if self.weight is None else [self.weight])]
+        wanted = set(needed)
+        absent = [name for name in needed if name not in found]
         if absent:
             raise SourceError(f"{origin}: no column {', '.join(absent[:5])}; {self.expected}")
         taken = wanted | ({self.id, self.time} & found)

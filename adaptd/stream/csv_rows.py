@@ -13,6 +13,7 @@ from adaptd.stream.recording import Lines
 from adaptd.stream.reject import UnfitRecordError
 from adaptd.stream.rows import Rows
 from adaptd.stream.schema import Schema
+from adaptd.stream.weights import weight_of
 
 
 class CsvRows:
@@ -36,7 +37,9 @@ class CsvRows:
         self._schema = schema
         self._places = [self._header.index(name) for name in columns.numbers]
         self._target = self._header.index(columns.target)
-        self._id, self._time = map(self._place_of, (columns.id, columns.time))
+        self._id, self._time, self._weight = map(
+            self._place_of, (columns.id, columns.time, columns.weight)
+        )
 
     @property
     def total(self) -> None:
@@ -59,6 +62,7 @@ class CsvRows:
             payloads.append(self._text.taken)
         values = np.zeros((len(rows), len(self._places)), np.float32)
         times = np.full(len(rows), np.nan)
+        weights = np.ones(len(rows), np.float32)
         targets: list[object] = [None] * len(rows)
         ids: list[str | None] = [None] * len(rows)
         faults: dict[int, UnfitRecordError] = {}
@@ -68,7 +72,9 @@ class CsvRows:
                 targets[number] = self._fill(values[number], cells)
                 ids[number] = (cells[self._id] or None) if self._id is not None else None
                 if self._time is not None:
-                    times[number] = self._schema.times.read(_time(cells[self._time]))
+                    times[number] = self._schema.times.read(_value(cells[self._time]))
+                if self._weight is not None:
+                    weights[number] = self._weight_of(cells[self._weight])
             except UnfitRecordError as error:
                 faults[number] = error
         return Rows(
@@ -78,6 +84,7 @@ class CsvRows:
             payloads.__getitem__,
             ids=None if self._id is None else ids,
             times=None if self._time is None else times,
+            weight=None if self._weight is None else weights,
         )
 
     def close(self) -> None:
@@ -118,6 +125,9 @@ class CsvRows:
             raise UnfitRecordError("wrong-type", str(error)) from error
         return target
 
+    def _weight_of(self, cell: str) -> float:
+        return weight_of(_value(cell), field=self._schema.layout.weight)
+
     def _begin(self) -> None:
         self._text = _Text(self._file, is_followed=self._is_followed)
         self._lines = csv.reader(self._text)
@@ -143,7 +153,7 @@ class CsvRows:
             return UnfitRecordError("unreadable", f"not CSV: {error}")
 
 
-def _time(cell: str) -> object:
+def _value(cell: str) -> object:
     """The number in a cell, else its text; None for an empty one."""
     if not cell:
         return None

@@ -11,6 +11,7 @@ from adaptd.stream.layout import Layout, needed, optional
 from adaptd.stream.reject import UnfitRecordError, shown
 from adaptd.stream.targets import NO_CLASS, Targets
 from adaptd.stream.times import Times
+from adaptd.stream.weights import weight_of, weights_of
 
 # Types of ids.
 _TEXT = frozenset({str})
@@ -19,22 +20,26 @@ _IDS = frozenset({str, int})
 
 @dataclass(frozen=True)
 class Envelope:
-    """Of one record: target and prediction are places, `NO_CLASS` for none; time NaN for none."""
+    """Of one record: target and prediction are places, `NO_CLASS` for none; time NaN for none;
+    weight above 0, 1 for none."""
 
     id: str
     target: int
     time: float
     prediction: int
+    weight: float
 
 
 @dataclass(frozen=True, eq=False)
 class EnvelopeColumns:
-    """Of n records: ids [n]; target and prediction int64 [n]; time float64 [n]."""
+    """Of n records: ids [n]; target and prediction int64 [n]; time float64 [n]; weight float32
+    [n]."""
 
     id: list[str]
     target: NDArray[np.int64]
     time: NDArray[np.float64]
     prediction: NDArray[np.int64]
+    weight: NDArray[np.float32]
 
     @classmethod
     def of(cls, envelopes: Sequence[Envelope]) -> "EnvelopeColumns":
@@ -43,6 +48,7 @@ class EnvelopeColumns:
             np.array([envelope.target for envelope in envelopes], np.int64),
             np.array([envelope.time for envelope in envelopes], np.float64),
             np.array([envelope.prediction for envelope in envelopes], np.int64),
+            np.array([envelope.weight for envelope in envelopes], np.float32),
         )
 
     def __getitem__(self, rows: Sequence[int]) -> "EnvelopeColumns":
@@ -51,6 +57,7 @@ class EnvelopeColumns:
             self.target[rows],
             self.time[rows],
             self.prediction[rows],
+            self.weight[rows],
         )
 
 
@@ -67,9 +74,10 @@ class Envelopes:
         self._target = optional(layout.target)
         self._time = optional(layout.time)
         self._prediction = optional(layout.prediction) if layout.prediction else None
+        self._weight = optional(layout.weight) if layout.weight else None
 
     def read(self, record: Any, *, needs_target: bool) -> Envelope:
-        """Raises UnfitRecordError: missing-field, wrong-type, not-finite, unknown-class."""
+        """Raises UnfitRecordError: missing-field, wrong-type, not-finite, unknown-class, weight."""
         if not isinstance(record, dict):
             raise UnfitRecordError("wrong-type", f"expected an object, got {shown(record)}")
         identity = self._id(record)
@@ -84,11 +92,13 @@ class Envelopes:
         if target is None and needs_target:
             raise UnfitRecordError("missing-field", f"no {self._layout.target}")
         prediction = None if self._prediction is None else self._prediction(record)
+        weight = None if self._weight is None else self._weight(record)
         return Envelope(
             str(identity),
             self._place(target, self._layout.target),
             self.times.read(self._time(record)),
             self._place(prediction, self._layout.prediction or ""),
+            weight_of(weight, field=self._layout.weight),
         )
 
     def read_all(self, records: Sequence[Any], *, needs_target: bool) -> EnvelopeColumns | None:
@@ -110,6 +120,9 @@ class Envelopes:
                 else self._targets.places_of(
                     list(map(self._prediction, records)), may_be_absent=True
                 ),
+                np.ones(len(records), np.float32)
+                if self._weight is None
+                else weights_of(list(map(self._weight, records)), field=self._layout.weight),
             )
         except (KeyError, TypeError, AttributeError, UnfitRecordError):
             return None

@@ -49,6 +49,10 @@ class JsonlRows:
         if parsed.prediction is not None:
             prediction = np.full(len(lines), NO_CLASS)
             prediction[parsed.places] = parsed.prediction
+        weight = None
+        if parsed.weight is not None:
+            weight = np.ones(len(lines), np.float32)
+            weight[parsed.places] = parsed.weight
         return Rows(
             values,
             targets,
@@ -57,6 +61,7 @@ class JsonlRows:
             ids=ids,
             times=times,
             prediction=prediction,
+            weight=weight,
         )
 
     def close(self) -> None:

@@ -59,6 +59,7 @@ class KafkaSource:
                 np.isnan(parsed.times), messages.times[parsed.places], parsed.times
             ),
             positions=messages.places[parsed.places],
+            weight=parsed.weight,
         )
         return Poll(
             batch,

@@ -12,8 +12,9 @@ Reading = Callable[[Any], Any]
 
 @dataclass(frozen=True)
 class Layout:
-    """Names of the fields of id, event time and target; of a prediction, None where records bring
-    none; of the numbers, unless each has a field of its own. `a.b` is the field b of the field a.
+    """Names of the fields of id, event time and target; of a prediction and of a weight, None where
+    records bring none; of the numbers, unless each has a field of its own. `a.b` is the field b of
+    the field a.
 
     dtype: of numbers that are bytes. time_unit: of times that are numbers.
     """
@@ -22,6 +23,7 @@ class Layout:
     time: str = "time"
     target: str = "target"
     prediction: str | None = None
+    weight: str | None = None
     x: str = "x"
     encoding: Encoding = "array"
     dtype: NumberType = "float32"
@@ -34,6 +36,7 @@ class Layout:
             time=record.time,
             target=record.target,
             prediction=record.prediction,
+            weight=record.weight,
             x=record.x,
             encoding=record.encoding,
             dtype=record.dtype,

@@ -15,6 +15,7 @@ from adaptd.stream.columns import Columns
 from adaptd.stream.reject import UnfitRecordError
 from adaptd.stream.rows import Rows
 from adaptd.stream.schema import Schema
+from adaptd.stream.weights import weight_of
 
 # Rows decoded at a time, which bounds the memory whatever the file's row groups are.
 _STRIDE = 4_096
@@ -39,12 +40,15 @@ class ParquetRows:
         self._id, self._time = (
             name if name in arrow.names else None for name in (columns.id, columns.time)
         )
+        self._weight = columns.weight
+        weights = () if self._weight is None else (self._weight,)
         self._taken = [
             *self._columns,
             self._target,
+            *weights,
             *(name for name in (self._id, self._time) if name is not None),
         ]
-        for name in self._columns:
+        for name in (*self._columns, *weights):
             kind = arrow.field(name).type
             if not (pa.types.is_integer(kind) or pa.types.is_floating(kind)):
                 raise SourceError(f"{path}: column {name} must hold numbers, got {kind}")
@@ -93,6 +97,7 @@ class ParquetRows:
         return Rows(
             ids=self._ids(table),
             times=self._times(table, faults),
+            weight=self._weights(table, faults),
             values=values,
             targets=table[self._target].to_pylist(),
             faults=faults,
@@ -120,6 +125,20 @@ class ParquetRows:
             except UnfitRecordError as error:
                 faults.setdefault(row, error)
         return times
+
+    def _weights(
+        self, table: pa.Table, faults: dict[int, UnfitRecordError]
+    ) -> NDArray[np.float32] | None:
+        if self._weight is None:
+            return None
+        weights = np.ones(table.num_rows, np.float32)
+        column = table[self._weight].cast(pa.float64(), safe=False)
+        for row, weight in enumerate(column.to_pylist()):
+            try:
+                weights[row] = weight_of(weight, field=self._weight)
+            except UnfitRecordError as error:
+                faults.setdefault(row, error)
+        return weights
 
     def close(self) -> None:
         self._groups = iter(())

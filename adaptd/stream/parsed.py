@@ -11,13 +11,14 @@ from adaptd.stream.reject import UnfitRecordError
 @dataclass(frozen=True)
 class Document:
     """One record. x: float32 [*shape]. target: the class's place. time: POSIX seconds. prediction:
-    the place of the class that the record says was predicted."""
+    the place of the class that the record says was predicted. weight: above 0."""
 
     id: str
     x: NDArray[np.float32]
     target: int
     time: float | None
     prediction: int | None = None
+    weight: float = 1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,7 +26,8 @@ class Parsed:
     """Many records. Of the n that fit: x float32 [n, *shape]; target int64 [n], the class's place,
     -1 for one without; ids [n]; times float64 [n], POSIX seconds, NaN for one without; places [n],
     which of what was given they are; prediction int64 [n], the place of the class that the record
-    brings along, -1 for one without, or None where the schema names no such field.
+    brings along, -1 for one without, or None where the schema names no such field; weight float32
+    [n], or None likewise.
     faults: place -> why the others do not fit, in order."""
 
     x: NDArray[np.float32]
@@ -35,6 +37,7 @@ class Parsed:
     places: list[int]
     faults: dict[int, UnfitRecordError]
     prediction: NDArray[np.int64] | None = None
+    weight: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True, eq=False)

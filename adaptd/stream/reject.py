@@ -12,6 +12,7 @@ Reason = Literal[
     "not-finite",
     "unknown-class",
     "time-ahead",
+    "weight",
 ]
 
 REASONS: tuple[Reason, ...] = get_args(Reason)

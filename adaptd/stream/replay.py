@@ -137,6 +137,7 @@ class ReplaySource:
             if rows.times is None
             else np.where(np.isnan(rows.times), numbers, rows.times),
             positions=np.stack([np.zeros_like(numbers), numbers], axis=1),
+            weight=rows.weight,
         )
         return (batch if is_fit.all() else batch.where(is_fit)), tuple(rejects), is_fit
 

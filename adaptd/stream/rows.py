@@ -19,7 +19,7 @@ class Rows:
     payload: gives a row as bytes, for the place where rejected records go. ids: [n] or None where
     the format has none; times: POSIX seconds, float64 [n], NaN for a row without, or None likewise.
     prediction: int64 [n], the place of the class that the row says was predicted, -1 for a row
-    without, or None likewise.
+    without, or None likewise. weight: float32 [n], or None likewise.
     """
 
     values: NDArray[np.float32]
@@ -29,6 +29,7 @@ class Rows:
     ids: Sequence[str | None] | None = None
     times: NDArray[np.float64] | None = None
     prediction: NDArray[np.int64] | None = None
+    weight: NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
         return len(self.values)

@@ -111,6 +111,7 @@ class Schema:
             target=int(parsed.target[0]),
             time=None if math.isnan(time) else time,
             prediction=None if prediction == NO_CLASS else prediction,
+            weight=1.0 if parsed.weight is None else float(parsed.weight[0]),
         )
 
     def parse_all(
@@ -141,6 +142,7 @@ class Schema:
             places=opened.places,
             faults=dict(sorted(opened.faults.items())),
             prediction=None if self.layout.prediction is None else opened.envelopes.prediction,
+            weight=None if self.layout.weight is None else opened.envelopes.weight,
         )
 
     def parse_labels(
@@ -149,8 +151,8 @@ class Schema:
         """Messages that hold id, target and perhaps time, each as in a record; other fields are
         left alone. latest: as in `parse_all`."""
         decoded = self.labels_format.decode_all(payloads)
-        opened = Opened.of(decoded, self._envelopes, needs_target=True)
-        opened = opened.until(latest, self._envelopes)
+        opened = Opened.of(decoded, self._label_envelopes, needs_target=True)
+        opened = opened.until(latest, self._label_envelopes)
         return ParsedLabels(
             ids=opened.envelopes.id,
             target=opened.envelopes.target,
@@ -177,6 +179,10 @@ class Schema:
             put(record, layout.time, self.format.time(layout.time, document.time, number))
         if layout.prediction is not None and document.prediction is not None:
             put(record, layout.prediction, self.classes[document.prediction])
+        if layout.weight is not None:
+            # As text the shortest that is read as the same float32.
+            weight = np.float32(document.weight) if self.format.is_text else document.weight
+            put(record, layout.weight, weight)
         return self.format.encode(record)
 
     def settle(self, x: NDArray[np.float32]) -> dict[int, UnfitRecordError]:
@@ -220,6 +226,10 @@ class Schema:
     @cached_property
     def _envelopes(self) -> Envelopes:
         return Envelopes(self.layout, self._targets)
+
+    @cached_property
+    def _label_envelopes(self) -> Envelopes:
+        return Envelopes(replace(self.layout, prediction=None, weight=None), self._targets)
 
     @cached_property
     def _numbers(self) -> Numbers:

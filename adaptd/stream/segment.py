@@ -59,17 +59,18 @@ def _table(batch: Batch) -> pa.Table:
     # The shape stands beside the numbers: Arrow's own lists know only their length.
     facts = {"schema_version": SCHEMA_VERSION, "shape": list(batch.shape)}
     values = np.ascontiguousarray(batch.x, np.float32).reshape(-1)
-    return pa.table(
-        {
-            "x": pa.FixedSizeListArray.from_arrays(pa.array(values), int(np.prod(batch.shape))),
-            "target": pa.array(batch.target),
-            "id": pa.array(batch.ids, pa.string()),
-            "timestamp": pa.array(batch.timestamps),
-            "partition": pa.array(batch.positions[:, 0]),
-            "offset": pa.array(batch.positions[:, 1]),
-        },
-        metadata={_METADATA: json.dumps(facts).encode()},
-    )
+    columns = {
+        "x": pa.FixedSizeListArray.from_arrays(pa.array(values), int(np.prod(batch.shape))),
+        "target": pa.array(batch.target),
+        "id": pa.array(batch.ids, pa.string()),
+        "timestamp": pa.array(batch.timestamps),
+        "partition": pa.array(batch.positions[:, 0]),
+        "offset": pa.array(batch.positions[:, 1]),
+    }
+    # Without weights the bytes, and so the name, are those of the time before there were any.
+    if batch.weight is not None:
+        columns["weight"] = pa.array(batch.weight)
+    return pa.table(columns, metadata={_METADATA: json.dumps(facts).encode()})
 
 
 def _batch(table: pa.Table, path: Path) -> Batch:
@@ -87,4 +88,5 @@ def _batch(table: pa.Table, path: Path) -> Batch:
         ids=id_column(table["id"].to_pylist()),
         timestamps=table["timestamp"].to_numpy().copy(),
         positions=np.stack([table["partition"].to_numpy(), table["offset"].to_numpy()], axis=1),
+        weight=table["weight"].to_numpy().copy() if "weight" in table.column_names else None,
     )

@@ -78,5 +78,6 @@ def _messages(batch: Batch, schema: Schema) -> Iterator[bytes]:
                 x=batch.x[place],
                 target=int(batch.target[place]),
                 time=float(batch.timestamps[place]),
+                weight=1.0 if batch.weight is None else float(batch.weight[place]),
             )
         )

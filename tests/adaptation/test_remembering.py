@@ -1,9 +1,11 @@
 """What jobs keep of an old concept that they rehearse, or are taught."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -20,6 +22,7 @@ from adaptd.adaptation.job import (
 from adaptd.adaptation.keeper import Interrupted, Keeper
 from adaptd.adaptation.remembering import remembering
 from adaptd.adaptation.rungs import perform
+from adaptd.adaptation.samples import samples_of
 from adaptd.errors import ArtifactError
 from adaptd.observer.predictor import Predictor
 from adaptd.observer.score import score
@@ -118,8 +121,7 @@ def test_a_job_that_remembers_ends_the_same_wherever_it_was_cut_off(
 
 
 def trained_on(job: Job) -> Samples:
-    batch = read_segment(job.records, job.records_digest)
-    return Samples(torch.from_numpy(batch.x), torch.from_numpy(batch.target))
+    return samples_of(read_segment(job.records, job.records_digest))
 
 
 def champion_of(samples: Samples) -> nn.Module:
@@ -130,6 +132,19 @@ def test_a_job_without_options_trains_on_its_records_alone(job: JobMaker) -> Non
     asked = job(20)
     samples = trained_on(asked)
     assert remembering(asked, samples, champion_of(samples)) is samples
+
+
+def test_rehearsed_records_keep_their_weights(job: JobMaker, tmp_path: Path) -> None:
+    weight = np.linspace(1, 2, 50, dtype=np.float32)
+    digest, path = write_segment(tmp_path, replace(records(50, seed=5), weight=weight))
+    rehearsal = {"records": path, "records_digest": digest, "share": 0.3}
+    asked = Job.model_validate({**job(20).model_dump(), "rehearsal": rehearsal})
+    samples = trained_on(asked)
+    found = remembering(asked, samples, champion_of(samples))
+    assert found.weight is None
+    assert found.rehearsal is not None
+    assert found.rehearsal.samples.weight is not None
+    np.testing.assert_array_equal(found.rehearsal.samples.weight.numpy(), weight)
 
 
 def test_the_champion_answers_new_records_and_rehearsed_ones(job: JobMaker, tmp_path: Path) -> None:

@@ -63,6 +63,28 @@ def test_a_result_says_what_made_it_and_has_its_weights_digests(job: JobMaker) -
     assert result.members[INITIAL].weights == hashlib.sha256(weights).hexdigest()
 
 
+@pytest.mark.parametrize("heavier", [0, 1])
+def test_where_records_contradict_each_other_the_heavier_ones_are_learnt(
+    job: JobMaker, tmp_path: Path, heavier: int
+) -> None:
+    half = records(100)
+    batch = Batch.concatenate(
+        [
+            replace(
+                half,
+                target=np.full(100, target),
+                weight=np.full(100, 5 if target == heavier else 1, np.float32),
+            )
+            for target in (0, 1)
+        ]
+    )
+    digest, path = write_segment(tmp_path, batch)
+    wanted = job(records=path, records_digest=digest, steps=60)
+    member = perform(wanted, ignore).members[INITIAL]
+    probabilities = Predictor.load(wanted.output / member.directory).predict(half.x)
+    assert (probabilities.argmax(1) == heavier).all()
+
+
 def test_progress_reaches_the_last_step(job: JobMaker) -> None:
     seen: list[Progress] = []
     perform(job(steps=25), seen.append)

@@ -11,11 +11,14 @@ def test_what_most_records_need_is_their_shape_and_classes() -> None:
     record = RecordConfig.model_validate(PLAIN)
     assert (record.id, record.time, record.target, record.x) == ("id", "time", "target", "x")
     assert (record.prediction, record.missing, record.format) == (None, "reject", "json")
+    assert record.weight is None
     assert record.maximum_ahead_seconds == 3_600
 
 
 def test_a_table_names_its_fields() -> None:
     assert RecordConfig.model_validate(TABLE).features == ("temperature", "payload.pressure")
+    # Where each number has a field of its own, none is called x.
+    assert RecordConfig.model_validate({**TABLE, "weight": "x"}).weight == "x"
 
 
 @pytest.mark.parametrize(
@@ -26,6 +29,18 @@ def test_a_table_names_its_fields() -> None:
         ({**TABLE, "features": ["a", "a"]}, "features", "must differ"),
         ({**TABLE, "features": ["a", "time"]}, "time", "is one of record.features"),
         ({**TABLE, "features": ["a", "b"], "target": "b"}, "target", "is one of record.features"),
+        ({**TABLE, "features": ["a", "b"], "weight": "b"}, "weight", "is one of record.features"),
+        *(
+            (
+                {**PLAIN, "prediction": "said", "weight": field},
+                "weight",
+                f"is the field of record.{key}, which holds no weights",
+            )
+            for key, field in (
+                *((name, name) for name in ("id", "time", "target", "x")),
+                ("prediction", "said"),
+            )
+        ),
         ({**PLAIN, "x": "a..b"}, "x", "pattern"),
         ({**PLAIN, "dtype": "float8"}, "dtype", "float16"),
         ({**PLAIN, "missing": "mean"}, "missing", "'reject' or 'zero'"),

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from adaptd.adaptation.executor import Handle, Report
@@ -180,6 +181,11 @@ class ScriptedExecutor:
         )
 
 
+def weight_of(batch: Batch) -> NDArray[np.float32]:
+    """Of records that weigh differently: 0.5 to 3.5, by their number."""
+    return (batch.positions[:, 1] % 7 / 2 + 0.5).astype(np.float32)
+
+
 @dataclass
 class MemorySource:
     """Generated records, so many a poll; `rejects` come with the next one."""
@@ -202,6 +208,8 @@ class MemorySource:
     stuck: tuple[int, int] | None = None
     # From that record on, both channels are three times as large: no sign changes.
     scaled_from: int | None = None
+    # Whether each record weighs as `weight_of` says.
+    is_weighted: bool = False
 
     def seek(self, positions: Mapping[int, int]) -> None:
         self.next = positions.get(0, 0)
@@ -227,6 +235,8 @@ class MemorySource:
             numbers = batch.positions[:, 1]
             is_blurred = (numbers >= self.blurred_from) & (numbers % 5 == 0)
             batch = replace(batch, target=np.where(is_blurred, 1 - batch.target, batch.target))
+        if self.is_weighted:
+            batch = replace(batch, weight=weight_of(batch))
         self.next += count
         rejects, self.rejects = tuple(self.rejects), []
         prediction = None

@@ -38,6 +38,7 @@ from adaptd.registry.scores import BlockScore
 from adaptd.store import checkpoints, epochs, outbox
 from adaptd.store.database import Database
 from adaptd.stream.reject import Reject
+from adaptd.stream.segment import read_segment
 from tests.daemon.conftest import (
     AFTER,
     BEFORE,
@@ -49,6 +50,7 @@ from tests.daemon.conftest import (
     MemorySource,
     Running,
     loops,
+    weight_of,
 )
 from tests.disks import Disk
 
@@ -130,6 +132,27 @@ def test_a_drift_is_answered_with_a_release_that_predicts_from_then_on(loop: Loo
     assert latest.release_digest == second.digest
     assert latest.hits == latest.records
     assert outcome(running) == "released"
+
+
+@pytest.mark.parametrize("labels", [None, {"delay_records": 100, "wait_seconds": 10_000}])
+def test_whatever_is_trained_on_has_its_weights(
+    loop: LoopMaker, labels: dict[str, Any] | None
+) -> None:
+    episode = {"records": 200, "minimum_records": 100, "rehearsal_share": 0.25}
+    running = loop(MemorySource(is_weighted=True), labels=labels, episode=episode)
+    running.until(lambda: state_of(running) == "collecting")
+    # Also what comes back from the store.
+    again = running.again()
+    again.until(lambda: len(released(again)) == 2)
+    jobs = running.executor.jobs + again.executor.jobs
+    parts = [(job.records, job.records_digest) for job in jobs]
+    rehearsals = [job.rehearsal for job in jobs if job.rehearsal is not None]
+    assert {job.kind for job in jobs} == {"initial", "adapt"}
+    assert rehearsals
+    for path, digest in [*parts, *((one.records, one.records_digest) for one in rehearsals)]:
+        batch = read_segment(path, digest)
+        assert batch.weight is not None
+        assert batch.weight.tolist() == weight_of(batch).tolist()
 
 
 def test_nobody_trains_on_what_the_trial_counts(loop: LoopMaker) -> None:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -265,6 +265,28 @@ def test_a_restart_goes_on_with_what_was_saved(held: Held) -> None:
     assert held.record("c", at=2) == []
     assert held.record("lost", at=1) == []
     assert tally(held) == ({"joined": 2}, {"duplicate": 1})
+
+
+def test_a_record_keeps_its_weight_until_its_label_comes(held: Held) -> None:
+    def come(ids: str, weight: list[float] | None) -> list[Joined]:
+        new = batch(ids, [1] * len(ids))
+        if weight is not None:
+            new = replace(new, weight=np.array(weight, np.float32))
+        return held.join.put(new, {}, at=NOW)
+
+    held.label("d", 1, at=1)
+    # What waits from before the field was named has none.
+    assert come("ae", None) == []
+    (joined,) = come("bcd", [0.1, 2, 3])
+    assert joined.batch.weight is not None
+    assert joined.batch.weight.tolist() == [3]
+    held.save()
+    held.restart()
+    (joined,) = held.join.put_labels(labels("bac", [0, 1, 2], [2, 2, 2]))
+    np.testing.assert_array_equal(joined.batch.weight, np.array([0.1, 1, 2], np.float32))
+    assert joined.batch.weight is not None
+    assert joined.batch.weight.dtype == np.float32
+    assert held.label("e", 1)[0].batch.weight is None
 
 
 def test_a_transaction_that_failed_is_tried_again(held: Held) -> None:

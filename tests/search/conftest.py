@@ -52,3 +52,14 @@ def make_problem() -> MakeProblem:
         return replace(problem, **changes)
 
     return make
+
+
+def spoilt(samples: Samples) -> Samples:
+    """With as many more that weigh next to nothing, and would make everything NaN if one of them
+    was in a batch."""
+    others = replace(
+        samples,
+        x=torch.full_like(samples.x, torch.nan),
+        weight=torch.full((len(samples),), 1e-20),
+    )
+    return others.followed_by(samples)

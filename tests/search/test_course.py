@@ -72,6 +72,24 @@ def taught_stacked(networks: list[nn.Module]) -> Resumable[Any]:
     return StackedTraining(networks, TAUGHT, steps=STEPS, seed=3)
 
 
+WEIGHTED = replace(
+    SAMPLES,
+    weight=torch.linspace(0.5, 2, 150),
+    rehearsal=Rehearsal(
+        replace(samples_of(60, 24, torch.float32), weight=torch.linspace(3, 1, 60)), 0.3
+    ),
+)
+
+
+def weighted_course(networks: list[nn.Module]) -> Resumable[Any]:
+    (network,) = networks
+    return Course(network, WEIGHTED, steps=STEPS, seed=3)
+
+
+def weighted_stacked(networks: list[nn.Module]) -> Resumable[Any]:
+    return StackedTraining(networks, WEIGHTED, steps=STEPS, seed=3)
+
+
 def finished(running: Resumable[Any]) -> str | None:
     try:
         assert running.run() is not None
@@ -90,6 +108,8 @@ def finished(running: Resumable[Any]) -> str | None:
         (one_network, taught_course, STEPS),
         (lambda: remedies(SAMPLES), taught_stacked, STEPS),
         (with_chance, taught_stacked, 3 * STEPS),
+        (one_network, weighted_course, STEPS),
+        (lambda: remedies(SAMPLES), weighted_stacked, STEPS),
         (with_one_that_explodes, stacked, STEPS),
         (with_one_that_explodes_alone, stacked, 2 * STEPS + 5),
     ],
@@ -101,6 +121,8 @@ def finished(running: Resumable[Any]) -> str | None:
         "taught",
         "taught-stacked",
         "taught-in-turn",
+        "weighted",
+        "weighted-stacked",
         "stacked-diverging",
         "in-turn-diverging",
     ],

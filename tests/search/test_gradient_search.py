@@ -13,13 +13,13 @@ from torch.optim.optimizer import register_optimizer_step_pre_hook
 from adaptd.search.candidates import tied
 from adaptd.search.checkpoint import Checkpoint, CheckpointError
 from adaptd.search.distillation import distilled
-from adaptd.search.guard import Guard
+from adaptd.search.guard import Guard, SearchView
 from adaptd.search.guards import default_guards
 from adaptd.search.method import METHODS, search
 from adaptd.search.problem import Found, Moment, Problem
 from adaptd.search.training import Rehearsal, Samples, TrainingDiverged
 from adaptd.space import Supernet
-from tests.search.conftest import MakeProblem
+from tests.search.conftest import MakeProblem, spoilt
 
 # Of 24 steps 6 search, 2 fold and 16 train plainly; DARTS searches for 12.
 STEPS = 24
@@ -145,6 +145,32 @@ def test_a_search_that_rehearses_and_is_taught_goes_on_where_it_stood(
     assert_same(run_with_pause(problem, method, after, tmp_path / "kept.safetensors"), whole)
     # And both make a difference, from the alphas on.
     assert whole.alphas != uninterrupted[method].alphas
+
+
+class Watching(Guard):
+    """Sees whether all held-out records are finite."""
+
+    name = "watching"
+    summary = ""
+
+    def after_step(self, view: SearchView) -> None:
+        assert bool(view.held_out.x.isfinite().all())
+        self.acted = True
+
+
+def test_no_step_sees_a_record_that_weighs_nearly_nothing(
+    make_problem: MakeProblem, tmp_path: Path
+) -> None:
+    def watching() -> list[Guard]:
+        return [Watching()]
+
+    problem = make_problem(samples=spoilt(make_problem().samples))
+    whole = search(problem, guards=watching())
+    assert whole is not None
+    assert whole.guards["watching"]["acted"]
+    assert all(bool(tensor.isfinite().all()) for tensor in whole.network.state_dict().values())
+    path = tmp_path / "kept.safetensors"
+    assert_same(run_with_pause(problem, "bounded", 5, path, guards=watching), whole)
 
 
 def test_pausing_before_every_step_changes_nothing(

@@ -1,5 +1,6 @@
 """Races, random draws and evolution: paused, resumed, counted, within the cap."""
 
+import math
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from adaptd.search.caps import Cap, within
 from adaptd.search.method import METHODS, search
 from adaptd.search.population_search import PopulationSearch
 from adaptd.search.problem import Found, Problem
-from tests.search.conftest import MakeProblem
+from tests.search.conftest import MakeProblem, spoilt
 from tests.search.test_gradient_search import assert_same, run_with_pause, weights_digest
 
 # A quarter of 96 are for arms: two arms of 12 steps each, eight draws of 3, or twelve of 2.
@@ -138,6 +139,19 @@ def test_judgements_tell_each_arm_with_all_its_steps(make_problem: MakeProblem) 
     assert last[found.architecture][1] == min(
         loss for steps, loss in last.values() if steps == most
     )
+
+
+def test_no_arm_is_trained_or_judged_on_a_record_that_weighs_nearly_nothing(
+    make_problem: MakeProblem,
+) -> None:
+    problem = make_problem(steps=STEPS, samples=spoilt(make_problem().samples))
+    run = METHODS["random"].begin(problem)
+    assert isinstance(run, PopulationSearch)
+    found = run.run()
+    assert found is not None
+    assert run.judgements
+    assert all(math.isfinite(loss) for _, _, loss in run.judgements)
+    assert all(bool(tensor.isfinite().all()) for tensor in found.network.state_dict().values())
 
 
 @pytest.mark.parametrize("method", ["race", "random", "evolution"])

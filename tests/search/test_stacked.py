@@ -2,6 +2,7 @@
 
 import copy
 from collections import defaultdict
+from dataclasses import replace
 
 import pytest
 import torch
@@ -59,10 +60,13 @@ def assert_same(networks: list[nn.Module], others: list[nn.Module]) -> None:
         torch.testing.assert_close(network.state_dict(), other.state_dict(), rtol=1e-6, atol=1e-7)
 
 
+@pytest.mark.parametrize("is_weighted", [False, True])
 @pytest.mark.parametrize("length", [24, 80])
-def test_stacked_networks_get_the_weights_they_get_alone(length: int) -> None:
+def test_stacked_networks_get_the_weights_they_get_alone(length: int, is_weighted: bool) -> None:
     # In float64: in float32, 100 steps turn a difference of one rounding into one of 1e-3.
     samples = samples_of(150, length)
+    if is_weighted:
+        samples = replace(samples, weight=torch.linspace(1, 5, 150))
     stacked, alone = remedies(samples), remedies(samples)
     assert train_stacked(stacked, samples, steps=20, seed=3) is None
     for network in alone:

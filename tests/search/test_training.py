@@ -1,11 +1,15 @@
 """Training a plain network."""
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 import torch
-from torch import nn
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor, nn
+from torch.nn import functional
 
 from adaptd.errors import PermanentError
 from adaptd.search.training import (
@@ -18,6 +22,7 @@ from adaptd.search.training import (
     optimiser_for,
     rate_at,
     train,
+    weighted_places,
 )
 
 
@@ -193,3 +198,123 @@ def test_without_rehearsal_no_number_more_is_drawn() -> None:
 def test_a_batch_is_never_rehearsed_as_a_whole(share: float) -> None:
     with pytest.raises(ValueError, match="must be in"):
         Rehearsal(marked(3), share)
+
+
+def weighted(weights: list[float], *, first: int = 0) -> Samples:
+    return replace(marked(len(weights), first), weight=torch.tensor(weights))
+
+
+@pytest.mark.parametrize(
+    "weight",
+    [
+        torch.ones(2),
+        torch.ones(3, 1),
+        *(torch.tensor([1, 1, bad]) for bad in (0.0, -1.0, float("nan"), float("inf"))),
+    ],
+)
+def test_a_weight_is_above_zero_and_there_is_one_a_record(weight: Tensor) -> None:
+    with pytest.raises(ValueError, match="a weight for each record"):
+        replace(marked(3), weight=weight)
+
+
+def test_weights_go_with_their_records() -> None:
+    samples = weighted([1, 2, 3, 4])
+    one, other = samples.divided(torch.tensor([3, 0, 2, 1]), 2)
+    for part, expected in (
+        (samples.at(torch.tensor([2, 0])), [3, 1]),
+        (one, [4, 1]),
+        (other, [3, 2]),
+        (one.followed_by(other), [4, 1, 3, 2]),
+        (marked(2).followed_by(one), [1, 1, 4, 1]),
+    ):
+        assert part.weight is not None
+        assert part.weight.tolist() == expected
+    assert marked(2).followed_by(marked(1)).weight is None
+
+
+@given(
+    weights=st.lists(st.floats(2**-20, 2**20, width=32), min_size=1, max_size=60),
+    count=st.integers(1, 200),
+    seed=st.integers(0, 2**31),
+)
+def test_each_record_is_drawn_as_often_as_its_weight_wants_to_within_one(
+    weights: list[float], count: int, seed: int
+) -> None:
+    weight = torch.tensor(weights)
+    places = weighted_places(weight, count, torch.Generator().manual_seed(seed))
+    assert len(places) == count
+    expected = weight.double() * count / weight.double().sum()
+    drawn = torch.bincount(places, minlength=len(weight))
+    assert bool(((drawn - expected).abs() < 1 + 1e-6).all())
+
+
+@given(
+    count=st.integers(1, 500),
+    weight=st.floats(2**-100, 2**100, width=32),
+    seed=st.integers(0, 2**31),
+)
+def test_records_that_weigh_the_same_are_each_drawn_once(
+    count: int, weight: float, seed: int
+) -> None:
+    weights = torch.full((count,), weight)
+    places = weighted_places(weights, count, torch.Generator().manual_seed(seed))
+    assert sorted(places.tolist()) == list(range(count))
+
+
+def test_over_many_passes_shares_are_those_of_the_weights() -> None:
+    # 150 records of mean weight 1.5, of which a pass of 150 shows 128 in two batches.
+    batches = minibatches(weighted([1, 2, 1.5] * 50), torch.Generator().manual_seed(0))
+    drawn = [next(batches) for _ in range(400)]
+    assert all(len(batch) == 64 and batch.weight is None for batch in drawn)
+    kinds = torch.bincount(torch.cat([batch.x for batch in drawn]).flatten().long() % 3)
+    # Of 25,600; the standard deviation of each is below 40, as if they were drawn one by one: 84.
+    torch.testing.assert_close(
+        kinds / kinds.sum(), torch.tensor([2 / 9, 4 / 9, 3 / 9]), atol=0.012, rtol=0
+    )
+
+
+def test_without_weights_batches_are_what_they_were_before_there_were_any() -> None:
+    samples, generator = marked(100), torch.Generator().manual_seed(4)
+    batches = minibatches(samples, torch.Generator().manual_seed(4))
+    for _ in range(5):
+        order = torch.randperm(100, generator=generator)
+        assert torch.equal(next(batches).x, samples.x[order[:64]])
+    kept = Rehearsal(samples, 0.5).draw(7, torch.Generator().manual_seed(4))
+    order = torch.randperm(100, generator=torch.Generator().manual_seed(4))
+    assert torch.equal(kept.x, samples.x[order[:7]])
+
+
+def test_rehearsed_records_are_drawn_by_their_weights_too() -> None:
+    kept = weighted([1, 3] * 20, first=1_000)
+    samples = replace(weighted([1] * 200), rehearsal=Rehearsal(kept, 0.25))
+    batches = minibatches(samples, torch.Generator().manual_seed(0))
+    odd = 0
+    for _ in range(100):
+        batch = next(batches)
+        assert batch.weight is None
+        rehearsed = batch.x[batch.x >= 1_000]
+        assert len(rehearsed) == 16
+        odd += int((rehearsed % 2).sum())
+    # Three in four of each 16, to within one.
+    assert odd == pytest.approx(1_200, abs=100)
+
+
+def margin(outputs: Tensor, target: Tensor) -> Tensor:
+    return functional.multi_margin_loss(outputs, target)
+
+
+@pytest.mark.parametrize("loss", [functional.cross_entropy, margin])
+@pytest.mark.parametrize("heavier", [0, 1])
+def test_where_records_contradict_each_other_the_heavier_ones_win(
+    heavier: int, loss: Callable[[Tensor, Tensor], Tensor]
+) -> None:
+    x = samples_of(100).x.repeat(2, 1, 1)
+    target = torch.arange(2).repeat_interleave(100)
+    weight = torch.where(target == heavier, 3.0, 1.0)
+    network = small_network()
+    train(network, Samples(x, target, weight=weight), steps=150, seed=0, loss=loss)
+    outputs = network(x[:100]).detach()
+    assert bool((outputs.argmax(1) == heavier).all())
+    if loss is functional.cross_entropy:
+        # The minimum of the weighted risk: three to one.
+        assert float(outputs.softmax(1)[:, heavier].mean()) == pytest.approx(0.75, abs=0.05)

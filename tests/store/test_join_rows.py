@@ -17,6 +17,7 @@ WAITING = JoinRow(
     b"\0\1\2\3",
     ("release", "episode/member"),
     b"\4\5",
+    0.5,
 )
 
 

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -41,6 +43,26 @@ def test_columns_of_different_lengths_are_refused() -> None:
     batch = batch_of(3)
     with pytest.raises(ValueError, match="one length"):
         Batch(batch.x, batch.target[:2], batch.ids, batch.timestamps, batch.positions)
+
+
+def test_weights_go_with_their_records_and_others_weigh_one() -> None:
+    plain = batch_of(3)
+    heavy = replace(plain, weight=np.array([2, 3, 4], np.float32))
+    for part in (heavy[1:], heavy.where(np.array([False, True, True])), heavy.at(np.array([1, 2]))):
+        assert part.weight is not None
+        assert part.weight.tolist() == [3, 4]
+    joined = Batch.concatenate([plain, heavy])
+    assert joined.weight is not None
+    assert joined.weight.tolist() == [1, 1, 1, 2, 3, 4]
+    assert joined.weight.dtype == np.float32
+    assert Batch.concatenate([plain, plain]).weight is None
+    with pytest.raises(ValueError, match="'weight': 2"):
+        replace(plain, weight=np.ones(2, np.float32))
+
+
+def test_no_batch_at_all_cannot_be_joined() -> None:
+    with pytest.raises(ValueError, match="not enough"):
+        Batch.concatenate([])
 
 
 def test_ids_of_one_length_stay_one_column() -> None:

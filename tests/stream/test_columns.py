@@ -29,6 +29,17 @@ def test_columns_are_numbered_where_features_have_no_fields(schema: Schema) -> N
         assert "a.csv" in str(caught.value)
 
 
+def test_a_weight_has_a_column_of_its_own_whatever_numbers_are_called() -> None:
+    for record in (TABLE, RecordConfig(shape=(1, 2), classes=("calm", "rough"), target="label")):
+        columns = Columns.of(Schema.of(record.model_copy(update={"weight": "w"})))
+        right = [*columns.numbers, "label", "w"]
+        columns.check(right, origin="a.csv")
+        with pytest.raises(SourceError, match=r"no column w; expected .* and label and w"):
+            columns.check(right[:-1], origin="a.csv")
+        with pytest.raises(SourceError, match="two columns are called w"):
+            columns.check([*right, "w"], origin="a.csv")
+
+
 def test_columns_have_the_names_of_the_features_where_those_are_fields() -> None:
     columns = Columns.of(Schema.of(TABLE))
     right = ["label", "pressure", "temperature"]

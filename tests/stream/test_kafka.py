@@ -18,6 +18,7 @@ from structlog.testing import capture_logs
 from adaptd.clock import FakeClock, SystemClock
 from adaptd.config import RecordConfig, StreamConfig
 from adaptd.errors import SourceError, SourceUnavailable
+from adaptd.stream.batch import Batch
 from adaptd.stream.blocks import Blocks
 from adaptd.stream.kafka import KafkaSource
 from adaptd.stream.kafka_connection import Cluster
@@ -167,6 +168,19 @@ def test_bad_records_are_set_aside_with_place_and_reason(
     ]
     assert rejects[0].payload == b"not json"
     assert polls[-1].positions == {0: 5}
+
+
+def test_weights_come_with_their_records(kafka_broker: str, topic: str) -> None:
+    make_topic(kafka_broker, topic)
+    values = [record(0, w=2), record(1, w=0), record(2), record(3, w=0.5)]
+    produce(kafka_broker, topic, [(0, value) for value in values])
+    weighted = Schema.of(RecordConfig(shape=(2, 3), classes=("calm", "rough"), weight="w"))
+    with opened(weighted, kafka_broker, topic) as source:
+        polls = collected(source, 4)
+    batch = Batch.concatenate([poll.batch for poll in polls])
+    assert batch.weight is not None
+    assert batch.weight.tolist() == [2, 1, 0.5]
+    assert [reject.reason for poll in polls for reject in poll.rejects] == ["weight"]
 
 
 def test_lag_counts_the_records_that_wait(kafka_broker: str, topic: str, schema: Schema) -> None:

@@ -111,6 +111,48 @@ def test_a_column_with_another_name_is_missed(tmp_path: Path, write: Write) -> N
         ReplaySource(path, schema())
 
 
+@pytest.mark.parametrize("write", [write_csv, write_parquet, write_jsonl])
+def test_rows_have_weights_and_bad_ones_are_refused(tmp_path: Path, write: Write) -> None:
+    good, bad = TABLE.slice(0, 1), [0, -1, 1e39]
+    table = pa.concat_tables([good] * 6).append_column(
+        "w", pa.array([2.5, None, *bad, 3], pa.float64())
+    )
+    poll = polled(write(tmp_path, table), schema(weight="w"))
+    assert poll.batch.weight is not None
+    assert poll.batch.weight.dtype == np.float32
+    assert poll.batch.weight.tolist() == [2.5, 1, 3]
+    assert [(reject.offset, reject.reason) for reject in poll.rejects] == [
+        (row, "weight") for row in (2, 3, 4)
+    ]
+    assert polled(write(tmp_path, table), schema()).batch.weight is None
+
+
+def test_a_weight_may_be_a_column_beside_numbered_ones(tmp_path: Path) -> None:
+    path = tmp_path / "old.csv"
+    rows = ["1,calm,2", "1,calm,", "1,calm, 0.5 ", "1,calm,nan", "1,calm,heavy", "1,calm,1_0"]
+    path.write_text("\n".join(["x0,label,a.w", *rows]))
+    record = RecordConfig(shape=(1,), classes=("calm", "rough"), target="label", weight="a.w")
+    poll = polled(path, Schema.of(record))
+    assert poll.batch.weight is not None
+    assert poll.batch.weight.tolist() == [2, 1, 0.5]
+    assert [reject.reason for reject in poll.rejects] == ["weight"] * 3
+
+
+def test_a_column_of_weights_holds_numbers(tmp_path: Path) -> None:
+    for kind in (pa.int16(), pa.float16()):
+        table = TABLE.slice(0, 2).append_column("w", pa.array([2, None], kind))
+        batch = polled(write_parquet(tmp_path, table), schema(weight="w")).batch
+        assert batch.weight is not None
+        assert batch.weight.tolist() == [2, 1]
+    nan = TABLE.slice(0, 1).append_column("w", pa.array([np.nan]))
+    poll = polled(write_parquet(tmp_path, nan), schema(weight="w"))
+    assert [reject.reason for reject in poll.rejects] == ["weight"]
+    for odd in (["2", "3"], [True, True]):
+        path = write_parquet(tmp_path, TABLE.slice(0, 2).append_column("w", pa.array(odd)))
+        with pytest.raises(SourceError, match="column w must hold numbers"):
+            ReplaySource(path, schema(weight="w"))
+
+
 def test_times_are_timestamps_or_text(tmp_path: Path) -> None:
     table = TABLE.slice(0, 2)
     at = [datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC), None]

@@ -299,6 +299,33 @@ def test_a_prediction_that_records_bring_along_is_a_place() -> None:
     assert odd.prediction.tolist() == [1, 0, -1]
 
 
+def test_records_without_a_weight_weigh_one_and_bad_ones_are_refused() -> None:
+    schema = Schema.of(RecordConfig(shape=(2, 3), classes=("calm", "rough"), weight="meta.w"))
+    bad: list[object] = [0, -1, True, "2", [1], 1e39, math.nan, math.inf]
+    documents = [document(meta={"w": weight}) for weight in (2, 0.25, None)] + [document()]
+    payloads = [json.dumps(one).encode() for one in documents]
+    parsed = schema.parse_all(payloads)
+    assert parsed.weight is not None
+    assert parsed.weight.dtype == np.float32
+    assert parsed.weight.tolist() == [2, 0.25, 1, 1]
+    assert [schema.parse(payload).weight for payload in payloads] == [2, 0.25, 1, 1]
+    assert SCHEMA.parse_all(payloads).weight is None
+    odd = [json.dumps(document(meta={"w": weight})).encode() for weight in bad]
+    mixed = schema.parse_all([*odd, *payloads])
+    assert mixed.weight is not None
+    assert mixed.weight.tolist() == [2, 0.25, 1, 1]
+    assert [fault.reason for fault in mixed.faults.values()] == ["weight"] * len(bad)
+    assert "meta.w must be a finite number above 0, got -1" in mixed.faults[1].detail
+    assert SCHEMA.parse_all(odd).faults == {}
+
+
+def test_a_label_says_neither_what_was_predicted_nor_what_its_record_weighs() -> None:
+    record = RecordConfig(shape=(2, 3), classes=("calm", "rough"), prediction="said", weight="w")
+    label = {"id": "a", "target": "rough", "said": "stormy", "w": "heavy"}
+    parsed = Schema.of(record).parse_labels([orjson.dumps(label)])
+    assert (parsed.ids, parsed.faults) == (["a"], {})
+
+
 def test_times_further_ahead_than_the_latest_are_refused() -> None:
     payloads = [orjson.dumps(document(time=time)) for time in (5, 10.5, None, 10, 99)]
     parsed = SCHEMA.parse_all([*payloads, b"{"], latest=10)
@@ -321,19 +348,31 @@ def test_times_further_ahead_than_the_latest_are_refused() -> None:
     name=st.text(st.characters(exclude_categories=["Cs"])),
     time=st.none() | st.integers(0, 2**31),
     prediction=st.none() | st.integers(0, 1),
+    weight=st.floats(2**-100, 2**100, width=32),
 )
 def test_what_is_encoded_is_parsed_again(
-    x: list[list[float]], place: int, name: str, time: float | None, prediction: int | None
+    *,
+    x: list[list[float]],
+    place: int,
+    name: str,
+    time: float | None,
+    prediction: int | None,
+    weight: float,
 ) -> None:
     record = RecordConfig(
-        shape=(2, 3), classes=("calm", "rough"), x="a.b", prediction="said", time_unit="nanoseconds"
+        shape=(2, 3),
+        classes=("calm", "rough"),
+        x="a.b",
+        prediction="said",
+        weight="a.w",
+        time_unit="nanoseconds",
     )
     schema = Schema.of(record)
-    given = Document(name, np.array(x, np.float32), place, time, prediction)
+    given = Document(name, np.array(x, np.float32), place, time, prediction, weight)
     parsed = schema.parse(schema.encode(given))
     np.testing.assert_array_equal(parsed.x, given.x)
     assert (parsed.id, parsed.target, parsed.prediction) == (name, place, prediction)
-    assert parsed.time == time
+    assert (parsed.time, parsed.weight) == (time, weight)
 
 
 _MESSAGES = st.fixed_dictionaries(
@@ -343,6 +382,7 @@ _MESSAGES = st.fixed_dictionaries(
         "target": st.sampled_from(["calm", "rough", 1, None, "stormy"]),
         "time": st.sampled_from([1, 2.5, "2026-01-01", None, "soon", 10**12]),
         "said": st.sampled_from(["calm", 0, None, 3.5]),
+        "w": st.sampled_from([1, 2.5, None, 0, True, "1"]),
         "heat": st.sampled_from([1, 2.5, -3, None, 1e39, "1", True, [1]]),
         "deep": st.sampled_from([{"load": 2}, {"load": None}, {}, None, 5, {"load": 0.5}]),
     },
@@ -361,6 +401,7 @@ def test_many_messages_of_a_table_are_what_each_of_them_is(
                 "encoding": "fields",
                 "features": ["heat", "deep.load"],
                 "prediction": "said",
+                "weight": "w",
                 "missing": missing,
             }
         )
@@ -369,9 +410,11 @@ def test_many_messages_of_a_table_are_what_each_of_them_is(
     together = schema.parse_all(payloads, needs_target=needs_target, latest=1e10)
     assert sorted([*together.places, *together.faults]) == list(range(len(payloads)))
     assert together.prediction is not None
+    assert together.weight is not None
     for place, payload in enumerate(payloads):
         alone = schema.parse_all([payload], needs_target=needs_target, latest=1e10)
         assert alone.prediction is not None
+        assert alone.weight is not None
         if place in together.faults:
             assert str(alone.faults[0]) == str(together.faults[place])
             continue
@@ -381,3 +424,4 @@ def test_many_messages_of_a_table_are_what_each_of_them_is(
         assert together.ids[row] == alone.ids[0]
         assert together.target[row] == alone.target[0]
         assert together.prediction[row] == alone.prediction[0]
+        assert together.weight[row] == alone.weight[0]

@@ -1,4 +1,5 @@
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +38,37 @@ def test_a_slice_and_its_copy_are_the_same_segment(tmp_path: Path) -> None:
     part = batch_of(20)[5:9]
     copy = Batch.concatenate([part, part[:0]])
     assert write_segment(tmp_path, part)[0] == write_segment(tmp_path, copy)[0]
+
+
+def test_weights_are_kept_where_there_are_any(tmp_path: Path) -> None:
+    weight = np.linspace(0.1, 2, 5, dtype=np.float32)
+    digest, path = write_segment(tmp_path, replace(batch_of(5), weight=weight))
+    read = read_segment(path, digest)
+    np.testing.assert_array_equal(read.weight, weight)
+    assert read.weight is not None
+    assert read.weight.dtype == np.float32
+    assert digest != write_segment(tmp_path, batch_of(5))[0]
+
+
+def test_a_segment_without_weights_is_what_it_was_before_there_were_any(tmp_path: Path) -> None:
+    batch = batch_of(5)
+    before = pa.table(
+        {
+            "x": pa.FixedSizeListArray.from_arrays(pa.array(batch.x.reshape(-1)), 6),
+            "target": batch.target,
+            "id": pa.array(batch.ids, pa.string()),
+            "timestamp": batch.timestamps,
+            "partition": batch.positions[:, 0],
+            "offset": batch.positions[:, 1],
+        },
+        metadata={"adaptd": '{"schema_version": 1, "shape": [2, 3]}'},
+    )
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_file(sink, before.schema) as writer:
+        writer.write_table(before)
+    digest, path = write_segment(tmp_path, batch)
+    assert path.read_bytes() == sink.getvalue().to_pybytes()
+    assert read_segment(path, digest).weight is None
 
 
 def test_a_changed_byte_is_noticed(tmp_path: Path) -> None:

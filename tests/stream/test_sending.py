@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from adaptd.cli.main import app
 from adaptd.clock import FakeClock, SystemClock
-from adaptd.config import StreamConfig
+from adaptd.config import RecordConfig, StreamConfig
 from adaptd.stream.kafka import KafkaSource
 from adaptd.stream.kafka_connection import Cluster
 from adaptd.stream.kafka_topic import KafkaTopic
@@ -93,6 +93,18 @@ def test_what_is_sent_is_what_the_schema_takes(
     documents = [schema.parse(value) for _, _, value in letterbox.sent]
     assert [(one.id, one.target, one.time) for one in documents] == [("r0", 0, 100), ("r1", 1, 102)]
     assert (documents[1].x == 1).all()
+
+
+def test_weights_are_sent_along(tmp_path: Path, clock: FakeClock) -> None:
+    record = RecordConfig(shape=(1,), classes=("calm", "rough"), weight="w")
+    path = tmp_path / "pumps.csv"
+    path.write_text("x0,target,w\n1,calm,0.1\n2,rough,\n")
+    letterbox = Letterbox(clock)
+    send(
+        ReplaySource(path, Schema.of(record)), letterbox, "pumps", clock=clock, sleep=clock.advance
+    )
+    # As the shortest text of the float32.
+    assert [orjson.loads(value)["w"] for _, _, value in letterbox.sent] == [0.1, 1]
 
 
 def test_it_stops_between_two_records(tmp_path: Path, schema: Schema, clock: FakeClock) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from adaptd.adaptation.samples import samples_of
 from adaptd.adaptation.search.candidates import reopening_for
 from adaptd.adaptation.search.goal import Bound, Goal
 from adaptd.adaptation.search.job import SearchJob
@@ -164,7 +165,7 @@ def plan(
             f"nothing: {', '.join(name for name, one in METHODS.items() if not one.is_warm)}"
         )
     trained, held_out = split(batch)
-    samples, judged = _samples(trained), _samples(held_out)
+    samples, judged = samples_of(trained), samples_of(held_out)
     shape = start.schema.shape
     _require_enough(job, method, start, len(samples))
     edges = {
@@ -257,10 +258,6 @@ def _begin(
         made = [GUARDS[name]() for name in guards]
         return method.begin(problem, guards=made, watch=watch, clock=clock)
     return method.begin(problem, watch=watch, clock=clock)
-
-
-def _samples(batch: Batch) -> Samples:
-    return Samples(torch.from_numpy(batch.x.copy()), torch.from_numpy(batch.target.copy()))
 
 
 def _caps(

@@ -207,14 +207,7 @@ def _latest(name: str, source: Source, records: int | None) -> Recorded:
     if not held:
         return Recorded(name, source.schema, Batch.empty(source.schema.shape), rejected)
     batch = Batch.concatenate([tail.batch for tail in held.values()])
-    order = np.argsort(batch.timestamps, kind="stable")
-    batch = Batch(
-        x=batch.x[order],
-        target=batch.target[order],
-        ids=batch.ids[order],
-        timestamps=batch.timestamps[order],
-        positions=batch.positions[order],
-    )
+    batch = batch.at(np.argsort(batch.timestamps, kind="stable"))
     return Recorded(name, source.schema, batch if records is None else batch[-records:], rejected)
 
 

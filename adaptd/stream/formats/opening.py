@@ -45,6 +45,8 @@ def _open_avro(record: RecordConfig) -> tuple[Format, Format]:
             fields.append((record.x, "bytes", True))
     if record.prediction is not None:
         fields.append((record.prediction, "class", True))
+    if record.weight is not None:
+        fields.append((record.weight, "number", True))
     has_prefix = avro.framing == "confluent"
     schema = _checked(avro.schema_file, fields)
     records = AvroFormat(schema, has_prefix=has_prefix, schema_id=avro.schema_id)
@@ -69,4 +71,6 @@ def _names(record: RecordConfig) -> Iterator[str]:
     yield from (record.id, record.time, record.target)
     if record.prediction is not None:
         yield record.prediction
+    if record.weight is not None:
+        yield record.weight
     yield from (record.features or ()) if record.encoding == "fields" else (record.x,)

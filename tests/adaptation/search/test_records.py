@@ -7,7 +7,9 @@ import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import torch
 
+from adaptd.adaptation.samples import samples_of
 from adaptd.adaptation.search.job import SearchJob
 from adaptd.adaptation.search.records import (
     file_schema,
@@ -111,6 +113,33 @@ def test_a_configured_recording_is_read_to_its_end(tmp_path: Path, clock: FakeCl
     assert schema.classes == ("up", "down")
     batch = read_records(job, schema, clock=clock).batch
     assert (len(batch), batch.positions[0, 1]) == (40, 50)
+
+
+def test_weights_stay_with_their_records_in_the_order_of_time(
+    tmp_path: Path, clock: FakeClock
+) -> None:
+    recorded = tmp_path / "recorded.jsonl"
+    recorded.write_bytes(
+        b"\n".join(
+            orjson.dumps(
+                {"id": n, "x": [[n, n, n]], "target": n % 2, "time": (7 * n) % 40, "w": n + 1}
+            )
+            for n in range(40)
+        )
+    )
+    path = tmp_path / "adaptd.yaml"
+    path.write_text(
+        f"state_directory: {tmp_path / 'state'}\nstreams:\n- name: plant\n"
+        f"  source: {{kind: replay, path: {recorded}}}\n"
+        "  record: {shape: [1, 3], classes: [up, down], weight: w}\n"
+    )
+    job = SearchJob(stream="plant", config=path, start="unused:here")
+    trained, held_out = split(read_records(job, SCHEMA, clock=clock).batch)
+    for batch in (trained, held_out):
+        assert (np.diff(batch.timestamps) > 0).all()
+        samples = samples_of(batch)
+        assert samples.weight is not None
+        assert torch.equal(samples.weight, samples.x[:, 0, 0] + 1)
 
 
 @pytest.mark.slow

@@ -1,6 +1,7 @@
 """A search from its first step to its report; what is refused before the first step."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,16 @@ def paused(session: SearchSession, *, after: int) -> None:
         reached[0] = moment.step
 
     assert session.run(watch, lambda: reached[0] >= after) is None
+
+
+def test_a_search_draws_records_by_their_weights(given: Given) -> None:
+    job = job_for(given)
+    start = start_of(job)
+    weight = np.linspace(1, 2, RECORDS, dtype=np.float32)
+    batch = replace(read_records(job, start.schema, clock=SystemClock()).batch, weight=weight)
+    drawn = plan(job, start, batch, clock=SystemClock()).problem.samples.weight
+    assert drawn is not None
+    np.testing.assert_array_equal(drawn.numpy(), weight[: len(drawn)])
 
 
 def test_all_methods_and_guards_are_listed() -> None:

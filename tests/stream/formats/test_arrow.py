@@ -115,6 +115,21 @@ def test_bytes_are_bytes() -> None:
         assert schema.parse(message(batch)).x.tolist() == [[0, 1, 2], [3, 4, 5]]
 
 
+@pytest.mark.parametrize("kind", [pa.int8(), pa.int64(), pa.float16(), pa.float32(), pa.float64()])
+def test_a_weight_is_a_number_of_any_kind(kind: Any) -> None:
+    schema = arrow_schema(weight="w")
+    payloads = [message(batch_of(w=pa.array([weight], kind))) for weight in (2, None, 0)]
+    parsed = schema.parse_all([*payloads, message(batch_of()), message(batch_of(w=["2"]))])
+    assert parsed.weight is not None
+    assert parsed.weight.tolist() == [2, 1, 1]
+    assert {place: fault.reason for place, fault in parsed.faults.items()} == {
+        2: "weight",
+        4: "weight",
+    }
+    given = Document("a", np.ones((2, 3), np.float32), 0, None, weight=0.75)
+    assert schema.parse(schema.encode(given)).weight == 0.75
+
+
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [

@@ -1,4 +1,5 @@
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -99,6 +100,18 @@ def test_a_table_with_names_of_its_own(tmp_path: Path) -> None:
     assert parsed.times.tolist() == [1_700_000_000.25, 0]
     assert parsed.x.tolist() == [[21.5, 3], [0, 4]]
     assert schema.parse_all(payloads).faults[1].detail == "no label"
+
+
+def test_a_weight_is_a_number_that_may_be_null(tmp_path: Path) -> None:
+    weighted = {**NESTED, "fields": [*NESTED["fields"], {"name": "w", "type": ["null", "float"]}]}
+    schema = opened(tmp_path, weighted, {"framing": "none"}, weight="w")
+    weights = (2.5, None, 0, -1, math.nan, math.inf)
+    parsed = schema.parse_all([message(weighted, {**VALUE, "w": weight}) for weight in weights])
+    assert parsed.weight is not None
+    assert parsed.weight.tolist() == [2.5, 1]
+    assert [fault.reason for fault in parsed.faults.values()] == ["weight"] * 4
+    given = Document("a", np.ones((2, 3), np.float32), 0, None, weight=0.75)
+    assert schema.parse(schema.encode(given)).weight == 0.75
 
 
 def test_labels_have_a_schema_of_their_own(tmp_path: Path) -> None:

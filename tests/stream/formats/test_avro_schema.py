@@ -28,6 +28,9 @@ from tests.stream.formats.avro_records import (
         (NESTED, {"x": "time"}, "field time .* arrays of numbers, .* got long .timestamp-millis."),
         (NESTED, {"time": "x"}, "field x .* a number, text or a timestamp .* got array"),
         (NESTED, {"prediction": "x"}, "field x .* got array"),
+        (NESTED, {"weight": "w"}, "no field w"),
+        (NESTED, {"weight": "id.w"}, "no field id.w"),
+        (TABLE, {**TABLE_RECORD, "weight": "payload"}, "field payload .* got record"),
         (NESTED, {"encoding": "bytes"}, "field x .* bytes, fixed or string"),
         (
             TABLE,
