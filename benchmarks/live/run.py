@@ -117,7 +117,7 @@ def _document(live: Live, directory: Path) -> dict[str, Any]:
         "state_directory": directory / "state",
         "seed": live.seed,
         "streams": [stream],
-        "server": {"port": 0},
+        "server": {"enabled": False},
         "metrics": {"port": 0, "host": "127.0.0.1"},
         "log": {"level": "error"},
     }
