@@ -128,7 +128,7 @@ def row_of(watched: Watched, judging: Samples, *, drift: int) -> dict[str, Any]:
         episode = watched.episodes[-1]
         row["gate"] = episode.outcome or f"no end: {episode.state}"
         row["reason"] = episode.reason
-        row["rungs"] = ["weights", *(["reopen"] if "weights_trial" in episode.plan else [])]
+        row["rungs"] = episode.plan.get("rungs", [])
         row["diagnosis"] = episode.plan.get("diagnosis", {}).get("kind")
         if episode.outcome == "released":
             row["winner"] = proposed(watched.proposals[-1].evidence)

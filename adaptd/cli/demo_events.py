@@ -117,6 +117,7 @@ def _proposed(proposal: Proposal) -> Event:
     others = ", ".join(
         f"{percent(accuracy[name])} {name}"
         for name in (
+            "reopened-wider",
             "reopened",
             "prior-corrected",
             "recalibrated",

@@ -121,10 +121,11 @@ def show(console: Console, report: Report, success: Success) -> None:
     ):
         facts.add_row("architecture" if line == 0 else "", str(edit))
     facts.add_row("compute of one prediction", f"{ratio(report['macs_ratio'], 2)} of release 1's")
-    facts.add_row(
-        "memory of a search step",
-        f"{ratio(report['supernet_memory_ratio'])} of training the deployed model",
-    )
+    if report["supernet_memory_ratio"] is not None:
+        facts.add_row(
+            "memory of a search step",
+            f"{ratio(report['supernet_memory_ratio'])} of training the deployed model",
+        )
     facts.add_row("time", phases(report["phase_seconds"]))
     console.print()
     console.print(facts)

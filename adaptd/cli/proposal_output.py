@@ -112,7 +112,7 @@ def _facts(console: Console, view: ProposalView) -> Table:
     if evidence.supernet_memory_ratio is not None:
         table.add_row(
             "memory of the search",
-            f"{ratio(evidence.supernet_memory_ratio)} of training the deployed model",
+            f"{ratio(evidence.supernet_memory_ratio)} of training the network that it began with",
         )
     if evidence.phase_seconds:
         table.add_row("time", phases(evidence.phase_seconds))
@@ -173,7 +173,7 @@ def _checks(console: Console, view: ProposalView) -> Table:
 
 
 def _edges(console: Console, view: ProposalView) -> Table:
-    table = open_table(console, "edge", "champion", "challenger", title="Architecture")
+    table = open_table(console, "part", "champion", "challenger", title="Architecture")
     for row in view.edges:
         style = "bold" if row.is_changed else None
         table.add_row(row.edge, row.before, row.after, style=style)

@@ -7,6 +7,7 @@ from adaptd.adaptation.job import RECALIBRATED, REOPENED, RUNGS, Result, Rung
 from adaptd.adaptation.trial import CHALLENGERS, DEPLOYED, Trial
 from adaptd.config import EpisodeConfig
 from adaptd.daemon.planning import rungs_of
+from adaptd.daemon.reasons import without_proof
 
 
 def good_enough(config: EpisodeConfig, plan: Mapping[str, Any]) -> float | None:
@@ -50,14 +51,15 @@ def climbed(
     plan: Mapping[str, Any], result: Mapping[str, Any], evidence: Mapping[str, Any]
 ) -> dict[str, Any]:
     """The plan of the next rung. evidence: of the trial before it; what an earlier one has proved
-    stands where that one proves nothing. It stays under the key of the first rung that had one."""
+    stands where that one proves nothing, unless it shows the opposite. It stays under the key of
+    the first rung that had one."""
     before: Mapping[str, Any] = plan.get("weights_trial", {})
-    if evidence.get("winner") is None and before.get("winner") is not None:
-        evidence = before
+    stands = evidence.get("winner") is None and _stands(before, evidence["accuracy"])
     return {
         **plan,
         "rungs": [next_rung(result)],
-        "weights_trial": evidence,
+        "weights_trial": before if stands else evidence,
+        "last_trial": evidence,
         "trials_before": _trials_before(plan) + 1,
     }
 
@@ -79,23 +81,36 @@ def fallback(plan: Mapping[str, Any], trial: Trial | None) -> Mapping[str, Any] 
     """Evidence for what a cheaper rung was proved to be worth before the search that came to
     nothing; None where that is nothing, or the trial that runs now shows the opposite."""
     first: Mapping[str, Any] = plan.get("weights_trial", {})
-    winner = first.get("winner")
-    if winner is None:
+    if first.get("winner") is None:
         return None
-    if trial is not None and (trial.accuracy(winner) or 0.0) < (trial.accuracy(DEPLOYED) or 0.0):
-        return None
-    return first
+    return first if trial is None or _stands(first, trial.evidence()["accuracy"]) else None
 
 
-def best_proved(plan: Mapping[str, Any], trial: Trial) -> Mapping[str, Any]:
-    """The evidence to propose by, of a trial that shows something better: its own, but where it
-    shows that of new weights alone, an architecture that was proved to be better than those before
-    and still is more accurate."""
-    evidence, before = trial.evidence(), fallback(plan, trial)
+def _stands(proof: Mapping[str, Any], accuracy: Mapping[str, float | None]) -> bool:
+    """Whether evidence has a winner, and later accuracies do not show the opposite."""
+    winner = proof.get("winner")
+    return winner is not None and (accuracy.get(winner) or 0.0) >= (accuracy[DEPLOYED] or 0.0)
+
+
+def falls_behind_earlier(plan: Mapping[str, Any], trial: Trial) -> bool:
+    """Whether a trial that shows something better shows that of new weights alone, while an
+    architecture that was proved to be better than those before still is as accurate."""
+    before = fallback(plan, trial)
     if before is None or before["winner"] not in CHALLENGERS or trial.winner in CHALLENGERS:
-        return evidence
-    own, earlier = (trial.accuracy(str(one["winner"])) or 0.0 for one in (evidence, before))
-    return before if earlier >= own else evidence
+        return False
+    own, earlier = (trial.accuracy(str(name)) or 0.0 for name in (trial.winner, before["winner"]))
+    return earlier >= own
+
+
+def end_of_refused(plan: Mapping[str, Any], outcome: str, reason: str) -> tuple[str, str]:
+    """Outcome and reason of an episode whose job was refused: where that was the last rung's, what
+    the trial before it came to."""
+    if outcome != "refused" or "wider" not in rungs_of(plan):
+        return outcome, reason
+    evidence = plan["last_trial"]
+    verdict = evidence["verdict"]
+    ended = "inconclusive" if verdict == "inconclusive" else "no-better"
+    return ended, f"{without_proof(verdict, evidence)}; {reason}"
 
 
 def given_up(plan: Mapping[str, Any], outcome: str, reason: str) -> dict[str, Any]:

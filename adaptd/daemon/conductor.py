@@ -13,9 +13,10 @@ from adaptd.architecture import Contract
 from adaptd.daemon import archive, recall
 from adaptd.daemon.allowance import spend
 from adaptd.daemon.climbing import (
-    best_proved,
     climbed,
+    end_of_refused,
     fallback,
+    falls_behind_earlier,
     given_up,
     good_enough,
     is_to_climb,
@@ -300,7 +301,7 @@ class Conductor:
             case Progress() as at:
                 self._log.show(at.phase, at.step, at.steps, at.loss)
             case Failure(outcome, reason):
-                self._give_up(episode, outcome, reason)
+                self._give_up(episode, *end_of_refused(episode.plan, outcome, reason))
             case Result() as found:
                 result = placed(self._context, found, episode.plan)
                 if episode.result:
@@ -346,8 +347,10 @@ class Conductor:
         config = self._context.config
         if not is_exhausted and is_to_climb(config.episode, episode.plan, trial):
             self._climb(episode, trial)
+        elif verdict == "better" and falls_behind_earlier(episode.plan, trial):
+            self._give_up(episode, "no-better", without_proof("not better", trial.evidence()))
         elif verdict == "better":
-            self._propose(episode, best_proved(episode.plan, trial))
+            self._propose(episode, trial.evidence())
         elif verdict == "running" and not is_exhausted:
             self._log.show("trial", trial.records, config.trial.minimum_records)
         elif verdict == "running":

@@ -70,7 +70,10 @@ def dossier(
             "challenger": member.macs,
             "cap": plan["wider"]["macs_cap"] if proposed(evidence) == WIDER else plan["macs_cap"],
         },
-        "supernet_memory_ratio": result.supernet_memory_ratio,
+        # Of the last search alone.
+        "supernet_memory_ratio": None
+        if WIDER in result.members and proposed(evidence) != WIDER
+        else result.supernet_memory_ratio,
         "phase_seconds": dict(result.phase_seconds),
     }
 

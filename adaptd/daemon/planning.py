@@ -81,10 +81,13 @@ def plan(
 
 def macs_cap(connection: Connection, context: StreamContext) -> int:
     """Multiply-accumulates that no challenger may exceed. Absolute for the stream: a cap relative
-    to each champion would compound over episodes. A champion that was reopened wider may stay as
-    wide as it is."""
+    to each champion would compound over episodes. Once the champion was reopened wider it is the
+    cap of that."""
+    config = context.config.episode
     history = releases.history(connection, context.stream)
-    return max(history[0].macs, int(history[-1].macs * context.config.episode.macs_ratio))
+    latest, first = history[0].macs, history[-1].macs
+    cap = int(first * config.macs_ratio)
+    return cap if latest <= cap else max(latest, int(first * (config.wider_macs_ratio or 0)))
 
 
 def wider_macs(context: StreamContext, champion: Release, first_macs: int) -> dict[str, int] | None:

@@ -164,7 +164,7 @@ def plan_of(
         "end_record": last + 1,
         "class_counts": evidence.get("training_classes"),
         "steps": 0,
-        "macs_cap": macs_cap(connection, context),
+        "macs_cap": max(macs_cap(connection, context), release.macs),
         "concentrations": concentrations.load(connection, release.digest),
     }
 

@@ -71,7 +71,7 @@ class RollbackDesk:
                 evidence=evidence,
                 spending=spendings.of_episode(connection, episode, kind="watch"),
                 alpha=context.config.watch.alpha,
-                macs_cap=macs_cap(connection, context),
+                macs_cap=max(macs_cap(connection, context), predecessor.macs),
                 training_records=manifest["evidence"].get("training_records"),
                 training_classes=manifest["evidence"].get("training_classes"),
             )

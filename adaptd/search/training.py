@@ -207,7 +207,7 @@ def weighted_places(weight: Tensor, count: int, generator: torch.Generator) -> T
     weight: float [n], above 0. Source: Kitagawa 1996, "Monte Carlo filter and smoother for
     non-Gaussian nonlinear state space models" (stratified and systematic resampling).
     """
-    ends = weight.double().cpu().cumsum(0)
+    ends = weight.cpu().double().cumsum(0)
     ends = ends / ends[-1] * count
     # One point in each unit, all at the same offset. Never at its end, where rounding would decide.
     offset = (int(torch.randint(2**24, (), generator=generator)) + 0.5) / 2**24

@@ -10,17 +10,30 @@ from adaptd.space.network import resolve
 _WIDTH = "width"
 # A cap on cost ends it sooner: the cost of most layers grows with the square.
 _MOST_TIMES = 8
+# Of the width, the best first: kernels for vectors of four floats leave no lane empty.
+_MULTIPLES = (WIDTH_MULTIPLE, 2, 1)
 
 
 def widest(
     architecture: Architecture, shape: tuple[int, ...], *, macs: float
 ) -> Architecture | None:
-    """The architecture with the largest setting `width`, in steps of four channels, that takes at
-    most so many multiply-accumulates for a record of this shape with the same operations; None
-    where none is wider, or its factory has no such setting."""
+    """The architecture with the largest setting `width` that takes at most so many
+    multiply-accumulates for a record of this shape with the same operations: a multiple of four,
+    or of two or one where the cap has no room for that. None where none is wider, or its factory
+    has no such setting."""
+    for multiple in _MULTIPLES:
+        found = _widest(architecture, shape, macs=macs, multiple=multiple)
+        if found is not None:
+            return found
+    return None
+
+
+def _widest(
+    architecture: Architecture, shape: tuple[int, ...], *, macs: float, multiple: int
+) -> Architecture | None:
     width = _width_of(architecture)
     found = None
-    for wider in range(width + WIDTH_MULTIPLE, _MOST_TIMES * width + 1, WIDTH_MULTIPLE):
+    for wider in range((width // multiple + 1) * multiple, _MOST_TIMES * width + 1, multiple):
         settings = {**architecture.settings, _WIDTH: wider}
         candidate = Architecture(architecture.network, settings, architecture.operations)
         try:

@@ -72,7 +72,7 @@ class Diagnosed(BaseModel):
 class AlphaBudget(BaseModel):
     """Where the test stands among those of its stream. stream: the alpha that all of them share;
     test: its number, from 1; spent_before: the sum over those before it; spent: by this test, of
-    which a trial of two has a half; None where there was one only."""
+    which each of several trials has a part; None where there was one only."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -187,7 +187,8 @@ class Check:
 
 @dataclass(frozen=True)
 class EdgeRow:
-    """One edge with its operation in the champion (before) and in the challenger (after)."""
+    """One edge with its operation, or a setting of the network with its value, in the champion
+    (before) and in the challenger (after)."""
 
     edge: str
     before: str
@@ -216,13 +217,18 @@ def summary(evidence: Evidence) -> str:
     elif not evidence.is_reopened:
         kept = "The deployed weights" if evidence.challenger == CORRECTED else "New weights"
         text = f"{kept}, {member(evidence.challenger)}, the same architecture. {text}"
-        if REOPENED in evidence.accuracy:
-            others.append(f"a new architecture reached {percent(evidence.accuracy[REOPENED])}")
+        others += [
+            f"{kind} architecture reached {percent(evidence.accuracy[name])}"
+            for name, kind in ((REOPENED, "a new"), (WIDER, "a wider"))
+            if name in evidence.accuracy
+        ]
     elif (remedy := _most_accurate(evidence, WEIGHTS_ONLY)) is not None:
         others.append(
             f"the best weights-only remedy ({member(remedy)}) reached "
             f"{percent(evidence.accuracy[remedy])}"
         )
+    if evidence.challenger == WIDER and REOPENED in evidence.accuracy:
+        others.append(f"a narrower architecture {percent(evidence.accuracy[REOPENED])}")
     if DEPLOYED in evidence.accuracy:
         others.append(f"the deployed model {percent(evidence.accuracy[DEPLOYED])}")
     return f"{text}, where {' and '.join(others)}." if others else f"{text}."
@@ -376,21 +382,33 @@ def _against_random(evidence: Evidence) -> Check:
 
 
 def edges(evidence: Evidence) -> tuple[EdgeRow, ...]:
-    """Every edge with its operation in the champion and in the challenger, changed ones first."""
-    before, after = (
-        _operations(document)
-        for document in (evidence.champion_architecture, evidence.challenger_architecture)
-    )
+    """Every setting of the network that differs, then every edge with its operation in the champion
+    and in the challenger, changed ones first."""
+    documents = (evidence.champion_architecture, evidence.challenger_architecture)
+    before, after = map(_settings, documents)
+    settings = [
+        EdgeRow(name, before.get(name, "default"), after.get(name, "default"), is_changed=True)
+        for name in sorted(before.keys() | after.keys())
+        if before.get(name) != after.get(name)
+    ]
+    before, after = map(_operations, documents)
     rows = [
         EdgeRow(edge, old, new, old != new)
         for edge in sorted(before.keys() | after.keys())
         for old, new in [(before.get(edge, ABSENT), after.get(edge, ABSENT))]
     ]
-    return tuple(sorted(rows, key=lambda row: not row.is_changed))
+    return (*settings, *sorted(rows, key=lambda row: not row.is_changed))
 
 
 def _operations(document: dict[str, Any]) -> dict[str, str]:
-    operations = document.get("operations")
-    if not isinstance(operations, dict):
+    return _texts(document.get("operations"))
+
+
+def _settings(document: dict[str, Any]) -> dict[str, str]:
+    return _texts(document.get("settings"))
+
+
+def _texts(mapping: object) -> dict[str, str]:
+    if not isinstance(mapping, dict):
         return {}
-    return {str(edge): str(operation) for edge, operation in operations.items()}
+    return {str(name): str(value) for name, value in mapping.items()}

@@ -16,7 +16,7 @@ LEAST_ODDS = 1_000_000_000
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 MEMBERS = {
-    "reopened": "supernet reopened and folded",
+    "reopened": "architecture found around the deployed one",
     "deployed": "deployed model, unchanged",
     "prior-corrected": "corrected for the shares of classes",
     "recalibrated": "deployed weights, normalisation and last layer trained on",
@@ -24,8 +24,8 @@ MEMBERS = {
     "retrained": "deployed architecture, retrained",
     "shrink-perturbed": "deployed weights, shrunk and perturbed, trained on",
     "random-neighbour": "random one-edit neighbour",
-    "widened": "wider network, not searched around",
-    "reopened-wider": "supernet around a wider network, folded",
+    "widened": "wider network, without a search",
+    "reopened-wider": "architecture found around a wider one",
 }
 
 DIAGNOSES = {
@@ -47,7 +47,7 @@ PHASES = {
     "collecting": "collecting records",
     "recalibrated": "recalibrating",
     "rivals": "training the rivals",
-    "search": "searching the reopened supernet",
+    "search": "searching",
     "race": "racing architectures",
     "train": "training what was found",
     "fold": "folding the supernet",

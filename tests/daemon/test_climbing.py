@@ -14,7 +14,8 @@ from adaptd.adaptation.job import (
     Rung,
 )
 from adaptd.adaptation.trial import DEPLOYED, Trial
-from adaptd.daemon.climbing import best_proved
+from adaptd.daemon.climbing import climbed as next_plan
+from adaptd.daemon.climbing import falls_behind_earlier
 from adaptd.drift.diagnosis import Diagnosis
 from adaptd.errors import JobError, WorkerFailed
 from adaptd.registry import concentrations, episodes, proposals, releases, scores
@@ -264,13 +265,13 @@ def test_what_costs_more_and_is_no_better_gives_way_to_what_was_found_before(
 @pytest.mark.parametrize(
     ("shares", "expected"),
     [
-        ({REOPENED: 0.75, RETRAINED: 0.65}, REOPENED),
+        ({REOPENED: 0.75, RETRAINED: 0.65}, True),
         # What was ahead in the trial before is behind by now.
-        ({REOPENED: 0.6, RETRAINED: 0.7}, RETRAINED),
+        ({REOPENED: 0.6, RETRAINED: 0.7}, False),
     ],
 )
 def test_new_weights_come_after_an_architecture_that_was_proved_and_still_is_ahead(
-    shares: dict[str, float], expected: str
+    shares: dict[str, float], expected: bool
 ) -> None:
     draws = np.random.default_rng(0).random(4_000)
     scores = {name: draws < share for name, share in {**shares, DEPLOYED: 0.5, WIDER: 0.3}.items()}
@@ -278,8 +279,18 @@ def test_new_weights_come_after_an_architecture_that_was_proved_and_still_is_ahe
     trial.update(scores, first_record=0)
     assert trial.winner == RETRAINED
     before = {"winner": REOPENED, "challenger": REOPENED}
-    found = best_proved({"weights_trial": before}, trial)
-    assert found["winner"] == expected
+    assert falls_behind_earlier({"weights_trial": before}, trial) == expected
+
+
+@pytest.mark.parametrize(("now", "expected"), [(0.6, FINE_TUNED), (0.2, None)])
+def test_a_proof_is_not_carried_on_past_a_trial_that_shows_the_opposite(
+    now: float, expected: str | None
+) -> None:
+    plan = {"rungs": ["reopen"], "wider": {}, "weights_trial": {"winner": FINE_TUNED}}
+    evidence = {"winner": None, "accuracy": {FINE_TUNED: now, DEPLOYED: 0.5}}
+    found = next_plan(plan, {"members": {}}, evidence)
+    assert found["weights_trial"]["winner"] == expected
+    assert found["last_trial"] is evidence
 
 
 @pytest.mark.parametrize("points", [2.0, None])
@@ -315,7 +326,19 @@ def test_a_network_that_cannot_be_widened_gives_way_to_what_was_found_before(
     running.executor.refused = "it cannot be made wider"
     running.until(lambda: len(released(running)) == 2)
     assert proposed(running)[0].evidence["challenger"] == REOPENED
-    assert told(running)[0].plan["given_up"]["reason"] == "it cannot be made wider"
+    assert "it cannot be made wider" in told(running)[0].plan["given_up"]["reason"]
+
+
+def test_a_network_that_cannot_be_widened_ends_as_the_trial_before_has_ended(
+    loop: LoopMaker,
+) -> None:
+    running = loop(episode=WIDER_CONFIG, trial={"minimum_records": 64, "maximum_records": 400})
+    running.executor.follows = {**FOLLOWS, REOPENED: 0}
+    running.until(lambda: is_at(running, "searching", "wider"))
+    running.executor.refused = "it cannot be made wider"
+    running.until(lambda: told(running)[0].outcome is not None)
+    assert told(running)[0].outcome == "inconclusive"
+    assert "it cannot be made wider" in (told(running)[0].reason or "")
 
 
 def test_the_method_that_is_configured_is_the_job_s(loop: LoopMaker) -> None:

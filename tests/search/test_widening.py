@@ -41,6 +41,14 @@ def test_a_width_that_nobody_has_set_is_the_factory_s() -> None:
     assert width(found) > 16
 
 
+def test_a_cap_without_room_for_four_channels_has_room_for_fewer() -> None:
+    network, settings, shape = SEQUENCE
+    deployed = initial_architecture(network, settings)
+    found = widest(deployed, shape, macs=1.8 * count_macs(deployed, shape))
+    assert found is not None
+    assert width(found) == 10
+
+
 def test_where_the_cap_has_no_room_or_there_is_no_width_nothing_is_wider() -> None:
     network, settings, shape = SEQUENCE
     deployed = initial_architecture(network, settings)

@@ -85,6 +85,29 @@ def test_a_recalibrated_model_is_a_rival_where_there_was_one(evidence_document: 
     assert titles[0] == member("recalibrated") != "recalibrated"
 
 
+def test_a_wider_architecture_has_to_beat_the_narrower_one_and_shows_its_width(
+    evidence_document: Document,
+) -> None:
+    wider = {**evidence_document["challenger_architecture"], "settings": {"width": 99}}
+    document = {
+        **evidence_document,
+        "challenger": "reopened-wider",
+        "accuracy": {**evidence_document["accuracy"], "reopened-wider": 0.8, "widened": 0.5},
+        "e_value": {**evidence_document["e_value"], "reopened": 1e6, "reopened-wider": 1.0},
+        "challenger_architecture": wider,
+    }
+    evidence = parsed(document)
+    assert "reopened" in evidence.rivals
+    first, *others = evidence_of.edges(evidence)
+    assert (first.edge, first.after, first.is_changed) == ("width", "99", True)
+    assert len(others) == len(evidence_of.edges(parsed(evidence_document)))
+    assert "a narrower architecture" in evidence_of.summary(evidence)
+    texts = [check.text for check in evidence_of.checks(evidence, is_champion_current=None)]
+    assert any("beyond width alone" in text for text in texts)
+    (marked,) = [row for row in evidence_of.members(evidence) if row.is_challenger]
+    assert marked.title == f"challenger: {member('reopened-wider')}"
+
+
 def test_records_that_count_less_are_named(evidence_document: Document) -> None:
     as_one = {row.title: row.as_one for row in evidence_of.rivals(parsed(evidence_document))}
     assert as_one[member("retrained")] == "3.2"

@@ -154,7 +154,7 @@ def test_a_running_search_shows_phase_and_progress(client: TestClient, story: An
     episode = story.episode("press-4", state="searching", kind="schedule")
     story.report("press-4", episode, phase="search", step=120, steps=200, loss=0.834)
     text = client.get("/streams/press-4").text
-    assert "Searching the reopened supernet: 120 of 200, loss 0.834" in text
+    assert "Searching: 120 of 200, loss 0.834" in text
     assert '<progress max="200" value="120">' in text
     assert "begun by the schedule" in text
 
