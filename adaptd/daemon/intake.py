@@ -150,24 +150,25 @@ class Intake:
             self._late.close()
 
     def _poll(self, room: Callable[[], int], timeout_seconds: float) -> None:
-        now = self._context.clock.now()
         late = self._late
         if late is not None:
             joined, letters = late.poll(
                 records=self._memory.positions,
                 lag=self._source.lag(),
                 are_records_over=self._are_records_over,
-                now=now,
+                now=self._context.clock.now(),
             )
             self._set_aside(letters)
-            self._take_all(joined, now)
+            self._take_all(joined)
             # What waits for nothing is not to wait for records.
             timeout_seconds = 0 if joined or letters else timeout_seconds
         if not self._are_records_over and not (late is not None and late.are_records_ahead):
-            self._poll_records(room(), timeout_seconds, now)
+            self._poll_records(room(), timeout_seconds)
 
-    def _poll_records(self, maximum: int, timeout_seconds: float, now: datetime) -> None:
+    def _poll_records(self, maximum: int, timeout_seconds: float) -> None:
         poll = self._source.poll(maximum=maximum, timeout_seconds=timeout_seconds)
+        # Not before: they may have been waited for.
+        now = self._context.clock.now()
         stream, metrics = self._context.stream, self._context.metrics
         if self._late is not None:
             try:
@@ -185,17 +186,17 @@ class Intake:
             whole = Joined(poll.batch, predictions)
             for part in self._see(poll.batch, predictions):
                 if self._late is None:
-                    self._take_all([whole[part]], now)
+                    self._take_all([whole[part]])
             if self._late is not None:
-                self._take_all(self._late.put(poll.batch, predictions, now=now), now)
+                self._take_all(self._late.put(poll.batch, predictions, now=now))
         self._memory.positions.update(poll.positions)
         metrics.show_lag(stream, self._source.lag())
         self._are_records_over = poll.is_exhausted
 
-    def _take_all(self, joined: Sequence[Joined], now: datetime) -> None:
+    def _take_all(self, joined: Sequence[Joined]) -> None:
         for part in joined:
             if len(part.batch):
-                self._take(part, now)
+                self._take(part, self._context.clock.now())
 
     def _set_aside(self, letters: Sequence[DeadLetter]) -> None:
         if not letters:

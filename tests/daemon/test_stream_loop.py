@@ -1,4 +1,5 @@
 from dataclasses import replace
+from datetime import timedelta
 from itertools import pairwise
 from typing import Any
 
@@ -38,6 +39,7 @@ from adaptd.registry.scores import BlockScore
 from adaptd.store import checkpoints, epochs, outbox
 from adaptd.store.database import Database
 from adaptd.stream.reject import Reject
+from adaptd.stream.source import Poll
 from adaptd.stream.segment import read_segment
 from tests.daemon.conftest import (
     AFTER,
@@ -385,6 +387,23 @@ def test_a_store_that_is_away_when_a_job_ends_costs_no_training(
     monkeypatch.setattr("adaptd.daemon.conductor.spend", away)
     running.until(lambda: state_of(running) == "trial")
     assert len([job for job in running.executor.jobs if job.kind == "adapt"]) == 1
+
+
+def test_a_block_is_not_dated_before_records_that_were_waited_for(
+    loop: LoopMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running = loop()
+    running.until(lambda: len(released(running)) == 1 and len(blocks(running)) > 2)
+    poll = running.source.poll
+
+    def waiting(**named: Any) -> Poll:
+        running.clock.advance(5)
+        return poll(**named)
+
+    monkeypatch.setattr(running.source, "poll", waiting)
+    before = running.clock.now()
+    running.step()
+    assert blocks(running)[-1].at == before + timedelta(seconds=5)
 
 
 def test_without_drift_nothing_happens(loop: LoopMaker) -> None:
