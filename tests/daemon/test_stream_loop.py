@@ -39,8 +39,8 @@ from adaptd.registry.scores import BlockScore
 from adaptd.store import checkpoints, epochs, outbox
 from adaptd.store.database import Database
 from adaptd.stream.reject import Reject
-from adaptd.stream.source import Poll
 from adaptd.stream.segment import read_segment
+from adaptd.stream.source import Poll
 from tests.daemon.conftest import (
     AFTER,
     BEFORE,
