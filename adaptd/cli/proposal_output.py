@@ -70,7 +70,7 @@ def print_one(console: Console, view: ProposalView) -> None:
             _rivals(console, view),
             *([_forgetting(console, view)] if view.old_concepts else []),
             _checks(console, view),
-            _edges(console, view),
+            _parts(console, view),
         ):
             console.print()
             console.print(table)
@@ -172,11 +172,11 @@ def _checks(console: Console, view: ProposalView) -> Table:
     return table
 
 
-def _edges(console: Console, view: ProposalView) -> Table:
+def _parts(console: Console, view: ProposalView) -> Table:
     table = open_table(console, "part", "champion", "challenger", title="Architecture")
-    for row in view.edges:
+    for row in view.parts:
         style = "bold" if row.is_changed else None
-        table.add_row(row.edge, row.before, row.after, style=style)
+        table.add_row(row.part, row.before, row.after, style=style)
     return table
 
 

@@ -185,17 +185,6 @@ class Check:
     text: str
 
 
-@dataclass(frozen=True)
-class EdgeRow:
-    """One edge with its operation, or a setting of the network with its value, in the champion
-    (before) and in the challenger (after)."""
-
-    edge: str
-    before: str
-    after: str
-    is_changed: bool
-
-
 def read(document: Any) -> Evidence | None:
     """The evidence in a proposal's document; None where it cannot be understood."""
     try:
@@ -333,7 +322,7 @@ def checks(evidence: Evidence, *, is_champion_current: bool | None) -> tuple[Che
             )
         )
     if evidence.is_reopened:
-        result.append(_against_random(evidence))
+        result.append(_against_unsearched(evidence))
     bound = limit(
         evidence.old_concepts,
         evidence.challenger,
@@ -365,7 +354,7 @@ def _frozen_before(evidence: Evidence) -> Check:
     return Check(False, f"{trained}, but {counted}: the evidence overlaps the training.")
 
 
-def _against_random(evidence: Evidence) -> Check:
+def _against_unsearched(evidence: Evidence) -> Check:
     is_wider = evidence.challenger == WIDER
     name = WIDENED if is_wider else RANDOM
     rival, challenger = (evidence.accuracy.get(one) for one in (name, evidence.challenger))
@@ -379,36 +368,3 @@ def _against_random(evidence: Evidence) -> Check:
         lead = points(challenger - rival)
         return Check(True, f"{reached}, so the search was worth {lead} beyond {beyond}.")
     return Check(False, f"{reached}: as good as what the search found.")
-
-
-def edges(evidence: Evidence) -> tuple[EdgeRow, ...]:
-    """Every setting of the network that differs, then every edge with its operation in the champion
-    and in the challenger, changed ones first."""
-    documents = (evidence.champion_architecture, evidence.challenger_architecture)
-    before, after = map(_settings, documents)
-    settings = [
-        EdgeRow(name, before.get(name, "default"), after.get(name, "default"), is_changed=True)
-        for name in sorted(before.keys() | after.keys())
-        if before.get(name) != after.get(name)
-    ]
-    before, after = map(_operations, documents)
-    rows = [
-        EdgeRow(edge, old, new, old != new)
-        for edge in sorted(before.keys() | after.keys())
-        for old, new in [(before.get(edge, ABSENT), after.get(edge, ABSENT))]
-    ]
-    return (*settings, *sorted(rows, key=lambda row: not row.is_changed))
-
-
-def _operations(document: dict[str, Any]) -> dict[str, str]:
-    return _texts(document.get("operations"))
-
-
-def _settings(document: dict[str, Any]) -> dict[str, str]:
-    return _texts(document.get("settings"))
-
-
-def _texts(mapping: object) -> dict[str, str]:
-    if not isinstance(mapping, dict):
-        return {}
-    return {str(name): str(value) for name, value in mapping.items()}

@@ -10,8 +10,9 @@ from adaptd.registry.decisions import Decision
 from adaptd.registry.proposals import Proposal
 from adaptd.server import evidence as evidence_of
 from adaptd.server import forgetting
-from adaptd.server.evidence import Check, EdgeRow, Evidence, MemberRow, RivalRow
+from adaptd.server.evidence import Check, Evidence, MemberRow, RivalRow
 from adaptd.server.forgetting import ForgettingRow
+from adaptd.server.part_rows import PartRow, parts
 from adaptd.server.remembrance import remembrance
 from adaptd.server.wording import age, diagnosis
 
@@ -39,7 +40,7 @@ class ProposalView:
     members: tuple[MemberRow, ...] = ()
     rivals: tuple[RivalRow, ...] = ()
     checks: tuple[Check, ...] = ()
-    edges: tuple[EdgeRow, ...] = ()
+    parts: tuple[PartRow, ...] = ()
     old_concepts: tuple[ForgettingRow, ...] = ()
 
     @property
@@ -49,8 +50,8 @@ class ProposalView:
 
     @property
     def changed(self) -> int:
-        """How many edges hold another operation."""
-        return sum(edge.is_changed for edge in self.edges)
+        """How many parts of the architecture are others."""
+        return sum(row.is_changed for row in self.parts)
 
 
 def view(connection: Connection, proposal: Proposal, *, now: datetime) -> ProposalView:
@@ -91,6 +92,6 @@ def view(connection: Connection, proposal: Proposal, *, now: datetime) -> Propos
         members=evidence_of.members(evidence),
         rivals=evidence_of.rivals(evidence),
         checks=evidence_of.checks(evidence, is_champion_current=is_champion_current),
-        edges=evidence_of.edges(evidence),
+        parts=parts(evidence.champion_architecture, evidence.challenger_architecture),
         old_concepts=forgetting.rows(evidence.old_concepts, evidence.challenger),
     )

@@ -4,6 +4,7 @@ import pytest
 
 from adaptd.server import evidence as evidence_of
 from adaptd.server.evidence import Evidence
+from adaptd.server.part_rows import PartRow, parts
 from adaptd.server.wording import ABSENT, NO_BREAK, member
 
 Document = dict[str, Any]
@@ -98,9 +99,9 @@ def test_a_wider_architecture_has_to_beat_the_narrower_one_and_shows_its_width(
     }
     evidence = parsed(document)
     assert "reopened" in evidence.rivals
-    first, *others = evidence_of.edges(evidence)
-    assert (first.edge, first.after, first.is_changed) == ("width", "99", True)
-    assert len(others) == len(evidence_of.edges(parsed(evidence_document)))
+    first, *others = shown(evidence)
+    assert (first.part, first.after, first.is_changed) == ("width", "99", True)
+    assert len(others) == len(shown(parsed(evidence_document)))
     assert "a narrower architecture" in evidence_of.summary(evidence)
     texts = [check.text for check in evidence_of.checks(evidence, is_champion_current=None)]
     assert any("beyond width alone" in text for text in texts)
@@ -183,10 +184,14 @@ def test_a_champion_that_was_replaced_is_said(evidence_document: Document) -> No
     assert "Another release has become champion" in texts[0]
 
 
+def shown(evidence: evidence_of.Evidence) -> tuple[PartRow, ...]:
+    return parts(evidence.champion_architecture, evidence.challenger_architecture)
+
+
 def test_edges_that_change_come_first(evidence_document: Document) -> None:
-    rows = evidence_of.edges(parsed(evidence_document))
+    rows = shown(parsed(evidence_document))
     assert [row.is_changed for row in rows] == [True] * 3 + [False] * 3
-    assert (rows[0].edge, rows[0].before, rows[0].after) == (
+    assert (rows[0].part, rows[0].before, rows[0].after) == (
         "cells.0.edges.0",
         "dw k5 d1",
         "dw k9 d4",
