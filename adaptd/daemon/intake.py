@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
-from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -45,7 +44,7 @@ class Intake:
         memory: Memory,
         predict: Callable[[Poll], Predictions],
         see: Callable[[Batch, Predictions], Iterator[slice]],
-        take: Callable[[Joined, datetime], None],
+        take: Callable[[Joined], None],
     ) -> None:
         """labels: where they come from if not with the records. predict: what everybody says of
         records that have just come. see: looks at these, whether or not they have labels, and gives
@@ -196,7 +195,7 @@ class Intake:
     def _take_all(self, joined: Sequence[Joined]) -> None:
         for part in joined:
             if len(part.batch):
-                self._take(part, self._context.clock.now())
+                self._take(part)
 
     def _set_aside(self, letters: Sequence[DeadLetter]) -> None:
         if not letters:

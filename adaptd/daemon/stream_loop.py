@@ -1,7 +1,6 @@
 """One stream: poll, predict, observe, learn from it by proxy, checkpoint."""
 
 from collections.abc import Iterator
-from datetime import datetime
 from typing import Any
 
 import structlog
@@ -370,10 +369,10 @@ class StreamLoop:
         release = self._lineup.release
         return self._signals.see(batch, None if release is None else predictions[release.digest])
 
-    def _take(self, joined: Joined, now: datetime) -> None:
+    def _take(self, joined: Joined) -> None:
         """Labelled records: what was predicted of them is judged, and they may be trained on."""
         first_record = self._memory.window.next_record
-        self._observe(joined, first_record, now)
+        self._observe(joined, first_record)
         self._memory.append(joined.batch)
         self._signals.on_labelled(joined.batch, first_record)
         self._context.metrics.records.labels(self.stream).inc(len(joined.batch))
@@ -394,7 +393,7 @@ class StreamLoop:
             )
         return POLL_RECORDS
 
-    def _observe(self, joined: Joined, first_record: int, now: datetime) -> None:
+    def _observe(self, joined: Joined, first_record: int) -> None:
         # Of the release that is there now: what an earlier one said is no longer of interest, and
         # what came before the first one, nobody has predicted.
         release = self._lineup.release
@@ -405,7 +404,7 @@ class StreamLoop:
             joined.batch,
             first_record=first_record,
             probabilities=probabilities,
-            at=now,
+            at=self._context.clock.now(),
             is_broken=self._outages.were_known(joined.batch.positions),
         )
         self._record(observation)
