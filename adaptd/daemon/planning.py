@@ -44,11 +44,10 @@ def plan(
     """
     with context.database.read() as connection:
         cap = macs_cap(connection, context)
-        first_macs = releases.history(connection, context.stream)[-1].macs
+        wider = wider_macs(connection, context, champion)
         prior = concentrations.load(connection, champion.digest)
         reference = reference_accuracy(connection, champion, trigger)
     climbs = reference is not None and context.config.episode.good_enough_points is not None
-    wider = wider_macs(context, champion, first_macs)
     directory = context.state.episodes(context.stream) / episode
     records = chosen.of(window)
     digest, path = write_segment(directory, records)
@@ -90,14 +89,17 @@ def macs_cap(connection: Connection, context: StreamContext) -> int:
     return cap if latest <= cap else max(latest, int(first * (config.wider_macs_ratio or 0)))
 
 
-def wider_macs(context: StreamContext, champion: Release, first_macs: int) -> dict[str, int] | None:
+def wider_macs(
+    connection: Connection, context: StreamContext, champion: Release
+) -> dict[str, int] | None:
     """The cap of the last rung, and what the network that it searches around may take: beneath the
     cap, the search has as much room as around the champion. None where there is no such rung, or
     the champion takes as much."""
     config = context.config.episode
     if config.wider_macs_ratio is None:
         return None
-    cap = int(first_macs * config.wider_macs_ratio)
+    first = releases.history(connection, context.stream)[-1]
+    cap = int(first.macs * config.wider_macs_ratio)
     widened = int(cap / config.macs_ratio)
     return {"macs_cap": cap, "widened_macs": widened} if widened > champion.macs else None
 

@@ -1,5 +1,7 @@
 """When an episode goes on to a dearer rung, in a stream's loop, and what is proposed in the end."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from sqlalchemy import text
@@ -235,6 +237,15 @@ def test_where_a_search_is_not_good_enough_a_wider_network_is_searched_around(
     assert kinds(running) == ["trial"]
 
 
+def blurred(loop: LoopMaker, episode: dict[str, Any]) -> Running:
+    """After the drift, nothing can be as good as it was before."""
+    return loop(
+        MemorySource(blurred_from=700),
+        episode=episode,
+        trial={"minimum_records": 200, "maximum_records": 1_000},
+    )
+
+
 @pytest.mark.parametrize("state", ["searching", "trial"])
 def test_a_kill_on_the_last_rung_costs_nothing(loop: LoopMaker, state: str) -> None:
     running = loop(episode=WIDER_CONFIG, trial={"minimum_records": 64, "maximum_records": 400})
@@ -249,11 +260,7 @@ def test_what_costs_more_and_is_no_better_gives_way_to_what_was_found_before(
     loop: LoopMaker,
 ) -> None:
     # Better than what is deployed, and not as good as it was before the drift: so is the wider one.
-    running = loop(
-        MemorySource(blurred_from=700),
-        episode=WIDER_CONFIG,
-        trial={"minimum_records": 200, "maximum_records": 1_000},
-    )
+    running = blurred(loop, WIDER_CONFIG)
     running.until(lambda: len(released(running)) == 2)
     assert climbed(running) == [("weights",), ("reopen",), ("wider",)]
     (proposal,) = proposed(running)
@@ -304,11 +311,7 @@ def test_what_is_good_enough_or_cannot_be_told_is_not_followed_by_a_wider_search
 
 
 def test_where_the_cap_has_no_room_nothing_is_kept_for_a_wider_search(loop: LoopMaker) -> None:
-    running = loop(
-        MemorySource(blurred_from=700),
-        episode={**WIDER_CONFIG, "wider_macs_ratio": 1.101},
-        trial={"minimum_records": 200, "maximum_records": 1_000},
-    )
+    running = blurred(loop, {**WIDER_CONFIG, "wider_macs_ratio": 1.101})
     running.until(lambda: len(released(running)) == 2)
     assert climbed(running) == [("weights",), ("reopen",)]
     assert proposed(running)[0].evidence["trial_alpha"] == pytest.approx(0.025 / 2)
@@ -317,11 +320,7 @@ def test_where_the_cap_has_no_room_nothing_is_kept_for_a_wider_search(loop: Loop
 def test_a_network_that_cannot_be_widened_gives_way_to_what_was_found_before(
     loop: LoopMaker,
 ) -> None:
-    running = loop(
-        MemorySource(blurred_from=700),
-        episode=WIDER_CONFIG,
-        trial={"minimum_records": 200, "maximum_records": 1_000},
-    )
+    running = blurred(loop, WIDER_CONFIG)
     running.until(lambda: is_at(running, "searching", "wider"))
     running.executor.refused = "it cannot be made wider"
     running.until(lambda: len(released(running)) == 2)
