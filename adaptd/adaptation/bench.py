@@ -4,17 +4,20 @@ import hashlib
 import shutil
 import time
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
 
-from adaptd.adaptation.job import Job, Member, Progress, Result
+from adaptd.adaptation.job import Footprint, Job, Member, Progress, Result
 from adaptd.adaptation.keeper import Keeper
 from adaptd.architecture import Architecture, Contract
+from adaptd.observer.latency import prediction_seconds
+from adaptd.observer.predictor import Predictor
 from adaptd.registry import manifest
 from adaptd.search.checkpoint import Checkpoint, CheckpointError
 from adaptd.search.course import Resumable
-from adaptd.space.cost import count_macs
+from adaptd.space.cost import count_macs, count_parameters
 from adaptd.space.export import export
 from adaptd.store.files import fsync_tree
 
@@ -22,6 +25,9 @@ from adaptd.store.files import fsync_tree
 # second at least, where steps are slow, since who is silent is taken for hanging.
 STEPS_PER_REPORT = 10
 SECONDS_PER_REPORT = 1.0
+
+# The phase that trains nothing.
+_WEIGHING = "weighing"
 
 Report = Callable[[Progress], None]
 Outcome = TypeVar("Outcome")
@@ -85,13 +91,22 @@ class Bench:
             checkpoint.put_checkpoint("running", running.save())
             self._keeper.keep(checkpoint)
 
-    def complete(self, phase: str, **facts: Any) -> None:
-        """The phase's members are there. facts: plain values of the result that it has found.
+    def fact(self, name: str) -> Any:
+        """What a phase has found, None where none has."""
+        return self._facts.get(name)
+
+    def complete(
+        self, phase: str, *, skipped: Mapping[str, str] | None = None, **facts: Any
+    ) -> None:
+        """The phase's members are there. skipped: remedy -> why not. facts: plain values of the
+        result that it has found.
 
         Raises Interrupted.
         """
         self._done.append(phase)
         self._facts.update(facts)
+        if skipped:
+            self._facts["skipped"] = {**self._facts.get("skipped", {}), **skipped}
         self._keeper.keep(self._state(None))
 
     def show(self, phase: str, step: int, steps: int, loss: float | None) -> None:
@@ -128,7 +143,7 @@ class Bench:
         self._members[name] = Member(
             architecture=architecture.to_document(),
             macs=count_macs(network, self._contract.shape),
-            parameters=sum(parameter.numel() for parameter in network.parameters()),
+            parameters=count_parameters(network),
             steps=steps,
             seconds=seconds,
             directory=name,
@@ -137,6 +152,20 @@ class Bench:
         self.phase_seconds["export"] = (
             self.phase_seconds.get("export", 0.0) + time.monotonic() - started
         )
+
+    def weigh(self, champion: torch.nn.Module, directory: Path) -> None:
+        """Measures what the members take for a prediction, beside the champion, which lies in
+        `directory`; once."""
+        if not self.lacks(_WEIGHING):
+            return
+        folders = {name: self._job.output / one.directory for name, one in self._members.items()}
+        predictors = {name: Predictor.load(folder) for name, folder in folders.items()}
+        # No member is called so.
+        seconds = prediction_seconds({"": Predictor.load(directory), **predictors})
+        for name, member in self._members.items():
+            self._members[name] = member.model_copy(update={"latency_seconds": seconds[name]})
+        found = Footprint(parameters=count_parameters(champion), latency_seconds=seconds[""])
+        self.complete(_WEIGHING, champion=found.model_dump(mode="json"))
 
     def result(self) -> Result:
         """Of all phases."""

@@ -37,6 +37,9 @@ _OPTIONS: Mapping[str, Any] = {
     "distillation": None,
     "widened_macs": None,
     "method": "bounded",
+    "maximum_parameters": None,
+    "maximum_latency_seconds": None,
+    "edge_latency": {},
 }
 
 # What trains nothing, what keeps the architecture, what searches for another, and what does so
@@ -81,6 +84,9 @@ class Job(_Document):
     steps: optimiser steps, the same for each remedy. macs_cap: absolute, None for no cap.
     widened_macs: what the network that `wider` searches around may take. method: of
     `search.METHODS`, of every search.
+    maximum_parameters, maximum_latency_seconds: of what a search finds, the latter of a prediction
+    on one record by the exported network; None for no limit. edge_latency: member that a search
+    finds -> the cap that an earlier run has measured, to search under the same.
     minimum_records: a reopening with fewer, or fewer than 40 × classes, is refused.
     concentrations: prior of the architecture parameters, group -> operation -> count.
     learnt_shares, class_shares: of each class, in what the champion was trained on and in the
@@ -105,6 +111,9 @@ class Job(_Document):
     macs_cap: int | None = None
     widened_macs: int | None = None
     method: Literal["bounded", "race"] = "bounded"
+    maximum_parameters: int | None = None
+    maximum_latency_seconds: float | None = None
+    edge_latency: dict[str, dict[str, Any]] = {}
     minimum_records: int = 1
     concentrations: dict[str, dict[str, float]] = {}
     learnt_shares: list[float] | None = None
@@ -126,7 +135,8 @@ class Job(_Document):
 
 class Member(_Document):
     """One trained and exported network. seconds: of training; directory: below the job's output;
-    parameters: None where nobody has counted them; weights: hex sha256 of its weights' file, None
+    parameters: None where nobody has counted them; latency_seconds: of a prediction on one record
+    as exported, None where nobody has measured it; weights: hex sha256 of its weights' file, None
     where nobody has taken it."""
 
     architecture: dict[str, Any]
@@ -135,12 +145,22 @@ class Member(_Document):
     steps: int
     seconds: float
     directory: str
+    latency_seconds: float | None = None
     weights: str | None = None
+
+
+class Footprint(_Document):
+    """What a network takes, as of `Member`."""
+
+    parameters: int
+    latency_seconds: float
 
 
 class Result(_Document):
     """What came of a job. refused: why nothing was searched, or None.
 
+    champion: what it takes, measured beside the members; None where nobody has. edge_latency: the
+    caps that searches have measured, as of `Job`.
     skipped: remedy -> why it could not be had. made_by: versions and the machine, see
     `telemetry.provenance`. job: digest of what was asked for. epoch: of the owner who asked.
     cpu_seconds: user and system, of all attempts at the job.
@@ -151,6 +171,8 @@ class Result(_Document):
     alphas: dict[str, dict[str, float]] = {}
     concentrations: dict[str, dict[str, float]] = {}
     supernet_memory_ratio: float | None = None
+    champion: Footprint | None = None
+    edge_latency: dict[str, dict[str, Any]] = {}
     phase_seconds: dict[str, float] = {}
     made_by: dict[str, str] = {}
     skipped: dict[str, str] = {}

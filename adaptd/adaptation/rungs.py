@@ -4,10 +4,12 @@ import copy
 import math
 import time
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
 
 from adaptd.adaptation.bench import Bench, Report
+from adaptd.adaptation.caps import counted_caps, latency_cap, measured_latency
 from adaptd.adaptation.execution.working_directory import WorkingDirectory
 from adaptd.adaptation.job import (
     FINE_TUNED,
@@ -31,7 +33,7 @@ from adaptd.errors import JobError
 from adaptd.registry import manifest
 from adaptd.search.bounded import begin_reopening, reopened
 from adaptd.search.candidates import reopening_of
-from adaptd.search.caps import Cap
+from adaptd.search.caps import NothingFits
 from adaptd.search.compute import checked_device, usual_device
 from adaptd.search.neighbour import random_neighbour
 from adaptd.search.prior_correction import correct_priors
@@ -40,7 +42,6 @@ from adaptd.search.scarcity import InsufficientData, require_records
 from adaptd.search.stacked import StackedTraining
 from adaptd.search.training import Samples
 from adaptd.search.widening import widest
-from adaptd.space.cost import EdgeCosts
 from adaptd.space.elastic import resize
 from adaptd.space.export import load_network
 from adaptd.space.network import build, initial_architecture, morph, shrink_and_perturb
@@ -48,8 +49,9 @@ from adaptd.space.standardise import fit_standardisation
 from adaptd.stream.segment import read_segment
 from adaptd.telemetry.provenance import provenance
 
-# Name -> what is trained under it.
-Members = dict[str, tuple[Architecture, torch.nn.Module]]
+# A network and what it is of. Name -> what is trained under it.
+Trained = tuple[Architecture, torch.nn.Module]
+Members = dict[str, Trained]
 
 # What stays where records are too few to search around it.
 FALLBACK = "the deployed architecture"
@@ -158,22 +160,23 @@ def adapt(job: Job, samples: Samples, open_bench: Callable[[], Bench]) -> Result
     champion, architecture = load_network(job.champion)
     champion.to(samples.x.device)
     samples = remembering(job, samples, champion)
-    cap = job.macs_cap
 
     def draws() -> torch.Generator:
         return torch.Generator().manual_seed(job.seed)
 
     wide = widened(job, champion, architecture) if "wider" in job.rungs else None
     if "wider" in job.rungs and wide is None:
+        limit = job.maximum_parameters
         return Result(
             refused=f"{architecture.network} cannot be made wider within {job.widened_macs} "
-            "multiply-accumulates"
+            f"multiply-accumulates{'' if limit is None else f' and {limit} parameters'}"
         )
     bench = open_bench()
     changes_weights = "weights" in job.rungs or "prior" in job.rungs
     if changes_weights:
         is_corrected = correct(bench, job, samples, champion=champion, architecture=architecture)
         if is_corrected and job.rungs == ("prior",):
+            bench.weigh(champion, job.champion)
             return bench.result()
         recalibrate(bench, job, samples, champion=champion, architecture=architecture)
 
@@ -191,7 +194,7 @@ def adapt(job: Job, samples: Samples, open_bench: Callable[[], Bench]) -> Result
             neighbour = random_neighbour(
                 architecture,
                 reopening_of(architecture, contract.shape),
-                caps=(Cap(EdgeCosts.of(architecture, contract.shape), cap),),
+                caps=counted_caps(job, champion, architecture),
                 seed=job.seed,
             )
             morphed = morph(
@@ -204,21 +207,21 @@ def adapt(job: Job, samples: Samples, open_bench: Callable[[], Bench]) -> Result
 
     train_together(bench, job, samples, RIVALS, rivals)
     if "reopen" in job.rungs:
-        reopen(bench, job, samples, REOPENED, network=champion, architecture=architecture)
+        around = architecture, champion
+        reopen(bench, job, samples, REOPENED, around=around, champion=around)
     if wide is not None:
-        reopen(bench, job, samples, WIDER, network=wide[1], architecture=wide[0])
+        reopen(bench, job, samples, WIDER, around=wide, champion=(architecture, champion))
+    bench.weigh(champion, job.champion)
     return bench.result()
 
 
-def widened(
-    job: Job, champion: torch.nn.Module, architecture: Architecture
-) -> tuple[Architecture, torch.nn.Module] | None:
+def widened(job: Job, champion: torch.nn.Module, architecture: Architecture) -> Trained | None:
     """The champion with as many more channels as the job allows, None where that is none. It
     computes what the champion does, as far as its layers allow."""
     if job.widened_macs is None:
         raise ValueError("a job that reopens wider says how wide")
     shape = Contract.from_document(job.contract).shape
-    target = widest(architecture, shape, macs=job.widened_macs)
+    target = widest(architecture, shape, macs=job.widened_macs, parameters=job.maximum_parameters)
     if target is None:
         return None
     return target, resize(champion, architecture, target, seed=job.seed)
@@ -244,13 +247,13 @@ def correct(
     if bench.lacks(PRIOR_CORRECTED):
         started, network = time.monotonic(), copy.deepcopy(champion)
         old, new = job.learnt_shares, job.class_shares
-        skipped: dict[str, str] = {}
+        skipped = None
         try:
             if old is None or new is None:
                 raise ValueError("what the champion was trained on is not known any more")
             correct_priors(network, old=old, new=new, probe=samples.x[:PROBED_RECORDS])
         except ValueError as error:
-            skipped[PRIOR_CORRECTED] = str(error)
+            skipped = {PRIOR_CORRECTED: str(error)}
         else:
             seconds = time.monotonic() - started
             bench.add(PRIOR_CORRECTED, architecture, network, steps=0, seconds=seconds)
@@ -316,18 +319,19 @@ def reopen(
     samples: Samples,
     name: str,
     *,
-    network: torch.nn.Module,
-    architecture: Architecture,
+    around: Trained,
+    champion: Trained,
 ) -> None:
-    """Searches around the network, and trains what it finds; the member has this name."""
+    """Searches around the network, and trains what it finds; the member has this name. It is
+    skipped where nothing could be found within the job's limits."""
     if not bench.lacks(name):
         return
-    cap = job.macs_cap
-    if cap is None:
-        raise ValueError("a job that searches names its cap on MACs")
-    costs = EdgeCosts.of(architecture, tuple(samples.x.shape[1:]))
-    found = reopened(
-        bench.carry_out(
+    architecture, network = around
+    caps = counted_caps(job, network, architecture)
+    if job.maximum_latency_seconds is not None:
+        caps = (*caps, latency_cap(edge_latency(bench, job, name, around, champion)))
+    try:
+        ended = bench.carry_out(
             name,
             lambda: begin_reopening(
                 network,
@@ -336,12 +340,15 @@ def reopen(
                 method=job.method,
                 steps=job.steps,
                 seed=job.seed,
-                caps=(Cap(costs, cap),),
+                caps=caps,
                 concentrations=job.concentrations,
                 progress=lambda phase, step, loss: bench.show(phase, step, job.steps, loss),
             ),
         )
-    )
+    except NothingFits as error:
+        bench.complete(name, skipped={name: str(error)})
+        return
+    found = reopened(ended)
     # Its two parts are told apart.
     seconds = bench.phase_seconds.pop(name)
     bench.phase_seconds.update(found.phase_seconds)
@@ -352,6 +359,22 @@ def reopen(
         concentrations=_plain(found.concentrations),
         supernet_memory_ratio=found.supernet_memory_ratio,
     )
+
+
+def edge_latency(
+    bench: Bench,
+    job: Job,
+    name: str,
+    around: Trained,
+    champion: Trained,
+) -> dict[str, Any]:
+    """The cap on latency, measured once: a search that goes on does so under the same."""
+    known: dict[str, dict[str, Any]] = bench.fact("edge_latency") or {}
+    if name not in known:
+        measured = job.edge_latency.get(name) or measured_latency(job, around, champion)
+        known = {**known, name: measured}
+        bench.complete(f"{name}-latency", edge_latency=known)
+    return known[name]
 
 
 def record_shortage(records: int, classes: int | None, minimum: int) -> str | None:

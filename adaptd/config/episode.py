@@ -46,6 +46,18 @@ class EpisodeConfig(Section):
         "the champion is widened and searched around once more, under this cap over release 1. "
         "None: never",
     )
+    maximum_parameters: int | None = Field(
+        default=None,
+        ge=1,
+        description="trainable numbers (4 bytes each) that a new architecture may have. None: any "
+        "number",
+    )
+    maximum_latency_milliseconds: float | None = Field(
+        default=None,
+        gt=0,
+        description="that a new architecture may take to predict one record, on one thread of this "
+        "machine in ONNX Runtime, the least of many times. None: any time",
+    )
     method: Literal["bounded", "race"] = Field(
         default="bounded",
         description="of a search. bounded: a supernet around the champion; race: successive "

@@ -27,6 +27,7 @@ from adaptd.daemon.diagnosing import Diagnostician
 from adaptd.daemon.dossier import proposed
 from adaptd.daemon.episode_log import EpisodeLog
 from adaptd.daemon.forgetting import OLD_CONCEPTS, measured
+from adaptd.daemon.limits import within_limits, without_challenger
 from adaptd.daemon.lineup import Lineup
 from adaptd.daemon.planning import (
     job_of,
@@ -303,7 +304,11 @@ class Conductor:
             case Failure(outcome, reason):
                 self._give_up(episode, *end_of_refused(episode.plan, outcome, reason))
             case Result() as found:
-                result = placed(self._context, found, episode.plan)
+                result = within_limits(placed(self._context, found, episode.plan), episode.plan)
+                nothing = without_challenger(result, rungs_of(episode.plan))
+                if nothing is not None:
+                    self._give_up(episode, *end_of_refused(episode.plan, "refused", nothing))
+                    return
                 if episode.result:
                     result = joined(Result.model_validate(episode.result), result)
                 self._begin_trial(episode, result)

@@ -7,6 +7,7 @@ from adaptd.adaptation.job import REOPENED, WIDER, Result
 from adaptd.adaptation.trigger import Trigger
 from adaptd.architecture import Architecture, diff
 from adaptd.daemon.forgetting import OLD_CONCEPTS
+from adaptd.daemon.limits import LATENCY, PARAMETERS
 from adaptd.registry.releases import Release
 from adaptd.registry.spendings import Spending
 
@@ -69,6 +70,16 @@ def dossier(
             "champion": champion.macs,
             "challenger": member.macs,
             "cap": plan["wider"]["macs_cap"] if proposed(evidence) == WIDER else plan["macs_cap"],
+        },
+        "parameters": {
+            "champion": None if result.champion is None else result.champion.parameters,
+            "challenger": member.parameters,
+            "cap": plan.get(PARAMETERS),
+        },
+        "latency_seconds": {
+            "champion": None if result.champion is None else result.champion.latency_seconds,
+            "challenger": member.latency_seconds,
+            "cap": plan.get(LATENCY),
         },
         # Of the last search alone.
         "supernet_memory_ratio": None

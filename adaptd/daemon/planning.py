@@ -11,6 +11,7 @@ from adaptd.adaptation.trigger import Trigger
 from adaptd.architecture import Contract
 from adaptd.daemon.class_shares import counts_of, learnt_counts, shares_of
 from adaptd.daemon.context import StreamContext
+from adaptd.daemon.limits import LATENCY, PARAMETERS, limits_of
 from adaptd.daemon.reference import reference_accuracy
 from adaptd.daemon.remembrance import orders, remembrance
 from adaptd.daemon.training_records import TrainingRecords
@@ -73,6 +74,7 @@ def plan(
         "rungs": (["prior"] if is_of_priors else ["weights"]) if climbs else list(RUNGS),
         **({"wider": wider} if climbs and wider is not None else {}),
         "method": context.config.episode.method,
+        **limits_of(context.config.episode),
         **remembrance(context, directory, old_concepts),
         **({} if diagnosis is None else {"diagnosis": dict(diagnosis)}),
     }
@@ -139,8 +141,9 @@ def adapt_job(
     output: Path,
     device: str | None,
     epoch: int = 0,
+    edge_latency: Mapping[str, dict[str, Any]] | None = None,
 ) -> Job:
-    """The job of a plan's rungs, whoever asks for it."""
+    """The job of a plan's rungs, whoever asks for it. edge_latency: as of `Job`."""
     wider = plan["wider"] if "wider" in rungs_of(plan) else None
     return Job(
         kind="adapt",
@@ -159,6 +162,9 @@ def adapt_job(
         widened_macs=None if wider is None else wider["widened_macs"],
         # Plans of earlier versions know of no other.
         method=plan.get("method", "bounded"),
+        maximum_parameters=plan.get(PARAMETERS),
+        maximum_latency_seconds=plan.get(LATENCY),
+        edge_latency=dict(edge_latency or {}),
         minimum_records=plan["minimum_records"],
         concentrations=plan["concentrations"],
         learnt_shares=_shares(plan, "learnt_counts"),
@@ -194,6 +200,7 @@ def joined(before: Result, after: Result) -> Result:
             "phase_seconds": seconds,
             "cpu_seconds": before.cpu_seconds + after.cpu_seconds,
             "skipped": {**before.skipped, **after.skipped},
+            "edge_latency": {**before.edge_latency, **after.edge_latency},
         }
     )
 

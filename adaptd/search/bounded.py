@@ -9,7 +9,7 @@ from adaptd.architecture import Architecture
 from adaptd.clock import Clock
 from adaptd.search.candidates import reopening_of
 from adaptd.search.caps import Cap
-from adaptd.search.method import METHODS, Search
+from adaptd.search.method import METHODS, Search, require_fitting
 from adaptd.search.problem import Found, Moment, Problem
 from adaptd.search.training import Samples
 from adaptd.space import EdgeCosts, architecture_edges
@@ -63,7 +63,8 @@ def reopen(
     not exceed. concentrations: counts of earlier searches, {} for none.
     progress: called after each step with the phase ("search" or "fold"), the number of steps done
     of all, the loss. The same arguments give the same architecture and weights.
-    Raises ValueError for too few steps or samples or caps below every candidate, TrainingDiverged.
+    Raises ValueError for too few steps or samples, NothingFits for caps below every candidate,
+    TrainingDiverged.
     Sources: Liu et al. 2019, "DARTS" (first order); Ash & Adams 2020 (shrink and perturb).
     """
     found = begin_reopening(
@@ -98,29 +99,27 @@ def begin_reopening(
     """The search of `reopen` before its first step, for who pauses and saves it; by another method
     of `METHODS` if one is named.
 
-    Raises ValueError as `reopen`.
+    Raises ValueError and NothingFits as `reopen`.
     """
 
     def watch(moment: Moment) -> None:
         if progress is not None:
             progress(moment.phase, moment.step, moment.loss)
 
-    return METHODS[method].begin(
-        Problem(
-            network=network,
-            architecture=architecture,
-            samples=samples,
-            reopening=reopening_of(architecture, tuple(samples.x.shape[1:])),
-            edges=architecture_edges(architecture),
-            costs=EdgeCosts.of(architecture, tuple(samples.x.shape[1:])),
-            steps=steps,
-            seed=seed,
-            caps=caps,
-            concentrations=concentrations,
-        ),
-        watch=watch,
-        clock=clock,
+    problem = Problem(
+        network=network,
+        architecture=architecture,
+        samples=samples,
+        reopening=reopening_of(architecture, tuple(samples.x.shape[1:])),
+        edges=architecture_edges(architecture),
+        costs=EdgeCosts.of(architecture, tuple(samples.x.shape[1:])),
+        steps=steps,
+        seed=seed,
+        caps=caps,
+        concentrations=concentrations,
     )
+    require_fitting(METHODS[method], problem)
+    return METHODS[method].begin(problem, watch=watch, clock=clock)
 
 
 def reopened(found: Found) -> Reopened:

@@ -7,6 +7,10 @@ from adaptd.architecture import Architecture
 from adaptd.space import Cost
 
 
+class NothingFits(ValueError):
+    """The caps are below every architecture that could be chosen."""
+
+
 @dataclass(frozen=True)
 class Cap:
     """At most so much of what a cost counts, of the whole network. Absolute, never of the latest

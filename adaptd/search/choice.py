@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.optimize import LinearConstraint, milp
 
 from adaptd.architecture import Architecture
-from adaptd.search.caps import Cap, amounts, within
+from adaptd.search.caps import Cap, NothingFits, amounts, within
 from adaptd.search.limit import Limit
 from adaptd.space import EdgeCosts, LinearOperation, Reopening, parse_operation
 
@@ -133,7 +133,7 @@ def choose(
     """The architecture with the largest product of alphas over its edges, within caps and limits.
 
     alphas: group -> operation -> weight in (0, 1]; one without a weight is not chosen. Raises
-    ValueError if no combination fits.
+    NothingFits if no combination does.
     """
     options = {
         group: [
@@ -173,7 +173,7 @@ def choose(
     )
     if chosen is None:
         bounds = " and ".join(map(str, (*caps, *limits)))
-        raise ValueError(
+        raise NothingFits(
             f"no combination of candidates has {bounds}; the deployed architecture takes "
             f"{amounts(caps, architecture) or 'no more'}"
         )

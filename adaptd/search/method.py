@@ -138,6 +138,15 @@ _ROWS: tuple[Method, ...] = (
 METHODS: Mapping[str, Method] = MappingProxyType({method.name: method for method in _ROWS})
 
 
+def require_fitting(method: Method, problem: Problem) -> None:
+    """Raises NothingFits where no combination of candidates keeps to the problem's caps: a search
+    would only find out at its end."""
+    selection = method.selection if isinstance(method, GradientMethod) else MostLikely(grows=False)
+    groups = problem.reopening.group_names
+    even = {group: dict.fromkeys(problem.reopening.operations(group), 1.0) for group in groups}
+    selection.choose(problem, even)
+
+
 def search(
     problem: Problem,
     method: str | Method = "bounded",

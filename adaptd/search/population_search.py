@@ -14,7 +14,7 @@ from torch import nn
 from adaptd.architecture import Architecture
 from adaptd.clock import Clock, SystemClock
 from adaptd.search.arms import generic_arms
-from adaptd.search.caps import amounts, within
+from adaptd.search.caps import NothingFits, amounts, within
 from adaptd.search.checkpoint import Checkpoint
 from adaptd.search.opening import Opening
 from adaptd.search.problem import Found, Moment, Problem, Watch
@@ -259,7 +259,7 @@ class PopulationSearch:
     def drawn(self, count: int) -> list[Architecture]:
         """Distinct random architectures within the cap, the incumbent first if it is.
 
-        Raises ValueError if there are none.
+        Raises NothingFits if there are none.
         """
         arms = [arm for arm in (self.problem.architecture,) if self._fits(arm)]
         # Where the cap leaves few, the same is drawn again and again.
@@ -276,9 +276,9 @@ class PopulationSearch:
             raise self.nothing_fits()
         return arms
 
-    def nothing_fits(self) -> ValueError:
+    def nothing_fits(self) -> NothingFits:
         """Where the cap leaves no architecture to train."""
-        return ValueError(
+        return NothingFits(
             f"no architecture was found with {' and '.join(map(str, self.problem.caps))}; the "
             f"deployed one takes {amounts(self.problem.caps, self.problem.architecture)}"
         )

@@ -27,7 +27,7 @@ class MostLikely:
         *,
         limits: Sequence[Limit] = (),
     ) -> Architecture:
-        """Raises ValueError if no combination keeps to the caps and the limits.
+        """Raises NothingFits if no combination keeps to the caps and the limits.
 
         Growing never breaks a limit: it changes no operation's kind.
         """

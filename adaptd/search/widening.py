@@ -4,8 +4,8 @@ from inspect import signature
 
 from adaptd.architecture import Architecture
 from adaptd.architecture.elastic import WIDTH_MULTIPLE
-from adaptd.space.cost import count_macs
-from adaptd.space.network import resolve
+from adaptd.space.cost import count_macs, count_parameters
+from adaptd.space.network import build, resolve
 
 _WIDTH = "width"
 # A cap on cost ends it sooner: the cost of most layers grows with the square.
@@ -15,21 +15,30 @@ _MULTIPLES = (WIDTH_MULTIPLE, 2, 1)
 
 
 def widest(
-    architecture: Architecture, shape: tuple[int, ...], *, macs: float
+    architecture: Architecture,
+    shape: tuple[int, ...],
+    *,
+    macs: float,
+    parameters: float | None = None,
 ) -> Architecture | None:
     """The architecture with the largest setting `width` that takes at most so many
-    multiply-accumulates for a record of this shape with the same operations: a multiple of four,
-    or of two or one where the cap has no room for that. None where none is wider, or its factory
-    has no such setting."""
+    multiply-accumulates for a record of this shape with the same operations, and has at most so
+    many parameters (None: any number): a multiple of four, or of two or one where the caps have no
+    room for that. None where none is wider, or its factory has no such setting."""
     for multiple in _MULTIPLES:
-        found = _widest(architecture, shape, macs=macs, multiple=multiple)
+        found = _widest(architecture, shape, macs=macs, parameters=parameters, multiple=multiple)
         if found is not None:
             return found
     return None
 
 
 def _widest(
-    architecture: Architecture, shape: tuple[int, ...], *, macs: float, multiple: int
+    architecture: Architecture,
+    shape: tuple[int, ...],
+    *,
+    macs: float,
+    parameters: float | None,
+    multiple: int,
 ) -> Architecture | None:
     width = _width_of(architecture)
     found = None
@@ -37,11 +46,14 @@ def _widest(
         settings = {**architecture.settings, _WIDTH: wider}
         candidate = Architecture(architecture.network, settings, architecture.operations)
         try:
-            needed = count_macs(candidate, shape)
+            network = build(candidate)
+            needed = count_macs(network, shape)
         except ValueError:
             # Not every width can be divided as an operation asks.
             continue
         if needed > macs:
+            break
+        if parameters is not None and count_parameters(network) > parameters:
             break
         found = candidate
     return found

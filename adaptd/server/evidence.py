@@ -5,6 +5,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
+from adaptd.server import costs
+from adaptd.server.costs import Cost
 from adaptd.server.forgetting import OldConcept, limit
 from adaptd.server.remembrance import Distilled, Rehearsed
 from adaptd.server.wording import (
@@ -15,8 +17,6 @@ from adaptd.server.wording import (
     odds,
     percent,
     points,
-    ratio,
-    scaled,
 )
 
 # What changes the architecture.
@@ -38,16 +38,6 @@ CHANCE = (
     "consecutive records counted as one, since they may resemble each other."
 )
 WIDENED = "widened"
-
-
-class Macs(BaseModel):
-    """Multiply-accumulates of one prediction."""
-
-    model_config = ConfigDict(frozen=True)
-
-    champion: int = Field(gt=0)
-    challenger: int
-    cap: float
 
 
 class Drift(BaseModel):
@@ -107,7 +97,9 @@ class Evidence(BaseModel):
     champion_architecture: dict[str, Any] = {}
     challenger_architecture: dict[str, Any] = {}
     edits: tuple[str, ...] = ()
-    macs: Macs | None = None
+    macs: Cost | None = None
+    parameters: Cost | None = None
+    latency_seconds: Cost | None = None
     supernet_memory_ratio: float | None = None
     drift: Drift | None = None
     diagnosis: Diagnosed | None = None
@@ -290,6 +282,11 @@ def budget(evidence: Evidence) -> str | None:
     )
 
 
+def costs_of(evidence: Evidence) -> tuple[tuple[str, str], ...]:
+    """What a prediction takes: title, and the amounts in words."""
+    return tuple(costs.facts(evidence.macs, evidence.parameters, evidence.latency_seconds))
+
+
 def checks(evidence: Evidence, *, is_champion_current: bool | None) -> tuple[Check, ...]:
     """What must hold for the evidence to be worth a release, each with its numbers.
 
@@ -311,16 +308,10 @@ def checks(evidence: Evidence, *, is_champion_current: bool | None) -> tuple[Che
         ),
         _frozen_before(evidence),
     ]
-    if evidence.macs is not None:
-        macs = evidence.macs
-        result.append(
-            Check(
-                macs.challenger <= macs.cap,
-                f"One prediction takes {scaled(macs.challenger)} multiply-accumulates, "
-                f"{ratio(macs.challenger / macs.champion)} of the champion's "
-                f"{scaled(macs.champion)}; the cap is {scaled(macs.cap)}.",
-            )
-        )
+    result += [
+        Check(*kept)
+        for kept in costs.checks(evidence.macs, evidence.parameters, evidence.latency_seconds)
+    ]
     if evidence.is_reopened:
         result.append(_against_unsearched(evidence))
     bound = limit(

@@ -40,6 +40,7 @@ class ProposalView:
     members: tuple[MemberRow, ...] = ()
     rivals: tuple[RivalRow, ...] = ()
     checks: tuple[Check, ...] = ()
+    costs: tuple[tuple[str, str], ...] = ()
     parts: tuple[PartRow, ...] = ()
     old_concepts: tuple[ForgettingRow, ...] = ()
 
@@ -92,6 +93,7 @@ def view(connection: Connection, proposal: Proposal, *, now: datetime) -> Propos
         members=evidence_of.members(evidence),
         rivals=evidence_of.rivals(evidence),
         checks=evidence_of.checks(evidence, is_champion_current=is_champion_current),
+        costs=evidence_of.costs_of(evidence),
         parts=parts(evidence.champion_architecture, evidence.challenger_architecture),
         old_concepts=forgetting.rows(evidence.old_concepts, evidence.challenger),
     )

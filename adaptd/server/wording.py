@@ -142,6 +142,11 @@ def duration(seconds: float | None) -> str:
     return f"{seconds / 60:.1f}{NO_BREAK}min"
 
 
+def milliseconds(seconds: float) -> str:
+    """Three digits: 0.001234 -> 1.23 ms."""
+    return f"{1_000 * seconds:.3g}{NO_BREAK}ms"
+
+
 def member(name: str) -> str:
     """What a trial's member is, in words; a name unknown here stays as it is."""
     number = name.removeprefix("release-")

@@ -29,6 +29,11 @@ def count_macs(network: nn.Module | Architecture, shape: tuple[int, ...]) -> int
     return traced_macs(build(network) if isinstance(network, Architecture) else network, shape)
 
 
+def count_parameters(network: nn.Module) -> int:
+    """Trainable numbers, biases and those of norms among them."""
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
 def edge_shapes(
     network: nn.Module, edges: Iterable[str], shape: tuple[int, ...]
 ) -> dict[str, tuple[int, ...]]:
@@ -147,7 +152,7 @@ class EdgeParameters:
         """Of a network as it stands; edges: `edges_of` it if None."""
         known = edges_of(network) if edges is None else dict(edges)
         on_edges = sum(_placed_parameters(edge.site, edge.operation) for edge in known.values())
-        return cls(sum(one.numel() for one in network.parameters()) - on_edges, known)
+        return cls(count_parameters(network) - on_edges, known)
 
     def on(self, edge: str, operation: str) -> int:
         """Of one operation on one edge."""

@@ -11,7 +11,15 @@ from tests.adaptation.conftest import JobMaker
 
 REHEARSAL = {"records": Path("kept.arrow"), "records_digest": "a" * 64, "share": 0.25}
 DISTILLATION = {"weight": 0.5, "temperature": 2.0}
-OPTIONS = ("rehearsal", "distillation", "widened_macs", "method")
+OPTIONS = (
+    "rehearsal",
+    "distillation",
+    "widened_macs",
+    "method",
+    "maximum_parameters",
+    "maximum_latency_seconds",
+    "edge_latency",
+)
 
 
 def with_options(job: Job, **options: Any) -> Job:
@@ -38,6 +46,9 @@ def test_a_job_without_options_has_the_digest_that_it_had_before_there_were_any(
         {"rehearsal": REHEARSAL, "distillation": DISTILLATION},
         {"widened_macs": 1_000},
         {"method": "race"},
+        {"maximum_parameters": 1_000},
+        {"maximum_latency_seconds": 0.001},
+        {"edge_latency": {"reopened": {"most": 0.001, "table": {}}}},
     ],
 )
 def test_each_option_makes_another_job(job: JobMaker, options: dict[str, Any]) -> None:

@@ -205,6 +205,59 @@ def test_a_race_opens_no_supernet_and_keeps_the_cap(job: JobMaker) -> None:
     assert result.phase_seconds["train"] > 0
 
 
+def test_every_member_is_weighed_beside_the_champion(job: JobMaker) -> None:
+    _, result = adapted(job(steps=20), job=job, rungs=("weights",))
+    assert result.champion is not None
+    for member in result.members.values():
+        assert member.parameters == result.champion.parameters
+        assert member.latency_seconds is not None
+        assert 0 < member.latency_seconds < 10 * result.champion.latency_seconds
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["bounded", "race"])
+def test_what_is_found_keeps_the_limit_on_parameters(job: JobMaker, method: str) -> None:
+    asked: dict[str, Any] = {
+        "drift_at": 0,
+        "job": job,
+        "rungs": ("reopen",),
+        "steps": 40,
+        "method": method,
+        "macs_cap": 10**9,
+    }
+    first, free = adapted(job(), **asked)
+    unlimited, deployed = free.members[REOPENED].parameters, first.parameters
+    assert unlimited is not None
+    assert deployed is not None
+    assert unlimited > deployed
+    limit = (unlimited + deployed) // 2
+    _, result = adapted(job(), **asked, maximum_parameters=limit)
+    assert (result.members[REOPENED].parameters or 0) <= limit
+
+
+@pytest.mark.slow
+def test_where_nothing_keeps_a_limit_the_search_is_skipped_and_says_so(job: JobMaker) -> None:
+    _, result = adapted(job(), drift_at=0, job=job, maximum_parameters=10)
+    assert REOPENED not in result.members
+    assert FINE_TUNED in result.members
+    assert "at most 10 parameters" in result.skipped[REOPENED]
+
+
+@pytest.mark.slow
+def test_a_limit_on_latency_is_searched_under_and_measured_once(job: JobMaker) -> None:
+    asked: dict[str, Any] = {"drift_at": 0, "job": job, "rungs": ("reopen",), "steps": 40}
+    first, roomy = adapted(job(), **asked, maximum_latency_seconds=1.0)
+    assert first.latency_seconds is None
+    assert REOPENED in roomy.members
+    measured = roomy.edge_latency[REOPENED]
+    # As if the machine had been a thousand times faster.
+    fast = {**measured, "most": measured["most"] / 1e6}
+    _, result = adapted(job(), **asked, maximum_latency_seconds=1.0, edge_latency={REOPENED: fast})
+    assert REOPENED not in result.members
+    assert "seconds" in result.skipped[REOPENED]
+    assert result.edge_latency == {REOPENED: fast}
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("shape", [(6,), (1, 10, 10)], ids=["tables", "images"])
 def test_records_of_other_shapes_are_adapted_to_as_well(

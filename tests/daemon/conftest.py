@@ -24,6 +24,7 @@ from adaptd.adaptation.job import (
     SHRUNK,
     WIDENED,
     WIDER,
+    Footprint,
     Job,
     Member,
     Progress,
@@ -115,6 +116,10 @@ class ScriptedExecutor:
     errors: list[Exception] = field(default_factory=list)
     follows: Mapping[str, int] = field(default_factory=lambda: FOLLOWS)
     refused: str | None = None
+    # Members that take so many parameters, and so many seconds for a prediction; others take 4 and
+    # a millisecond.
+    parameters: Mapping[str, int] = field(default_factory=dict)
+    latency_seconds: Mapping[str, float] = field(default_factory=dict)
     is_running: bool = False
     spent_seconds: float = 0.0
     # Of each job.
@@ -166,15 +171,18 @@ class ScriptedExecutor:
             members[name] = Member(
                 architecture=(BEFORE if channel == 0 else AFTER).to_document(),
                 macs=100,
-                parameters=4,
+                parameters=self.parameters.get(name, 4),
+                latency_seconds=self.latency_seconds.get(name, 0.001),
                 steps=0 if name == PRIOR_CORRECTED else job.steps,
                 seconds=1.0,
                 directory=name,
             )
+        champion = None if job.kind == "initial" else Footprint(parameters=4, latency_seconds=0.001)
         if not {REOPENED, WIDER} & set(members):
-            return Result(members=members)
+            return Result(members=members, champion=champion)
         return Result(
             members=members,
+            champion=champion,
             alphas={"cell": {"left": 0.2, "right": 0.8}},
             concentrations={"cell": {"left": 0.2, "right": 0.8}},
             supernet_memory_ratio=1.0,

@@ -30,7 +30,7 @@ def test_an_episode_is_run_again_to_the_bit_and_what_was_changed_is_told(
     daemon: DaemonMaker,
 ) -> None:
     running = daemon(
-        episode={"records": 800, "steps": 40},
+        episode={"records": 800, "steps": 40, "maximum_latency_milliseconds": 1_000},
         trial={"minimum_records": 150, "maximum_records": 400},
     ).start()
     running.wait_for_event("release.published")
@@ -38,6 +38,9 @@ def test_an_episode_is_run_again_to_the_bit_and_what_was_changed_is_told(
     running.wait_for_event("episode.closed")
     (episode, *_) = running.episodes()[::-1]
     state = running.state.path
+
+    # What was measured then is what the search is held against again.
+    assert episode.result["edge_latency"]["reopened"]["most"] > 0
 
     # Beside the daemon, which goes on.
     done = replay(state, episode.id, "--json")

@@ -10,8 +10,8 @@ from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from adaptd.architecture import Architecture
 from adaptd.clock import FakeClock
-from adaptd.search.bounded import Reopened, reopen
-from adaptd.search.caps import Cap
+from adaptd.search.bounded import Reopened, begin_reopening, reopen
+from adaptd.search.caps import Cap, NothingFits
 from adaptd.search.opening import shrink_factor
 from adaptd.search.schedule import FoldBack, Split
 from adaptd.search.training import Samples, TrainingDiverged, accuracy, train
@@ -86,6 +86,26 @@ def test_the_schedule_spends_what_was_given() -> None:
 def test_too_few_steps_are_refused(deployed: Deployed) -> None:
     with pytest.raises(ValueError, match="at least 20 steps, got 19"):
         reopened(deployed, steps=19)
+
+
+@pytest.mark.parametrize("method", ["bounded", "race"])
+def test_caps_below_every_candidate_are_refused_before_the_first_step(
+    deployed: Deployed, method: str
+) -> None:
+    seen: list[int] = []
+    with pytest.raises(NothingFits, match="the deployed architecture takes"):
+        begin_reopening(
+            deployed.network,
+            deployed.architecture,
+            deployed.samples,
+            method=method,
+            steps=STEPS,
+            seed=3,
+            caps=(Cap(deployed.costs, deployed.macs // 10),),
+            concentrations={},
+            progress=lambda _phase, step, _loss: seen.append(step),
+        )
+    assert seen == []
 
 
 def test_the_outcome_is_a_plain_network_of_its_architecture_within_the_cap(

@@ -2,8 +2,8 @@ import pytest
 
 from adaptd.architecture import Architecture
 from adaptd.search.widening import widest
-from adaptd.space.cost import count_macs
-from adaptd.space.network import initial_architecture
+from adaptd.space.cost import count_macs, count_parameters
+from adaptd.space.network import build, initial_architecture
 
 SEQUENCE = ("adaptd.space.sequence:convnet", {"in_channels": 1, "classes": 4, "width": 8}, (1, 64))
 TABLE = ("adaptd.space.tabular:network", {"features": 16, "classes": 3, "width": 16}, (16,))
@@ -47,6 +47,20 @@ def test_a_cap_without_room_for_four_channels_has_room_for_fewer() -> None:
     found = widest(deployed, shape, macs=1.8 * count_macs(deployed, shape))
     assert found is not None
     assert width(found) == 10
+
+
+def test_it_has_no_more_parameters_than_are_allowed() -> None:
+    network, settings, shape = SEQUENCE
+    deployed = initial_architecture(network, settings)
+    macs = 4 * count_macs(deployed, shape)
+    allowed = 2 * count_parameters(build(deployed))
+    found = widest(deployed, shape, macs=macs, parameters=allowed)
+    freely = widest(deployed, shape, macs=macs)
+    assert found is not None
+    assert freely is not None
+    assert count_parameters(build(found)) <= allowed
+    assert width(deployed) < width(found) < width(freely)
+    assert widest(deployed, shape, macs=macs, parameters=allowed / 2) is None
 
 
 def test_where_the_cap_has_no_room_or_there_is_no_width_nothing_is_wider() -> None:

@@ -168,6 +168,8 @@ def test_good_evidence_has_nothing_to_look_at(evidence_document: Document) -> No
         ({"training_records": [4_001, 6_017]}, "overlaps the training"),
         ({"training_records": None}, "not named"),
         ({"macs": {"champion": 100, "challenger": 130, "cap": 110}}, "the cap is 110"),
+        ({"parameters": {"champion": 10, "challenger": 13, "cap": 12}}, "the cap is 12"),
+        ({"latency_seconds": {"challenger": 0.003, "cap": 0.002}}, "takes 3 ms"),
         ({"accuracy": {"reopened": 0.7, "random-neighbour": 0.7, "retrained": 0.6}}, "as good as"),
         ({"accuracy": {"reopened": 0.7, "retrained": 0.6}}, "No random neighbour"),
     ],

@@ -17,14 +17,13 @@ from adaptd.architecture import Architecture
 from adaptd.clock import Clock
 from adaptd.errors import ConfigError
 from adaptd.search.budget import Budget
-from adaptd.search.caps import Cap
+from adaptd.search.caps import Cap, NothingFits
 from adaptd.search.compute import checked_device, precision, usual_device
 from adaptd.search.guards import GUARDS, default_guards
 from adaptd.search.ladder import MemoryBudgetExceeded, budget_bytes, choose_relaxation
-from adaptd.search.method import METHODS, GradientMethod, Method, Search
+from adaptd.search.method import METHODS, GradientMethod, Method, Search, require_fitting
 from adaptd.search.problem import Moment, Problem, Watch
 from adaptd.search.scarcity import InsufficientData, require_records
-from adaptd.search.selection import MostLikely
 from adaptd.search.sensitivity import Scores, most_sensitive, sensitivity
 from adaptd.search.training import BATCH_RECORDS, Samples
 from adaptd.space.cost import Cost, EdgeCosts, EdgeParameters
@@ -286,12 +285,9 @@ def _whole(most: float, cost: Cost) -> float:
 
 def _check_caps(job: SearchJob, method: Method, problem: Problem) -> None:
     """Before the search, which would only find out at its end."""
-    selection = method.selection if isinstance(method, GradientMethod) else MostLikely(grows=False)
-    groups = problem.reopening.group_names
-    even = {group: dict.fromkeys(problem.reopening.operations(group), 1.0) for group in groups}
     try:
-        selection.choose(problem, even)
-    except ValueError as error:
+        require_fitting(method, problem)
+    except NothingFits as error:
         raise ConfigError(f"--objective {job.goal}: {error}") from error
 
 

@@ -18,7 +18,7 @@ from adaptd.architecture import Architecture, diff, to_dot, to_svg
 from adaptd.registry.artifact import seal
 from adaptd.search.problem import Found
 from adaptd.search.training import accuracy
-from adaptd.space.cost import EdgeCosts, EdgeParameters, count_macs
+from adaptd.space.cost import EdgeCosts, EdgeParameters, count_macs, count_parameters
 from adaptd.space.export import export
 from adaptd.space.latency import EdgeLatency
 from adaptd.store.files import PARTIAL_SUFFIX, publish_directory, write_atomically
@@ -123,7 +123,7 @@ def _costs(
     latency = {"latency_seconds": table.total(architecture)} if table else {}
     return {
         "macs": count_macs(network, shape),
-        "parameters": sum(one.numel() for one in network.parameters()),
+        "parameters": count_parameters(network),
         **latency,
     }
 

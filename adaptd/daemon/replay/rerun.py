@@ -129,6 +129,7 @@ def _job(recorded: Recorded, row: TrialRow, *, state: StateDirectory, output: Pa
         output=output,
         # Where it was a GPU and none is here, the processor: that is then what differs.
         device="cpu" if was_on_cpu else None,
+        edge_latency=recorded.episode.result.get("edge_latency"),
     )
 
 
