@@ -11,28 +11,23 @@ from adaptd.adaptation.trial import CHALLENGERS, WEIGHTS_ONLY, Trial
 from adaptd.adaptation.trigger import Trigger
 from adaptd.architecture import Contract
 from adaptd.daemon import archive, recall
-from adaptd.daemon.allowance import spend
 from adaptd.daemon.climbing import (
     climbed,
     end_of_refused,
     fallback,
     falls_behind_earlier,
     given_up,
-    good_enough,
     is_to_climb,
-    share_of_trial,
 )
 from adaptd.daemon.context import StreamContext
 from adaptd.daemon.diagnosing import Diagnostician
 from adaptd.daemon.dossier import proposed
 from adaptd.daemon.episode_log import EpisodeLog
-from adaptd.daemon.forgetting import OLD_CONCEPTS, measured
 from adaptd.daemon.limits import within_limits, without_challenger
 from adaptd.daemon.lineup import Lineup
 from adaptd.daemon.planning import (
     job_of,
     joined,
-    members_directory,
     placed,
     plan,
     rungs_of,
@@ -43,12 +38,13 @@ from adaptd.daemon.release_desk import ReleaseDesk
 from adaptd.daemon.reservoir import Reservoir
 from adaptd.daemon.training_records import choose
 from adaptd.daemon.trial_desk import TrialDesk
+from adaptd.daemon.trial_opening import TrialOpening
 from adaptd.daemon.trigger_desk import TriggerDesk
 from adaptd.daemon.workshop import Failure, Workshop
 from adaptd.errors import ArtifactError, ConflictError
 from adaptd.observer.answers import Answers
 from adaptd.observer.outages import Outages
-from adaptd.registry import episodes, spendings, trials
+from adaptd.registry import episodes
 from adaptd.registry.episodes import Episode
 from adaptd.registry.releases import Release
 from adaptd.stream.window import Window
@@ -84,6 +80,14 @@ class Conductor:
         self._trials = TrialDesk(context)
         self._workshop = Workshop(context)
         self._reservoir = Reservoir(context, window, outages)
+        self._opening = TrialOpening(
+            context,
+            window=window,
+            lineup=lineup,
+            reservoir=self._reservoir,
+            log=self._log,
+            desk=self._trials,
+        )
         self.diagnostician = Diagnostician(
             window,
             contract=contract,
@@ -113,7 +117,7 @@ class Conductor:
             return
         if episode.state == "trial" or state["trial"] is not None:
             try:
-                self._seat(episode, Result.model_validate(episode.result))
+                self._opening.seat(episode, Result.model_validate(episode.result))
             except ArtifactError as error:
                 self._close("failed", f"a member of the trial is missing or damaged: {error}")
                 return
@@ -212,8 +216,7 @@ class Conductor:
         if diagnosis is not None:
             self._log.diagnosed(diagnosis.kind, planned["diagnosis"]["channels"])
         # Of earlier releases none has come to anything.
-        self._trials.end()
-        self._lineup.drop_members()
+        self._opening.close()
         self._log.advance("searching", plan=planned, result={})
 
     def _begin(self, episode: Episode, trigger: Trigger) -> None:
@@ -223,35 +226,8 @@ class Conductor:
             return
         self._reservoir.take(trigger, self._champion())
         if not episode.result and recall.may_be_tried(trigger):
-            self._begin_recall(episode, trigger)
+            self._opening.recall(episode, trigger, self._champion())
         self._is_begun = True
-
-    def _begin_recall(self, episode: Episode, trigger: Trigger) -> None:
-        """Lets earlier releases predict from now on, while records of the new concept come in."""
-        with self._context.database.read() as connection:
-            found, begun = recall.begun(connection, self._champion(), trigger)
-        if not found or good_enough(self._context.config.episode, begun) is None:
-            return
-        result = recall.seated(self._context, episode.id, found)
-        if not result.members:
-            return
-        self._seat(episode, result)
-        old_concepts = measured(self._lineup, self._reservoir.samples())
-        trial = self._context.config.trial
-        self._trials.begin(
-            episode.id,
-            result,
-            kind=trials.RECALL,
-            first_record=self._window.next_record,
-            alpha=spend(self._context, episode=episode.id, kind="recall"),
-            minimum_records=min(recall.LEAST_RECORDS, trial.minimum_records),
-            remedies=[*result.members],
-        )
-        self._log.advance(
-            "collecting",
-            plan={**begun, OLD_CONCEPTS: old_concepts},
-            result=result.model_dump(mode="json"),
-        )
 
     def _is_recalled(self, episode: Episode, trial: Trial) -> bool:
         """Proposes an earlier release that is proved to fit again, about as well as it did."""
@@ -311,38 +287,8 @@ class Conductor:
                     return
                 if episode.result:
                     result = joined(Result.model_validate(episode.result), result)
-                self._begin_trial(episode, result)
-
-    def _begin_trial(self, episode: Episode, result: Result) -> None:
-        self._seat(episode, result)
-        # What needs the store comes before anything is begun: where it is away, all is tried again.
-        old_concepts = measured(self._lineup, self._reservoir.samples())
-        alpha = self._alpha(episode)
-        if result.concentrations:
-            self._log.keep_concentrations(self._champion().digest, result.concentrations)
-        self._trials.begin(
-            episode.id,
-            result,
-            kind="-".join(rungs_of(episode.plan)),
-            first_record=self._window.next_record,
-            alpha=alpha,
-            minimum_records=self._context.config.trial.minimum_records,
-            good_enough=good_enough(self._context.config.episode, episode.plan),
-        )
-        self._workshop.clear()
-        self._log.advance(
-            "trial",
-            plan={**episode.plan, OLD_CONCEPTS: old_concepts},
-            result=result.model_dump(mode="json"),
-        )
-
-    def _alpha(self, episode: Episode) -> float:
-        """Of the trial that begins: its share of what the episode spends."""
-        share = share_of_trial(episode.plan)
-        if not episode.result:
-            return share * spend(self._context, episode=episode.id, kind="trial")
-        with self._context.database.read() as connection:
-            return share * spendings.of_episode(connection, episode.id, kind="trial").alpha
+                self._opening.remedies(episode, result, self._champion())
+                self._workshop.clear()
 
     def _judge(self, episode: Episode, *, is_exhausted: bool) -> None:
         trial = self._trials.current
@@ -396,16 +342,14 @@ class Conductor:
             champion=self._champion(),
             record=self._window.next_record,
         )
-        self._trials.end()
+        self._opening.close()
         self._workshop.clear()
-        self._lineup.drop_members()
         for state in episodes.STATES[episodes.STATES.index(episode.state) + 1 : -1]:
             self._log.advance(state)
 
     def _climb(self, episode: Episode, trial: Trial) -> None:
         evidence = trial.evidence()
-        self._trials.end()
-        self._lineup.drop_members()
+        self._opening.close()
         self._log.advance(
             "searching",
             plan=climbed(episode.plan, episode.result, evidence),
@@ -463,13 +407,6 @@ class Conductor:
             raise RuntimeError("an episode needs a champion")
         return self._lineup.release
 
-    def _seat(self, episode: Episode, result: Result) -> None:
-        directory = members_directory(self._context, episode.id)
-        self._lineup.load_members(
-            episode.id,
-            {name: directory / member.directory for name, member in result.members.items()},
-        )
-
     def _close(self, outcome: str, reason: str) -> None:
         self._log.close(outcome, reason)
         # Nothing was done where a sensor was broken: no cool-down comes of it.
@@ -497,8 +434,7 @@ class Conductor:
     def _clear(self, *, cools_down: bool = True) -> None:
         if cools_down:
             self._triggers.ended()
-        self._trials.end()
+        self._opening.close()
         self._is_looked_at = False
         self._is_begun = False
         self._workshop.clear()
-        self._lineup.drop_members()

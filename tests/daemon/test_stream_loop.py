@@ -384,7 +384,7 @@ def test_a_store_that_is_away_when_a_job_ends_costs_no_training(
             raise StoreUnavailable("the disk is away")
         return spend(*arguments, **named)
 
-    monkeypatch.setattr("adaptd.daemon.conductor.spend", away)
+    monkeypatch.setattr("adaptd.daemon.trial_opening.spend", away)
     running.until(lambda: state_of(running) == "trial")
     assert len([job for job in running.executor.jobs if job.kind == "adapt"]) == 1
 
