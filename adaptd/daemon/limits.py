@@ -49,7 +49,7 @@ def _beyond(member: Member, plan: Mapping[str, Any]) -> str | None:
         return f"{member.parameters:,} parameters, where {parameters:,} are allowed"
     if latency is not None and (member.latency_seconds or 0.0) > latency:
         return (
-            f"{1_000 * (member.latency_seconds or 0.0):.3g} ms a prediction, where "
-            f"{1_000 * latency:.3g} ms are allowed"
+            f"{1_000 * (member.latency_seconds or 0.0):.4g} ms a prediction, where "
+            f"{1_000 * latency:.4g} ms are allowed"
         )
     return None
