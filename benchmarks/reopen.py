@@ -35,14 +35,15 @@ _STREAMS: dict[Scale, tuple[str, ...]] = {
     "quick": _QUICK_STREAMS,
     "smoke": ("rate", "control-mild"),
 }
-# What a repetition runs together, all around one champion; first those that matter most.
+# What a repetition runs together, all around one champion; first those that matter most, last those
+# that take longest.
 _CORE = (
     "fine-tune", "scratch", "shrink-perturb", "bounded", "random-neighbour",
     "long-reach", "long-reach-shrunk", "race",
 )  # fmt: skip
-_FIXED_AND_DARTS = ("race-of-three", "wide", "multi-scale", "inception", "darts", "darts-5x")
+_FIXED = ("race-of-three", "wide", "multi-scale", "inception")
 _POLICIES: dict[Scale, tuple[tuple[str, ...], ...]] = {
-    "full": (_CORE, _FIXED_AND_DARTS),
+    "full": (_CORE, _FIXED, ("darts",), ("darts-5x",)),
     "quick": (_CORE,),
     "smoke": (("fine-tune", "bounded", "race"),),
 }
@@ -75,11 +76,11 @@ def run(settings: Settings) -> Outcome:
         recorded(settings.data, "streams")
     # Seed by seed, so that what is kept of an unfinished run covers all streams.
     jobs = [
-        Job(stream, seed, policies_for(stream, policies), steps, str(settings.data))
-        for policies in _POLICIES[settings.scale]
+        Job(stream, seed, policies, _STEPS[settings.scale], str(settings.data))
+        for group in _POLICIES[settings.scale]
         for seed in settings.seeds
         for stream in streams
-        for steps in (_STEPS[settings.scale],)
+        if (policies := policies_for(stream, group))
     ]
     repetitions: dict[tuple[str, int], dict[str, Row]] = {}
     for job, rows in zip(jobs, run_jobs(measure, jobs, keep=settings.keep), strict=True):
@@ -110,12 +111,14 @@ class Row:
 
 
 def policies_for(stream: str, policies: Sequence[str]) -> tuple[str, ...]:
-    """Those of them that a stream's records allow, and first the one that others are timed by."""
-    return tuple(
+    """Those of them that a stream's records allow, and first the one that others are timed by; ()
+    where they allow none."""
+    allowed = [
         policy
-        for policy in dict.fromkeys(("fine-tune", *policies))
+        for policy in policies
         if STREAMS[stream].kind == "sequence" or policy not in _SEQUENCES_ONLY
-    )
+    ]
+    return tuple(dict.fromkeys(("fine-tune", *allowed))) if allowed else ()
 
 
 def measure(job: Job) -> dict[str, Any]:
