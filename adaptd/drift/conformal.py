@@ -1,4 +1,4 @@
-"""`Bag`: how strange a score is among those seen so far."""
+"""`Bag` and `EventBag`: how strange a score is among those seen so far."""
 
 import math
 from collections.abc import Mapping
@@ -94,3 +94,62 @@ class Bag:
             kept[randomness.choice(len(everything), surplus, replace=False, shuffle=False)] = False
             everything = everything[kept]
         self._sorted = everything
+
+
+class EventBag:
+    """A `Bag` of scores that are 1 or 0, an event or none, in two counts: it may hold many more.
+
+    What is compared joins what is compared with, also after a change. The larger the bag, the
+    longer a slow rise takes to fill it with itself.
+
+    capacity: scores kept.
+    """
+
+    def __init__(self, capacity: int) -> None:
+        if capacity < 1:
+            raise ValueError(f"a bag holds at least one score, got {capacity}")
+        self._capacity = capacity
+        self._events = 0
+        self._others = 0
+
+    def __len__(self) -> int:
+        return self._events + self._others
+
+    def p_values(
+        self, scores: NDArray[np.float64], randomness: np.random.Generator
+    ) -> NDArray[np.float64]:
+        """As of `Bag`. Raises ValueError for a score that is neither 0 nor 1."""
+        is_event = scores == 1
+        if not (is_event | (scores == 0)).all():
+            raise ValueError("a score is neither 0 nor 1")
+        ties = randomness.random(len(scores))
+        place = np.arange(len(scores))
+        before = np.cumsum(is_event) - is_event
+        events, others = self._events + before, self._others + place - before
+        same = np.where(is_event, events, others) + 1
+        p_values: NDArray[np.float64] = (np.where(is_event, 0, events) + ties * same) / (
+            len(self) + place + 1
+        )
+        self._events += int(is_event.sum())
+        self._others += int((~is_event).sum())
+        surplus = len(self) - self._capacity
+        if surplus > 0:
+            gone = int(randomness.hypergeometric(self._events, self._others, surplus))
+            self._events -= gone
+            self._others -= surplus - gone
+        return p_values
+
+    def state(self) -> dict[str, Any]:
+        """As JSON values, exact; such as a `Bag` of few values has."""
+        values, counts = np.array([0.0, 1.0]), np.array([self._others, self._events])
+        return {"values": to_state(values), "counts": to_state(counts)}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Also of what `Bag` gave."""
+        if "sorted" in state:
+            values = from_state(state["sorted"])
+            counts = np.ones(len(values), np.int64)
+        else:
+            values, counts = from_state(state["values"]), from_state(state["counts"])
+        self._events = int(counts[values == 1].sum())
+        self._others = int(counts[values == 0].sum())

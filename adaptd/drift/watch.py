@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from adaptd.drift.array_state import from_state, to_state
 from adaptd.drift.betting import Bets
 from adaptd.drift.block import SignalBlock
-from adaptd.drift.conformal import Bag
+from adaptd.drift.conformal import Bag, EventBag
 from adaptd.drift.e_detector import EDetector
 from adaptd.drift.signals.signal import Signal
 
 # Scores a signal is compared with: more hardly sharpen a p-value's bet, and they travel in each
-# checkpoint (16 kB).
-_BAG_RECORDS, _BAG_BLOCKS = 2_048, 2_048
+# checkpoint (16 kB). Of events it is two numbers.
+_BAG_RECORDS, _BAG_BLOCKS, _BAG_EVENTS = 2_048, 2_048, 65_536
 
 # Scores of records are taken so many at a time, or more: of a class there are few in a block, and
 # a step costs as much for one as for thirty.
@@ -61,7 +61,11 @@ class Watch:
     def __init__(self, signal: Signal, *, seed: int) -> None:
         self.signal = signal
         self._seed = seed
-        self._bag = Bag(_BAG_RECORDS if signal.is_per_record else _BAG_BLOCKS)
+        self._bag = (
+            EventBag(_BAG_EVENTS)
+            if signal.is_event
+            else Bag(_BAG_RECORDS if signal.is_per_record else _BAG_BLOCKS)
+        )
         self._bets: Bets | None = None
         self._detector = EDetector(1)
         self._peak = -math.inf
@@ -163,6 +167,7 @@ class Watch:
             key = [self._seed, crc32(self.name.encode()), block.first_record]
             p_values = self._bag.p_values(scores, np.random.default_rng(key))
         else:
+            assert isinstance(self._bag, Bag), "events are those of records"
             tie, gone = _uniforms(f"{self._seed}/{self.name}/{block.first_record}")
             p_values = np.array([self._bag.p_value(float(scores[0]), tie, gone)])
         return starts, self._detector.update(self._bets.log_e_values(p_values), starts)

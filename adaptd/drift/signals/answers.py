@@ -17,7 +17,7 @@ _FEWEST_OF_CLASS = 20
 class Error:
     """1 for a miss, 0 for a hit; of one class only, where it is given its place and name."""
 
-    is_per_record = True
+    is_per_record = is_event = True
 
     def __init__(self, *, of_class: int | None = None, class_name: str = "") -> None:
         self._class = of_class
@@ -50,6 +50,7 @@ class Loss:
 
     name = family = "loss"
     is_per_record = True
+    is_event = False
 
     def can_read(self, block: SignalBlock) -> bool:
         return block.losses is not None
@@ -76,6 +77,7 @@ class Overconfidence:
 
     name = family = "calibration"
     is_per_record = True
+    is_event = False
 
     def can_read(self, block: SignalBlock) -> bool:
         return block.hits is not None and block.probabilities is not None

@@ -31,7 +31,7 @@ class Faults:
     training had; nearly always 0 while the sensor works."""
 
     name = family = "input-faults"
-    is_per_record = False
+    is_per_record = is_event = False
 
     def __init__(self) -> None:
         self._usual: NDArray[np.float64] = np.empty((0, len(FAULTS)))

@@ -26,7 +26,7 @@ class Figures(Protocol):
 class FigureSignal:
     """Scores a block by how far its figures lie from those of the training blocks."""
 
-    is_per_record = False
+    is_per_record = is_event = False
 
     def __init__(self, figures: Figures) -> None:
         self._figures = figures

@@ -32,6 +32,11 @@ class Signal(Protocol):
         """Whether `scores` gives one number a record; else it gives one a block."""
         ...
 
+    @property
+    def is_event(self) -> bool:
+        """Whether each score is 0 or 1, of a record."""
+        ...
+
     def can_read(self, block: SignalBlock) -> bool:
         """Whether the block has what this signal looks at, and it can say anything of it."""
         ...
