@@ -20,13 +20,13 @@ from adaptd.daemon.memory import Memory
 from adaptd.daemon.release_desk import ReleaseDesk
 from adaptd.daemon.rollback import RollbackDesk
 from adaptd.daemon.signal_desk import SignalDesk, live_signals
+from adaptd.daemon.store_watch import StoreWatch
 from adaptd.daemon.trigger_desk import TriggerDesk
 from adaptd.daemon.watchman import Watchman
 from adaptd.drift.alarm import Alarm
 from adaptd.drift.monitor import SIGNALS
 from adaptd.errors import (
     ConfigError,
-    DeliveryBehind,
     SourceError,
     StoreUnavailable,
     StoreUncertain,
@@ -57,9 +57,6 @@ ACCURACY_RECORDS = 1_000
 # How often a stream looks whether it is still this process's own. One that was stopped for longer
 # looks first, before it touches a file.
 VERIFY_SECONDS = 1.0
-
-# How long a stream rests after the store could not take its checkpoint.
-STORE_RETRY_SECONDS = 1.0
 
 
 class StreamLoop:
@@ -146,9 +143,8 @@ class StreamLoop:
         self._is_idle = True
         self._checkpoint_due = context.clock.monotonic() + context.config.checkpoint.seconds
         self._is_whole = True
-        self._is_store_available = True
-        self._store_trouble = ""
-        self._resume_at = self._verify_at = float("-inf")
+        self._store = StoreWatch(context)
+        self._verify_at = float("-inf")
         families = () if signals is None else signals.families
         context.metrics.prepare(
             context.stream,
@@ -174,9 +170,7 @@ class StreamLoop:
     @property
     def trouble(self) -> str | None:
         """Why records do not flow now, for readiness; None where they do."""
-        if self._is_store_available:
-            return self._intake.trouble
-        return self._store_trouble
+        return self._store.trouble or self._intake.trouble
 
     def step(self, *, timeout_seconds: float) -> None:
         """One round. Waits for records no longer than the time-out.
@@ -203,7 +197,7 @@ class StreamLoop:
     def _step(self, timeout_seconds: float) -> None:
         now = self._context.clock.monotonic()
         self._is_idle = True
-        if now < self._resume_at:
+        if self._store.is_resting:
             return
         if now >= self._verify_at:
             self._context.ledger.verify(self._context.database)
@@ -224,7 +218,7 @@ class StreamLoop:
             wants_records
             and not self._is_exhausted
             and not self._context.ledger.is_urgent
-            and self._is_store_available
+            and self._store.trouble is None
         ):
             self._poll(timeout_seconds)
         self._is_whole = True
@@ -269,9 +263,7 @@ class StreamLoop:
                 self._pause(error)
                 return
         self._intake.settle()
-        if not self._is_store_available:
-            log.info("store.available", stream=self.stream)
-        self._is_store_available = True
+        self._store.succeeded()
         self._checkpoint_due = clock.monotonic() + self._context.config.checkpoint.seconds
 
     def close(self) -> None:
@@ -297,19 +289,8 @@ class StreamLoop:
 
     def _pause(self, error: StoreUnavailable) -> None:
         """No record is taken before a checkpoint has succeeded, which is tried after a rest."""
-        if isinstance(error, DeliveryBehind):
-            # The store is well: who takes what is set aside is slower than it comes.
-            if self._is_store_available:
-                log.warning("rejects.waiting", stream=self.stream, error=str(error))
-            self._store_trouble = str(error)
-        else:
-            if self._is_store_available:
-                log.error("store.unavailable", stream=self.stream, error=str(error))
-            self._context.metrics.store_unavailable.labels(self.stream).inc()
-            self._store_trouble = f"the store cannot be written: {error}"
-        self._is_store_available = False
-        now = self._context.clock.monotonic()
-        self._resume_at, self._checkpoint_due = now + STORE_RETRY_SECONDS, now
+        self._store.failed(error)
+        self._checkpoint_due = self._context.clock.monotonic()
 
     def _restore(self, connection: Connection, document: dict[str, Any] | None) -> None:
         self._intake.restore(connection, document)
