@@ -31,13 +31,13 @@ from adaptd.adaptation.samples import samples_of
 from adaptd.architecture import Architecture, Contract
 from adaptd.errors import JobError
 from adaptd.registry import manifest
-from adaptd.search.bounded import begin_reopening, reopened
 from adaptd.search.candidates import reopening_of
 from adaptd.search.caps import NothingFits
 from adaptd.search.compute import checked_device, usual_device
 from adaptd.search.neighbour import random_neighbour
 from adaptd.search.prior_correction import correct_priors
 from adaptd.search.recalibration import begin_recalibration
+from adaptd.search.reopening import begin_reopening, reopened
 from adaptd.search.scarcity import InsufficientData, require_records
 from adaptd.search.stacked import StackedTraining
 from adaptd.search.training import Samples

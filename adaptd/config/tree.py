@@ -219,6 +219,18 @@ class StreamConfig(Section):
             section = info.data.get(name)
             if section is not None and window_records < section.records:
                 raise at_variance(f"{name}.records", section.records)
+        alarm, episode = info.data.get("alarm"), info.data.get("episode")
+        if alarm is None or episode is None:
+            return window_records
+        if not alarm.signals or window_records < alarm.reference_blocks * alarm.block_records:
+            return window_records
+        # Of the last two blocks it is not known yet whether a sensor is broken.
+        least = episode.minimum_records + 2 * alarm.block_records
+        if window_records < least:
+            raise ValueError(
+                f"expected at least {least}, which is episode.minimum_records beside two blocks "
+                f"(alarm.block_records) that are not learnt from yet"
+            )
         return window_records
 
 

@@ -90,6 +90,12 @@ def test_environment_takes_the_place_of_the_file(tmp_path: Path) -> None:
             ["streams.0.window_records: expected at least 6001, which is episode.records, got 600"],
         ),
         (
+            within(
+                "window_records: 6000\n    episode: {records: 6000, minimum_records: 5937}",
+            ),
+            ["streams.0.window_records: expected at least 6001", "two blocks", "got 6000"],
+        ),
+        (
             within("episode: {minimum_records: 1501}"),
             ["streams.0.episode.records: expected at least 1501", "minimum_records", "got 1500"],
         ),

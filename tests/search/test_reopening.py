@@ -1,4 +1,4 @@
-"""The bounded search as a whole."""
+"""A reopening as a whole, by the bounded search."""
 
 import copy
 from dataclasses import dataclass
@@ -10,9 +10,9 @@ from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from adaptd.architecture import Architecture
 from adaptd.clock import FakeClock
-from adaptd.search.bounded import Reopened, begin_reopening, reopen
 from adaptd.search.caps import Cap, NothingFits
 from adaptd.search.opening import shrink_factor
+from adaptd.search.reopening import Reopened, begin_reopening, reopen
 from adaptd.search.schedule import FoldBack, Split
 from adaptd.search.training import Samples, TrainingDiverged, accuracy, train
 from adaptd.space import (
