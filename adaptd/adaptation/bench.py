@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import torch
 
-from adaptd.adaptation.job import Footprint, Job, Member, Progress, Result
+from adaptd.adaptation.job import Job, Member, Progress, Result
 from adaptd.adaptation.keeper import Keeper
 from adaptd.architecture import Architecture, Contract
 from adaptd.observer.latency import prediction_seconds
@@ -153,19 +153,24 @@ class Bench:
             self.phase_seconds.get("export", 0.0) + time.monotonic() - started
         )
 
-    def weigh(self, champion: torch.nn.Module, directory: Path) -> None:
-        """Measures what the members take for a prediction, beside the champion, which lies in
-        `directory`; once."""
+    def weigh(self, names: Iterable[str], champion: torch.nn.Module, directory: Path) -> None:
+        """Measures what these of the members take for a prediction, each beside the champion, which
+        lies in `directory`; once."""
         if not self.lacks(_WEIGHING):
             return
-        folders = {name: self._job.output / one.directory for name, one in self._members.items()}
-        predictors = {name: Predictor.load(folder) for name, folder in folders.items()}
-        # No member is called so.
-        seconds = prediction_seconds({"": Predictor.load(directory), **predictors})
-        for name, member in self._members.items():
-            self._members[name] = member.model_copy(update={"latency_seconds": seconds[name]})
-        found = Footprint(parameters=count_parameters(champion), latency_seconds=seconds[""])
-        self.complete(_WEIGHING, champion=found.model_dump(mode="json"))
+        deployed = Predictor.load(directory)
+        for name in names:
+            member = self._members.get(name)
+            if member is None:
+                continue
+            own = Predictor.load(self._job.output / member.directory)
+            seconds = prediction_seconds({"own": own, "champion": deployed})
+            found = {
+                "latency_seconds": seconds["own"],
+                "champion_latency_seconds": seconds["champion"],
+            }
+            self._members[name] = member.model_copy(update=found)
+        self.complete(_WEIGHING, champion_parameters=count_parameters(champion))
 
     def result(self) -> Result:
         """Of all phases."""

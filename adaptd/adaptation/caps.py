@@ -1,10 +1,8 @@
 """What an episode's search must not exceed."""
 
 import copy
-import time
 from typing import Any
 
-import torch
 from torch import nn
 
 from adaptd.adaptation.job import Job
@@ -14,15 +12,12 @@ from adaptd.observer.predictor import Predictor
 from adaptd.search.candidates import reopening_of
 from adaptd.search.caps import Cap
 from adaptd.space.cost import EdgeCosts, EdgeParameters
-from adaptd.space.latency import EdgeLatency
+from adaptd.space.latency import EdgeLatency, times_as_long
 from adaptd.space.network import architecture_edges
 
 # Of the limit on latency that a search leaves free: what it adds up by edges is measured as a whole
 # in the end, and a search that then exceeds it by a little was for nothing.
 _MARGIN = 0.05
-
-# Of timing two networks against each other.
-_ROUNDS = 30
 
 
 def counted_caps(job: Job, network: nn.Module, architecture: Architecture) -> tuple[Cap, ...]:
@@ -47,9 +42,9 @@ def measured_latency(
     """The cap on latency, for `latency_cap`, as JSON values; another measurement gives another.
 
     around: the network that is searched around, and its architecture. The limit is about exported
-    networks, and edges are timed in torch: the network's time as exported is taken to be the
-    champion's, times what it takes in torch over what the champion does there, and a share of that
-    for each edge what it is in torch.
+    networks, and edges are timed in torch: as exported, the network is taken to need what the
+    champion needs so, times what it needs in torch over what the champion needs there; and each
+    edge the share of it that it has in torch.
     """
     if job.maximum_latency_seconds is None or job.champion is None:
         raise ValueError("a job whose latency is limited names its champion and the limit")
@@ -57,26 +52,15 @@ def measured_latency(
     shape = tuple(job.contract["shape"])
     costs = EdgeCosts.measured(network, architecture_edges(architecture), shape)
     candidates = reopening_of(architecture, shape).candidates
-    table = EdgeLatency.measured(network, costs, candidates, shape)
+    table = EdgeLatency.measured(network, costs, candidates, shape, most_macs=job.macs_cap)
     exported = prediction_seconds({"champion": Predictor.load(job.champion)})["champion"]
-    exported *= _times(network, copy.deepcopy(champion[1]).cpu(), shape)
-    allowed = (1 - _MARGIN) * job.maximum_latency_seconds
-    return {"most": table.total({}) * allowed / exported, "table": table.to_document()}
+    exported *= times_as_long(network, copy.deepcopy(champion[1]).cpu(), shape)
+    return {
+        "most": (1 - _MARGIN) * job.maximum_latency_seconds,
+        "table": table.scaled(exported / table.total({})).to_document(),
+    }
 
 
 def latency_cap(document: dict[str, Any]) -> Cap:
     """Undoes `measured_latency`."""
     return Cap(EdgeLatency(**document["table"]), document["most"])
-
-
-def _times(network: nn.Module, other: nn.Module, shape: tuple[int, ...]) -> float:
-    """A prediction's time in torch, over the other network's, both the least of many in turn."""
-    least = [float("inf"), float("inf")]
-    record = torch.zeros(1, *shape)
-    with torch.no_grad():
-        for _ in range(_ROUNDS):
-            for place, one in enumerate((network.eval(), other.eval())):
-                started = time.monotonic()
-                one(record)
-                least[place] = min(least[place], time.monotonic() - started)
-    return least[0] / least[1]

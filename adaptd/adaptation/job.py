@@ -136,8 +136,8 @@ class Job(_Document):
 class Member(_Document):
     """One trained and exported network. seconds: of training; directory: below the job's output;
     parameters: None where nobody has counted them; latency_seconds: of a prediction on one record
-    as exported, None where nobody has measured it; weights: hex sha256 of its weights' file, None
-    where nobody has taken it."""
+    as exported, and of the champion beside it, None where nobody has measured them; weights: hex
+    sha256 of its weights' file, None where nobody has taken it."""
 
     architecture: dict[str, Any]
     macs: int
@@ -146,20 +146,14 @@ class Member(_Document):
     seconds: float
     directory: str
     latency_seconds: float | None = None
+    champion_latency_seconds: float | None = None
     weights: str | None = None
-
-
-class Footprint(_Document):
-    """What a network takes, as of `Member`."""
-
-    parameters: int
-    latency_seconds: float
 
 
 class Result(_Document):
     """What came of a job. refused: why nothing was searched, or None.
 
-    champion: what it takes, measured beside the members; None where nobody has. edge_latency: the
+    champion_parameters: None where nobody has counted them. edge_latency: the
     caps that searches have measured, as of `Job`.
     skipped: remedy -> why it could not be had. made_by: versions and the machine, see
     `telemetry.provenance`. job: digest of what was asked for. epoch: of the owner who asked.
@@ -171,7 +165,7 @@ class Result(_Document):
     alphas: dict[str, dict[str, float]] = {}
     concentrations: dict[str, dict[str, float]] = {}
     supernet_memory_ratio: float | None = None
-    champion: Footprint | None = None
+    champion_parameters: int | None = None
     edge_latency: dict[str, dict[str, Any]] = {}
     phase_seconds: dict[str, float] = {}
     made_by: dict[str, str] = {}

@@ -3,13 +3,12 @@
 import copy
 import math
 import time
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 import torch
 
 from adaptd.adaptation.bench import Bench, Report
-from adaptd.adaptation.caps import counted_caps, latency_cap, measured_latency
+from adaptd.adaptation.caps import counted_caps
 from adaptd.adaptation.execution.working_directory import WorkingDirectory
 from adaptd.adaptation.job import (
     FINE_TUNED,
@@ -27,17 +26,16 @@ from adaptd.adaptation.job import (
 )
 from adaptd.adaptation.keeper import Keeper
 from adaptd.adaptation.remembering import remembering
+from adaptd.adaptation.reopenings import Trained, reopen, skip_hopeless
 from adaptd.adaptation.samples import samples_of
 from adaptd.architecture import Architecture, Contract
 from adaptd.errors import JobError
 from adaptd.registry import manifest
 from adaptd.search.candidates import reopening_of
-from adaptd.search.caps import NothingFits
 from adaptd.search.compute import checked_device, usual_device
 from adaptd.search.neighbour import random_neighbour
 from adaptd.search.prior_correction import correct_priors
 from adaptd.search.recalibration import begin_recalibration
-from adaptd.search.reopening import begin_reopening, reopened
 from adaptd.search.scarcity import InsufficientData, require_records
 from adaptd.search.stacked import StackedTraining
 from adaptd.search.training import Samples
@@ -49,8 +47,7 @@ from adaptd.space.standardise import fit_standardisation
 from adaptd.stream.segment import read_segment
 from adaptd.telemetry.provenance import provenance
 
-# A network and what it is of. Name -> what is trained under it.
-Trained = tuple[Architecture, torch.nn.Module]
+# Name -> what is trained under it.
 Members = dict[str, Trained]
 
 # What stays where records are too few to search around it.
@@ -169,14 +166,24 @@ def adapt(job: Job, samples: Samples, open_bench: Callable[[], Bench]) -> Result
         limit = job.maximum_parameters
         return Result(
             refused=f"{architecture.network} cannot be made wider within {job.widened_macs} "
-            f"multiply-accumulates{'' if limit is None else f' and {limit} parameters'}"
+            "multiply-accumulates"
+            f"{'' if limit is None else f' and with room left of {limit} parameters'}"
         )
     bench = open_bench()
+    deployed = architecture, champion
+    searches: Members = {REOPENED: deployed} if "reopen" in job.rungs else {}
+    if wide is not None:
+        searches[WIDER] = wide
+    for name, around in searches.items():
+        skip_hopeless(bench, job, samples, name, around=around, champion=deployed)
     changes_weights = "weights" in job.rungs or "prior" in job.rungs
+    if not changes_weights and not any(bench.lacks(one) or bench.has(one) for one in searches):
+        # Nothing to prove anything against.
+        return bench.result()
     if changes_weights:
         is_corrected = correct(bench, job, samples, champion=champion, architecture=architecture)
         if is_corrected and job.rungs == ("prior",):
-            bench.weigh(champion, job.champion)
+            bench.weigh((), champion, job.champion)
             return bench.result()
         recalibrate(bench, job, samples, champion=champion, architecture=architecture)
 
@@ -206,22 +213,22 @@ def adapt(job: Job, samples: Samples, open_bench: Callable[[], Bench]) -> Result
         return made
 
     train_together(bench, job, samples, RIVALS, rivals)
-    if "reopen" in job.rungs:
-        around = architecture, champion
-        reopen(bench, job, samples, REOPENED, around=around, champion=around)
-    if wide is not None:
-        reopen(bench, job, samples, WIDER, around=wide, champion=(architecture, champion))
-    bench.weigh(champion, job.champion)
+    for name, around in searches.items():
+        reopen(bench, job, samples, name, around=around, champion=deployed)
+    bench.weigh(searches, champion, job.champion)
     return bench.result()
 
 
 def widened(job: Job, champion: torch.nn.Module, architecture: Architecture) -> Trained | None:
     """The champion with as many more channels as the job allows, None where that is none. It
     computes what the champion does, as far as its layers allow."""
-    if job.widened_macs is None:
+    if job.widened_macs is None or job.macs_cap is None:
         raise ValueError("a job that reopens wider says how wide")
-    shape = Contract.from_document(job.contract).shape
-    target = widest(architecture, shape, macs=job.widened_macs, parameters=job.maximum_parameters)
+    shape, parameters = Contract.from_document(job.contract).shape, job.maximum_parameters
+    if parameters is not None:
+        # The search has as much room for them as for multiply-accumulates.
+        parameters = int(parameters * job.widened_macs / job.macs_cap)
+    target = widest(architecture, shape, macs=job.widened_macs, parameters=parameters)
     if target is None:
         return None
     return target, resize(champion, architecture, target, seed=job.seed)
@@ -313,70 +320,6 @@ def train_together(
     bench.complete(phase)
 
 
-def reopen(
-    bench: Bench,
-    job: Job,
-    samples: Samples,
-    name: str,
-    *,
-    around: Trained,
-    champion: Trained,
-) -> None:
-    """Searches around the network, and trains what it finds; the member has this name. It is
-    skipped where nothing could be found within the job's limits."""
-    if not bench.lacks(name):
-        return
-    architecture, network = around
-    caps = counted_caps(job, network, architecture)
-    if job.maximum_latency_seconds is not None:
-        caps = (*caps, latency_cap(edge_latency(bench, job, name, around, champion)))
-    try:
-        ended = bench.carry_out(
-            name,
-            lambda: begin_reopening(
-                network,
-                architecture,
-                samples,
-                method=job.method,
-                steps=job.steps,
-                seed=job.seed,
-                caps=caps,
-                concentrations=job.concentrations,
-                progress=lambda phase, step, loss: bench.show(phase, step, job.steps, loss),
-            ),
-        )
-    except NothingFits as error:
-        bench.complete(name, skipped={name: str(error)})
-        return
-    found = reopened(ended)
-    # Its two parts are told apart.
-    seconds = bench.phase_seconds.pop(name)
-    bench.phase_seconds.update(found.phase_seconds)
-    bench.add(name, found.architecture, found.network, steps=found.steps, seconds=seconds)
-    bench.complete(
-        name,
-        alphas=_plain(found.alphas),
-        concentrations=_plain(found.concentrations),
-        supernet_memory_ratio=found.supernet_memory_ratio,
-    )
-
-
-def edge_latency(
-    bench: Bench,
-    job: Job,
-    name: str,
-    around: Trained,
-    champion: Trained,
-) -> dict[str, Any]:
-    """The cap on latency, measured once: a search that goes on does so under the same."""
-    known: dict[str, dict[str, Any]] = bench.fact("edge_latency") or {}
-    if name not in known:
-        measured = job.edge_latency.get(name) or measured_latency(job, around, champion)
-        known = {**known, name: measured}
-        bench.complete(f"{name}-latency", edge_latency=known)
-    return known[name]
-
-
 def record_shortage(records: int, classes: int | None, minimum: int) -> str | None:
     """Why so few labelled records do not carry a reopening, or None if they do.
 
@@ -387,7 +330,3 @@ def record_shortage(records: int, classes: int | None, minimum: int) -> str | No
     except InsufficientData as error:
         return error.shortage
     return None
-
-
-def _plain(groups: Mapping[str, Mapping[str, float]]) -> dict[str, dict[str, float]]:
-    return {group: dict(weights) for group, weights in groups.items()}

@@ -109,6 +109,10 @@ def _facts(console: Console, view: ProposalView) -> Table:
         table.add_row("against forgetting", view.remembrance)
     if view.budget is not None:
         table.add_row("chance of error", view.budget)
+    if view.left_out is not None:
+        table.add_row("not tried", view.left_out)
+    for title, amounts in view.costs:
+        table.add_row(title.lower(), amounts)
     if evidence.supernet_memory_ratio is not None:
         table.add_row(
             "memory of the search",

@@ -222,7 +222,8 @@ class StreamConfig(Section):
         alarm, episode = info.data.get("alarm"), info.data.get("episode")
         if alarm is None or episode is None:
             return window_records
-        if not alarm.signals or window_records < alarm.reference_blocks * alarm.block_records:
+        has_signals = window_records >= alarm.reference_blocks * alarm.block_records
+        if "outages" not in alarm.signals or not has_signals:
             return window_records
         # Of the last two blocks it is not known yet whether a sensor is broken.
         least = episode.minimum_records + 2 * alarm.block_records

@@ -23,7 +23,11 @@ from adaptd.daemon.context import StreamContext
 from adaptd.daemon.diagnosing import Diagnostician
 from adaptd.daemon.dossier import proposed
 from adaptd.daemon.episode_log import EpisodeLog
-from adaptd.daemon.limits import within_limits, without_challenger
+from adaptd.daemon.limits import (
+    with_what_was_left_out,
+    within_limits,
+    without_challenger,
+)
 from adaptd.daemon.lineup import Lineup
 from adaptd.daemon.planning import (
     job_of,
@@ -320,6 +324,7 @@ class Conductor:
     def _give_up(self, episode: Episode, outcome: str, reason: str) -> None:
         """Ends an episode whose search came to nothing: with what new weights alone were proved to
         be worth before, if that is something, else without a proposal."""
+        reason = with_what_was_left_out(reason, episode.result)
         proved = fallback(episode.plan, self._trials.current)
         if proved is None:
             self._close(outcome, reason)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from adaptd.adaptation.job import REOPENED, WIDER, Result
+from adaptd.adaptation.trial import CHALLENGERS
 from adaptd.adaptation.trigger import Trigger
 from adaptd.architecture import Architecture, diff
 from adaptd.daemon.forgetting import OLD_CONCEPTS
@@ -31,6 +32,8 @@ def dossier(
     person decides, None for no limit."""
     member = result.members[proposed(evidence)]
     challenger = Architecture.from_document(member.architecture)
+    # What keeps the architecture takes what the champion takes, whatever is allowed.
+    is_challenger = proposed(evidence) in CHALLENGERS
     drift = (
         {
             "signal": trigger.detail,
@@ -72,14 +75,14 @@ def dossier(
             "cap": plan["wider"]["macs_cap"] if proposed(evidence) == WIDER else plan["macs_cap"],
         },
         "parameters": {
-            "champion": None if result.champion is None else result.champion.parameters,
+            "champion": result.champion_parameters,
             "challenger": member.parameters,
-            "cap": plan.get(PARAMETERS),
+            "cap": plan.get(PARAMETERS) if is_challenger else None,
         },
         "latency_seconds": {
-            "champion": None if result.champion is None else result.champion.latency_seconds,
+            "champion": member.champion_latency_seconds,
             "challenger": member.latency_seconds,
-            "cap": plan.get(LATENCY),
+            "cap": plan.get(LATENCY) if is_challenger else None,
         },
         # Of the last search alone.
         "supernet_memory_ratio": None

@@ -23,7 +23,7 @@ def limits_of(config: EpisodeConfig) -> dict[str, Any]:
 
 def within_limits(result: Result, plan: Mapping[str, Any]) -> Result:
     """The result of a job without challengers that exceed a limit of its plan; why is then among
-    what was skipped. What keeps the architecture takes what it took before."""
+    what was skipped. Nothing else of a job that takes more than the champion is ever proposed."""
     beyond = {
         name: reason
         for name in CHALLENGERS
@@ -41,6 +41,14 @@ def without_challenger(result: Result, rungs: Sequence[Rung]) -> str | None:
     if wanted is None or wanted in result.members:
         return None
     return f"nothing was found within the limits: {result.skipped[wanted]}"
+
+
+def with_what_was_left_out(reason: str, result: Mapping[str, Any]) -> str:
+    """The reason for which an episode ends without a proposal. result: of its jobs, as the store
+    has it; what was searched for and not tried is named."""
+    skipped: Mapping[str, str] = result.get("skipped", {})
+    told = "".join(f"; {name}: {skipped[name]}" for name in CHALLENGERS if name in skipped)
+    return reason + told
 
 
 def _beyond(member: Member, plan: Mapping[str, Any]) -> str | None:

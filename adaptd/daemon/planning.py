@@ -200,6 +200,7 @@ def joined(before: Result, after: Result) -> Result:
             "phase_seconds": seconds,
             "cpu_seconds": before.cpu_seconds + after.cpu_seconds,
             "skipped": {**before.skipped, **after.skipped},
+            "champion_parameters": after.champion_parameters or before.champion_parameters,
             "edge_latency": {**before.edge_latency, **after.edge_latency},
         }
     )

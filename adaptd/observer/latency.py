@@ -7,8 +7,9 @@ import numpy as np
 from adaptd.clock import Clock, SystemClock
 from adaptd.observer.predictor import Predictor
 
-# So many at most, and no more once that much time is over: a large network is not waited for.
+# So many at most, and so few at least once that much time is over.
 _ROUNDS = 50
+_FEWEST_ROUNDS = 5
 _WARM_UP_ROUNDS = 5
 _SECONDS = 5.0
 
@@ -31,6 +32,7 @@ def prediction_seconds(
             taken = clock.monotonic() - started
             if turn >= _WARM_UP_ROUNDS:
                 least[name] = min(least[name], taken)
-        if turn >= _WARM_UP_ROUNDS and clock.monotonic() - begun > _SECONDS:
+        is_late = clock.monotonic() - begun > _SECONDS
+        if is_late and turn >= _WARM_UP_ROUNDS + _FEWEST_ROUNDS - 1:
             break
     return least

@@ -112,6 +112,7 @@ class Evidence(BaseModel):
     old_concepts: tuple[OldConcept, ...] = ()
     maximum_forgetting_points: float | None = None
     phase_seconds: dict[str, float] = {}
+    skipped: dict[str, str] = {}
 
     @property
     def last_record(self) -> int:
@@ -285,6 +286,12 @@ def budget(evidence: Evidence) -> str | None:
 def costs_of(evidence: Evidence) -> tuple[tuple[str, str], ...]:
     """What a prediction takes: title, and the amounts in words."""
     return tuple(costs.facts(evidence.macs, evidence.parameters, evidence.latency_seconds))
+
+
+def left_out(evidence: Evidence) -> str | None:
+    """Which remedies could not be had, and why; None where all could."""
+    told = (f"{member(name)} ({reason})" for name, reason in evidence.skipped.items())
+    return "; ".join(told) or None
 
 
 def checks(evidence: Evidence, *, is_champion_current: bool | None) -> tuple[Check, ...]:

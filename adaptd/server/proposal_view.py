@@ -41,6 +41,7 @@ class ProposalView:
     rivals: tuple[RivalRow, ...] = ()
     checks: tuple[Check, ...] = ()
     costs: tuple[tuple[str, str], ...] = ()
+    left_out: str | None = None
     parts: tuple[PartRow, ...] = ()
     old_concepts: tuple[ForgettingRow, ...] = ()
 
@@ -94,6 +95,7 @@ def view(connection: Connection, proposal: Proposal, *, now: datetime) -> Propos
         rivals=evidence_of.rivals(evidence),
         checks=evidence_of.checks(evidence, is_champion_current=is_champion_current),
         costs=evidence_of.costs_of(evidence),
+        left_out=evidence_of.left_out(evidence),
         parts=parts(evidence.champion_architecture, evidence.challenger_architecture),
         old_concepts=forgetting.rows(evidence.old_concepts, evidence.challenger),
     )

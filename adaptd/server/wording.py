@@ -143,8 +143,9 @@ def duration(seconds: float | None) -> str:
 
 
 def milliseconds(seconds: float) -> str:
-    """Three digits: 0.001234 -> 1.23 ms."""
-    return f"{1_000 * seconds:.3g}{NO_BREAK}ms"
+    """Four digits: 0.0012344 -> 1.234 ms, 1.5 -> 1,500 ms."""
+    number = 1_000 * seconds
+    return (f"{number:,.0f}" if number >= 1_000 else f"{number:.4g}") + f"{NO_BREAK}ms"
 
 
 def member(name: str) -> str:

@@ -14,8 +14,11 @@ from adaptd.space.operation import LinearOperation, Operation, parse_operation
 from adaptd.space.seeds import seeded
 from adaptd.space.site import Site
 
-# Rounds, each over all that is measured, so that a slow moment of the machine falls on everything.
+# Rounds, each over all that is measured, so that a slow moment of the machine falls on everything;
+# no more of them once that much time is over, but so many at least.
 _ROUNDS = 30
+_FEWEST_ROUNDS = 5
+_SECONDS = 30.0
 _WARM_UP_ROUNDS = 5
 
 # Site and shape of what enters, and the operation: what stands in several places is measured once.
@@ -46,21 +49,23 @@ class EdgeLatency:
         candidates: Mapping[str, Iterable[str]],
         shape: tuple[int, ...],
         *,
+        most_macs: float | None = None,
         clock: Clock | None = None,
     ) -> "EdgeLatency":
         """Medians over rounds, in evaluation mode, with as many threads as torch has now.
 
         network: of which `costs` are; left as it was. candidates: edge -> operations; those that
         they grow into, up to half of the axis, are measured too. shape: of a record, without the
-        batch axis.
+        batch axis. most_macs: of the whole network; what could never keep to it is not measured.
         """
         clock = clock or SystemClock()
         deployed = {name: str(edge.operation) for name, edge in costs.edges.items()}
+        room = _room(costs, deployed, candidates, most_macs)
         wanted = {
             name: dict.fromkeys(
                 grown
                 for text in (deployed[name], *candidates.get(name, ()))
-                for grown in _growth(costs, name, parse_operation(text))
+                for grown in _growth(costs, name, parse_operation(text), room[name])
             )
             for name in costs.edges
         }
@@ -77,6 +82,7 @@ class EdgeLatency:
         taken: dict[_Key, list[float]] = {key: [] for key in modules}
         whole: list[float] = []
         was_training, record = network.training, torch.zeros(1, *shape)
+        begun = clock.monotonic()
         network.eval()
         try:
             with torch.no_grad():
@@ -88,6 +94,9 @@ class EdgeLatency:
                     seconds = _seconds(network, record, clock)
                     if turn >= _WARM_UP_ROUNDS:
                         whole.append(seconds)
+                    is_late = clock.monotonic() - begun > _SECONDS
+                    if is_late and len(whole) >= _FEWEST_ROUNDS:
+                        break
         finally:
             network.train(was_training)
         table = {
@@ -114,19 +123,61 @@ class EdgeLatency:
             self.on(name, named.get(name, deployed)) for name, deployed in self.deployed.items()
         )
 
+    def scaled(self, times: float) -> "EdgeLatency":
+        """As if everything took so many times as long."""
+        table = {
+            name: {text: times * seconds for text, seconds in of.items()}
+            for name, of in self.table.items()
+        }
+        return EdgeLatency(times * self.fixed, table, self.deployed)
+
     def to_document(self) -> dict[str, object]:
         """Plain values for JSON."""
         table = {name: dict(of) for name, of in self.table.items()}
         return {"fixed": self.fixed, "table": table, "deployed": dict(self.deployed)}
 
 
-def _growth(costs: EdgeCosts, edge: str, operation: Operation) -> Iterator[str]:
+def times_as_long(network: nn.Module, other: nn.Module, shape: tuple[int, ...]) -> float:
+    """A prediction's time in torch, over the other network's: the least of thirty each, in turn.
+
+    Both are put into evaluation mode. shape: of a record, without the batch axis.
+    """
+    clock, record = SystemClock(), torch.zeros(1, *shape)
+    least = [float("inf"), float("inf")]
+    with torch.no_grad():
+        for _ in range(_ROUNDS):
+            for place, one in enumerate((network.eval(), other.eval())):
+                least[place] = min(least[place], _seconds(one, record, clock))
+    return least[0] / least[1]
+
+
+def _room(
+    costs: EdgeCosts,
+    deployed: Mapping[str, str],
+    candidates: Mapping[str, Iterable[str]],
+    most_macs: float | None,
+) -> dict[str, float]:
+    """Edge -> multiply-accumulates that are left for it where all others have their cheapest."""
+    if most_macs is None:
+        return dict.fromkeys(deployed, float("inf"))
+    least = {
+        name: min(costs.on(name, text) for text in (deployed[name], *candidates.get(name, ())))
+        for name in deployed
+    }
+    left = most_macs - costs.fixed - sum(least.values())
+    return {name: left + cheapest for name, cheapest in least.items()}
+
+
+def _growth(costs: EdgeCosts, edge: str, operation: Operation, room: float) -> Iterator[str]:
     site, axes = costs.edges[edge].site, costs.shapes[edge][1:]
     grown: Operation | None = operation
     while grown is not None and grown.fits(site):
         yield str(grown)
         grown = grown.grown() if isinstance(grown, LinearOperation) else None
-        if grown is not None and costs.reach(edge, str(grown)) > min(axes, default=0) // 2:
+        if grown is not None and (
+            costs.reach(edge, str(grown)) > min(axes, default=0) // 2
+            or costs.on(edge, str(grown)) > room
+        ):
             return
 
 

@@ -7,9 +7,7 @@ from adaptd.adaptation.job import Job
 from adaptd.observer.latency import prediction_seconds
 from adaptd.observer.predictor import Predictor
 from adaptd.search.caps import within
-from adaptd.search.widening import widest
 from adaptd.space.cost import count_macs, count_parameters
-from adaptd.space.elastic import resize
 from adaptd.space.export import load_network
 from tests.adaptation.conftest import JobMaker, released
 
@@ -53,19 +51,3 @@ def test_the_time_that_is_allowed_is_that_of_the_exported_network(asked: Job) ->
     network.train()
     measured_latency(limited, around, around)
     assert network.training
-
-
-def test_a_wider_network_takes_more_of_it(asked: Job) -> None:
-    assert asked.champion is not None
-    network, architecture = load_network(asked.champion)
-    shape = tuple(asked.contract["shape"])
-    target = widest(architecture, shape, macs=60 * count_macs(network, shape))
-    assert target is not None
-    wide = target, resize(network, architecture, target, seed=0)
-    limited = asked.model_copy(update={"maximum_latency_seconds": 1.0})
-    caps = [
-        latency_cap(measured_latency(limited, around, (architecture, network)))
-        for around in ((architecture, network), wide)
-    ]
-    of_own, of_wide = (cap.most / cap.cost.total({}) for cap in caps)
-    assert of_wide < of_own

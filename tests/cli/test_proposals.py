@@ -98,6 +98,9 @@ def test_show_prints_the_evidence_without_cutting_anything(call: Call, proposed:
         "0.45 was spent before it",
         "records as one",
         "at most 1 in 31,000,000",
+        "3,226 (champion 3,000)",
+        "the cap is 1\N{NO-BREAK SPACE}ms",
+        "its last layer is no linear one",
     ):
         assert text in done.output
     assert "\x1b" not in done.output

@@ -273,6 +273,19 @@ def test_values_on_the_edge_are_sound() -> None:
     assert stream.window_records == 150
 
 
+def test_where_no_sensor_is_watched_the_whole_window_may_be_learnt_from() -> None:
+    stream = StreamConfig.model_validate(
+        {
+            "name": "s",
+            "source": {"kind": "scenario"},
+            "alarm": {"signals": ["errors"], "reference_blocks": 20},
+            "episode": {"records": 2_000, "minimum_records": 1_990},
+            "window_records": 2_000,
+        }
+    )
+    assert stream.window_records == 2_000
+
+
 def test_a_kafka_stream_has_a_topic_of_releases() -> None:
     stream = StreamConfig.model_validate(
         {

@@ -24,7 +24,6 @@ from adaptd.adaptation.job import (
     SHRUNK,
     WIDENED,
     WIDER,
-    Footprint,
     Job,
     Member,
     Progress,
@@ -173,16 +172,17 @@ class ScriptedExecutor:
                 macs=100,
                 parameters=self.parameters.get(name, 4),
                 latency_seconds=self.latency_seconds.get(name, 0.001),
+                champion_latency_seconds=0.0005,
                 steps=0 if name == PRIOR_CORRECTED else job.steps,
                 seconds=1.0,
                 directory=name,
             )
-        champion = None if job.kind == "initial" else Footprint(parameters=4, latency_seconds=0.001)
+        parameters = None if job.kind == "initial" else 3
         if not {REOPENED, WIDER} & set(members):
-            return Result(members=members, champion=champion)
+            return Result(members=members, champion_parameters=parameters)
         return Result(
             members=members,
-            champion=champion,
+            champion_parameters=parameters,
             alphas={"cell": {"left": 0.2, "right": 0.8}},
             concentrations={"cell": {"left": 0.2, "right": 0.8}},
             supernet_memory_ratio=1.0,

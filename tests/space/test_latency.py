@@ -9,7 +9,7 @@ from torch import nn
 from adaptd.architecture import Architecture
 from adaptd.clock import Clock, SystemClock
 from adaptd.space.cost import EdgeCosts
-from adaptd.space.latency import EdgeLatency
+from adaptd.space.latency import EdgeLatency, times_as_long
 from adaptd.space.network import architecture_edges, build, initial_architecture
 
 EDGE = "cells.1.edges.2"
@@ -45,6 +45,32 @@ def test_candidates_and_what_they_grow_into_are_measured(architecture: Architect
         latency.on(EDGE, "identity") - latency.on(EDGE, "dw k5 d1")
     )
     assert EdgeLatency(**latency.to_document()) == latency  # type: ignore[arg-type]
+
+
+def test_what_can_never_keep_to_a_cap_is_not_measured(architecture: Architecture) -> None:
+    network = build(architecture)
+    costs = EdgeCosts.measured(network, architecture_edges(architecture), SHAPE)
+    # No room for more than what is deployed, but where this edge makes some by having nothing.
+    cap = costs.total(architecture.with_operations({EDGE: "identity"}))
+    latency = EdgeLatency.measured(
+        network, costs, {EDGE: ("dw k3 d4", "identity")}, SHAPE, most_macs=cap
+    )
+    assert set(latency.table[EDGE]) == {"dw k5 d1", "dw k3 d4", "identity"}
+    free = measured(network, architecture)
+    assert set(latency.table[EDGE]) < set(free.table[EDGE])
+
+
+def test_times_are_scaled_as_a_whole(architecture: Architecture) -> None:
+    latency = measured(build(architecture), architecture)
+    twice = latency.scaled(2)
+    assert twice.total(architecture) == pytest.approx(2 * latency.total(architecture))
+    assert twice.on(EDGE, "identity") == pytest.approx(2 * latency.on(EDGE, "identity"))
+
+
+def test_a_network_that_rests_takes_longer(architecture: Architecture) -> None:
+    quick, slow = build(architecture), nn.Sequential(build(architecture), Sleepy(0.05))
+    assert times_as_long(slow, quick, SHAPE) > 1
+    assert times_as_long(quick, slow, SHAPE) < 1
 
 
 class Sleepy(nn.Module):

@@ -179,7 +179,10 @@ def plan(
     costs = EdgeCosts.measured(network, edges, shape)
     latency = measured.latency if measured else None
     if goal.latency is not None and latency is None:
-        latency = EdgeLatency.measured(network, costs, reopening.candidates, shape, clock=clock)
+        most_macs = None if goal.macs is None else goal.macs.most(costs.total(start.architecture))
+        latency = EdgeLatency.measured(
+            network, costs, reopening.candidates, shape, most_macs=most_macs, clock=clock
+        )
     parameters = EdgeParameters.measured(network, edges)
     problem = Problem(
         network=network,

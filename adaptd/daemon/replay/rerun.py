@@ -74,6 +74,8 @@ def rerun(
                     "weights": member.weights,
                 }
                 for name, member in result.members.items()
+                # What exceeded a limit was trained, and not tried.
+                if name in row.members
             }
             directories.update(
                 {name: job.output / member.directory for name, member in result.members.items()}

@@ -112,6 +112,19 @@ def test_an_episode_that_climbed_comes_out_the_same(loop: LoopMaker, tmp_path: P
     }
 
 
+def test_what_exceeded_a_limit_is_trained_again_and_not_compared(
+    loop: LoopMaker, tmp_path: Path
+) -> None:
+    limited = {"maximum_parameters": 3, "good_enough_points": None}
+    running = loop(episode={"records": 200, "minimum_records": 100, **limited})
+    running.executor.follows = {**FOLLOWS, FINE_TUNED: 1}
+    until_released(running)
+    found = replayed(running, tmp_path, follows={**FOLLOWS, FINE_TUNED: 1})
+    assert found.is_same
+    assert all(line.is_same for line in found.lines)
+    assert REOPENED not in {line.of for line in found.lines}
+
+
 def test_a_daemon_that_was_killed_in_the_trial_has_counted_the_same(
     loop: LoopMaker, tmp_path: Path
 ) -> None:
