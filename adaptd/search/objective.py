@@ -70,7 +70,10 @@ class FirstOrder(Objective):
 
     def alpha_gradient(self, step: "AlphaStep") -> tuple[list[Tensor], float]:
         outcome = step.judged_loss()
-        gradients = torch.autograd.grad(outcome, step.supernet.architecture_parameters())
+        # Where the paths that were drawn let nothing through, edges before them have no part in it.
+        gradients = torch.autograd.grad(
+            outcome, step.supernet.architecture_parameters(), materialize_grads=True
+        )
         return list(gradients), float(outcome.detach())
 
 

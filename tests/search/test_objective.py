@@ -1,10 +1,22 @@
-"""The unrolled gradient, on a problem whose exact one is known."""
+"""Gradients of the alphas; the unrolled one on a problem whose exact one is known."""
 
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional
 
-from adaptd.search.objective import FirstOrder, SecondOrder, SingleLevel, unrolled_gradient
+from adaptd.architecture import Architecture
+from adaptd.search.objective import (
+    AlphaStep,
+    FirstOrder,
+    SecondOrder,
+    SingleLevel,
+    unrolled_gradient,
+)
+from adaptd.search.training import Samples
+from adaptd.space import architecture_edges, build
+from adaptd.space.cells.nas_bench_201 import operations_of, reopening
+from adaptd.space.supernet import Supernet
 
 RATE = 0.3
 
@@ -91,3 +103,23 @@ def test_a_step_of_the_alphas_counts_every_gradient_that_it_computes() -> None:
     assert SecondOrder().alpha_cost == 4
     assert FirstOrder().is_bilevel
     assert not SingleLevel().is_bilevel
+
+
+def test_an_edge_that_nothing_comes_through_has_no_gradient_and_no_fault() -> None:
+    operations = operations_of(("nor_conv k3",) * 6, cells=1)
+    settings = {"in_channels": 1, "classes": 3, "width": 2, "cells": 1}
+    architecture = Architecture("adaptd.space.cells.nas_bench_201:network", settings, operations)
+    opening = reopening(cells=1)
+    supernet = Supernet.reopen(build(architecture), opening, edges=architecture_edges(architecture))
+    alphas = list(supernet.architecture_parameters())
+    with torch.no_grad():
+        # Of the paths that are drawn, the one that lets nothing through, on every edge.
+        for alpha in alphas:
+            alpha.zero_()[opening.operations("0").index("none")] = 50.0
+    samples = Samples(torch.randn(8, 1, 8, 8), torch.zeros(8, dtype=torch.int64))
+    step = AlphaStep(supernet, samples, samples, functional.cross_entropy, RATE)
+    gradients, _ = FirstOrder().alpha_gradient(step)
+    assert [gradient.shape for gradient in gradients] == [alpha.shape for alpha in alphas]
+    assert all(bool(gradient.isfinite().all()) for gradient in gradients)
+    # Between the first node and the second, behind which nothing is drawn any more.
+    assert not gradients[0].any()
