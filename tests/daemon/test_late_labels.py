@@ -6,25 +6,14 @@ import pytest
 from sqlalchemy import select
 
 from adaptd.errors import StoreUnavailable
-from adaptd.registry import alarms, proposals, releases, scores
-from adaptd.registry.releases import Release
-from adaptd.registry.scores import BlockScore
+from adaptd.registry import alarms, proposals
 from adaptd.store import join_rows
 from adaptd.store.tables import checkpoints, segments
 from tests.daemon.conftest import STREAM, LoopMaker, MemorySource, Running
+from tests.daemon.readings import blocks, released
 
 DELAY = 100
 LATE = {"delay_records": DELAY, "wait_seconds": 10_000}
-
-
-def released(running: Running) -> list[Release]:
-    with running.context.database.read() as connection:
-        return releases.history(connection, STREAM)
-
-
-def blocks(running: Running) -> list[BlockScore]:
-    with running.context.database.read() as connection:
-        return scores.series(connection, STREAM, limit=10_000)
 
 
 def labelled(running: Running) -> int:

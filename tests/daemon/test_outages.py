@@ -12,17 +12,16 @@ from adaptd.observer.predictor import Predictor
 from adaptd.registry import (
     alarms,
     decisions,
-    episodes,
     proposals,
     releases,
     scores,
     trials,
     watches,
 )
-from adaptd.registry.episodes import Episode
 from adaptd.store import checkpoints
 from adaptd.stream.segment import read_segment
 from tests.daemon.conftest import DRIFT_AT, STREAM, LoopMaker, MemorySource, Running
+from tests.daemon.readings import told
 
 NEVER = 10**6
 # What the sensor gives while it is stuck.
@@ -31,11 +30,6 @@ STUCK = 3
 WATCHED: dict[str, Any] = {
     "alarm": {"block_records": 8, "reference_blocks": 120, "stride_blocks": 4},
 }
-
-
-def told(running: Running) -> list[Episode]:
-    with running.context.database.read() as connection:
-        return episodes.history(connection, STREAM)
 
 
 def raised(running: Running) -> list[str]:

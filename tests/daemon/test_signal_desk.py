@@ -7,11 +7,11 @@ import pytest
 
 from adaptd.adaptation.job import FINE_TUNED
 from adaptd.clock import FakeClock
-from adaptd.registry import alarms, episodes
+from adaptd.registry import alarms
 from adaptd.registry.alarms import AlarmRow
-from adaptd.registry.episodes import Episode
 from adaptd.store import checkpoints
 from tests.daemon.conftest import FOLLOWS, STREAM, LoopMaker, MemorySource, Running, loops
+from tests.daemon.readings import told
 
 NEVER = 10**6
 CHANGE = 1_900
@@ -26,11 +26,6 @@ WATCHED: dict[str, Any] = {
     },
     "labels": {"delay_records": LATE},
 }
-
-
-def told(running: Running) -> list[Episode]:
-    with running.context.database.read() as connection:
-        return episodes.history(connection, STREAM)
 
 
 def raised(running: Running) -> list[AlarmRow]:

@@ -30,12 +30,8 @@ from adaptd.registry import (
     episodes,
     proposals,
     releases,
-    scores,
 )
-from adaptd.registry.episodes import Episode
 from adaptd.registry.proposals import Proposal
-from adaptd.registry.releases import Release
-from adaptd.registry.scores import BlockScore
 from adaptd.store import checkpoints, epochs, outbox
 from adaptd.store.database import Database
 from adaptd.stream.reject import Reject
@@ -54,22 +50,8 @@ from tests.daemon.conftest import (
     loops,
     weight_of,
 )
+from tests.daemon.readings import blocks, released, told
 from tests.disks import Disk
-
-
-def released(running: Running) -> list[Release]:
-    with running.context.database.read() as connection:
-        return releases.history(connection, STREAM)
-
-
-def told(running: Running) -> list[Episode]:
-    with running.context.database.read() as connection:
-        return episodes.history(connection, STREAM)
-
-
-def blocks(running: Running) -> list[BlockScore]:
-    with running.context.database.read() as connection:
-        return scores.series(connection, STREAM, limit=10_000)
 
 
 def state_of(running: Running) -> str | None:

@@ -20,7 +20,6 @@ from adaptd.registry import (
     episodes,
     manifest,
     proposals,
-    releases,
     spendings,
     watches,
 )
@@ -40,14 +39,10 @@ from tests.daemon.conftest import (
     Running,
     loops,
 )
+from tests.daemon.readings import released
 from tests.events import validate_event
 
 BY_OPERATOR = {"policy": "operator"}
-
-
-def released(running: Running) -> list[Release]:
-    with running.context.database.read() as connection:
-        return releases.history(connection, STREAM)
 
 
 def watched(running: Running) -> list[watches.Watch]:

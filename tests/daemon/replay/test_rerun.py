@@ -23,7 +23,7 @@ from adaptd.daemon.replay.recorded import (
 )
 from adaptd.daemon.replay.rerun import rerun
 from adaptd.errors import ArtifactError, NotFoundError, NotReplayable
-from adaptd.registry import episodes, releases, trials
+from adaptd.registry import releases, trials
 from adaptd.registry.episodes import Episode
 from adaptd.registry.trials import TrialRow
 from adaptd.store import pins
@@ -35,11 +35,7 @@ from tests.daemon.conftest import (
     Running,
     ScriptedExecutor,
 )
-
-
-def told(running: Running) -> list[Episode]:
-    with running.context.database.read() as connection:
-        return episodes.history(connection, STREAM)
+from tests.daemon.readings import told
 
 
 def released(running: Running) -> int:
