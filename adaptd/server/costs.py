@@ -1,6 +1,7 @@
 """`Cost`: what a prediction takes, beside the champion's and what is allowed."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict, FiniteFloat
 
@@ -17,46 +18,52 @@ class Cost(BaseModel):
     cap: FiniteFloat | None = None
 
 
+@dataclass(frozen=True)
+class _Kind:
+    """title: of a row. sentence: with a place for the amount. amount: in words."""
+
+    title: str
+    sentence: str
+    amount: Callable[[float], str]
+
+
+# Of `checks` and `facts`, in the order of what they are given.
+_KINDS = (
+    _Kind("Multiply-accumulates", "One prediction takes {} multiply-accumulates", scaled),
+    _Kind("Parameters", "It has {} parameters", lambda number: count(int(number))),
+    _Kind(
+        "One prediction",
+        "One prediction takes {} on one thread of the daemon's machine",
+        milliseconds,
+    ),
+)
+
+
 def checks(
     macs: Cost | None, parameters: Cost | None, latency_seconds: Cost | None
 ) -> Iterator[tuple[bool, str]]:
     """Of each that has a cap: whether it is kept, and the numbers in a sentence."""
-    for cost, takes, amount in (
-        (macs, "One prediction takes {} multiply-accumulates", scaled),
-        (parameters, "It has {} parameters", _whole),
-        (
-            latency_seconds,
-            "One prediction takes {} on one thread of the daemon's machine",
-            milliseconds,
-        ),
-    ):
+    for kind, cost in zip(_KINDS, (macs, parameters, latency_seconds), strict=True):
         if cost is None or cost.cap is None or cost.challenger is None:
             continue
-        text = takes.format(amount(cost.challenger))
+        text = kind.sentence.format(kind.amount(cost.challenger))
         if cost.champion:
             times = ratio(cost.challenger / cost.champion)
-            text += f", {times} of the champion's {amount(cost.champion)}"
-        yield cost.challenger <= cost.cap, f"{text}; the cap is {amount(cost.cap)}."
+            text += f", {times} of the champion's {kind.amount(cost.champion)}"
+        yield cost.challenger <= cost.cap, f"{text}; the cap is {kind.amount(cost.cap)}."
 
 
 def facts(
     macs: Cost | None, parameters: Cost | None, latency_seconds: Cost | None
 ) -> Iterator[tuple[str, str]]:
     """Of each that was measured: what it is called, and all that is known of it."""
-    for cost, title, amount in (
-        (macs, "Multiply-accumulates", scaled),
-        (parameters, "Parameters", _whole),
-        (latency_seconds, "One prediction", milliseconds),
-    ):
+    for kind, cost in zip(_KINDS, (macs, parameters, latency_seconds), strict=True):
         if cost is None or cost.challenger is None:
             continue
         beside = [
-            f"{name} {amount(value)}"
+            f"{name} {kind.amount(value)}"
             for name, value in (("champion", cost.champion), ("cap", cost.cap))
             if value is not None
         ]
-        yield title, amount(cost.challenger) + (f" ({', '.join(beside)})" if beside else "")
-
-
-def _whole(number: float) -> str:
-    return count(int(number))
+        told = f" ({', '.join(beside)})" if beside else ""
+        yield kind.title, kind.amount(cost.challenger) + told
