@@ -10,8 +10,8 @@ from adaptd.adaptation.caps import counted_caps, latency_cap, measured_latency
 from adaptd.adaptation.job import Job
 from adaptd.architecture import Architecture
 from adaptd.search.caps import Cap, NothingFits
-from adaptd.search.method import Search
-from adaptd.search.reopening import begin_reopening, reopened
+from adaptd.search.method import METHODS, require_fitting
+from adaptd.search.problem import Found, Moment, Problem
 from adaptd.search.training import Samples
 
 # A network, and what it is of.
@@ -21,13 +21,13 @@ Trained = tuple[Architecture, nn.Module]
 def skip_hopeless(
     bench: Bench, job: Job, samples: Samples, name: str, *, around: Trained, champion: Trained
 ) -> None:
-    """Skips the search of this name where no combination of candidates keeps to the job's limits,
-    before anything is trained."""
-    is_limited = job.maximum_parameters is not None or job.maximum_latency_seconds is not None
-    if not is_limited or not bench.lacks(name):
+    """Skips the search of this name where it could choose nothing but what is deployed, or not even
+    that keeps to the job's caps, before anything is trained."""
+    if not bench.lacks(name):
         return
+    caps = _caps(bench, job, name, around, champion)
     try:
-        _begin(bench, job, samples, around, _caps(bench, job, name, around, champion))
+        require_fitting(METHODS[job.method], _problem(job, samples, around, caps))
     except NothingFits as error:
         bench.complete(name, skipped={name: str(error)})
 
@@ -39,13 +39,18 @@ def reopen(
     skipped where nothing is found within the job's limits."""
     if not bench.lacks(name):
         return
-    caps = _caps(bench, job, name, around, champion)
+    problem = _problem(job, samples, around, _caps(bench, job, name, around, champion))
+
+    def watch(moment: Moment) -> None:
+        bench.show(moment.phase, moment.step, job.steps, moment.loss)
+
     try:
-        ended = bench.carry_out(name, lambda: _begin(bench, job, samples, around, caps))
+        found: Found = bench.carry_out(
+            name, lambda: METHODS[job.method].begin(problem, watch=watch)
+        )
     except NothingFits as error:
         bench.complete(name, skipped={name: str(error)})
         return
-    found = reopened(ended)
     # Its two parts are told apart.
     seconds = bench.phase_seconds.pop(name)
     bench.phase_seconds.update(found.phase_seconds)
@@ -58,20 +63,16 @@ def reopen(
     )
 
 
-def _begin(
-    bench: Bench, job: Job, samples: Samples, around: Trained, caps: tuple[Cap, ...]
-) -> Search:
+def _problem(job: Job, samples: Samples, around: Trained, caps: tuple[Cap, ...]) -> Problem:
     architecture, network = around
-    return begin_reopening(
+    return Problem.around(
         network,
         architecture,
         samples,
-        method=job.method,
         steps=job.steps,
         seed=job.seed,
         caps=caps,
         concentrations=job.concentrations,
-        progress=lambda phase, step, loss: bench.show(phase, step, job.steps, loss),
     )
 
 

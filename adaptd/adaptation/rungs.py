@@ -31,7 +31,7 @@ from adaptd.adaptation.samples import samples_of
 from adaptd.architecture import Architecture, Contract
 from adaptd.errors import JobError
 from adaptd.registry import manifest
-from adaptd.search.candidates import reopening_of
+from adaptd.search.candidates import reopening_within
 from adaptd.search.compute import checked_device, usual_device
 from adaptd.search.neighbour import random_neighbour
 from adaptd.search.prior_correction import correct_priors
@@ -198,12 +198,9 @@ def adapt(job: Job, samples: Samples, open_bench: Callable[[], Bench]) -> Result
             made[RETRAINED] = architecture, fresh(job, architecture, samples)
             made[SHRUNK] = architecture, shrunk
         if "reopen" in job.rungs:
-            neighbour = random_neighbour(
-                architecture,
-                reopening_of(architecture, contract.shape),
-                caps=counted_caps(job, champion, architecture),
-                seed=job.seed,
-            )
+            caps = counted_caps(job, champion, architecture)
+            candidates = reopening_within(architecture, contract.shape, caps)
+            neighbour = random_neighbour(architecture, candidates, caps=caps, seed=job.seed)
             morphed = morph(
                 champion, architecture, neighbour, noise=NEW_TAP_NOISE, generator=draws()
             )

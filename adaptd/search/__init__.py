@@ -1,21 +1,8 @@
-"""Training, the bounded search, and the random rival."""
+"""Architecture search around a deployed network, and training."""
 
-from adaptd.search.candidates import reopening_of
 from adaptd.search.caps import Cap
-from adaptd.search.neighbour import random_neighbour
-from adaptd.search.reopening import Reopened, SearchProgress, reopen
-from adaptd.search.training import Progress, Samples, TrainingDiverged, accuracy, train
+from adaptd.search.method import METHODS, search
+from adaptd.search.problem import Found, Problem
+from adaptd.search.training import Samples
 
-__all__ = [
-    "Cap",
-    "Progress",
-    "Reopened",
-    "Samples",
-    "SearchProgress",
-    "TrainingDiverged",
-    "accuracy",
-    "random_neighbour",
-    "reopen",
-    "reopening_of",
-    "train",
-]
+__all__ = ["METHODS", "Cap", "Found", "Problem", "Samples", "search"]

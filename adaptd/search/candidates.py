@@ -1,10 +1,12 @@
 """Which operations an edge may be reopened to, and which edges decide together."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from adaptd.architecture import Architecture
+from adaptd.search.caps import Cap, within
 from adaptd.space import (
     Edge,
+    LinearOperation,
     Operation,
     Reopening,
     architecture_edges,
@@ -14,6 +16,8 @@ from adaptd.space import (
 )
 from adaptd.space.alternatives import candidates_for
 from adaptd.space.cell import CellSite
+from adaptd.space.feature import FeatureSite
+from adaptd.space.linear import LinearMap
 
 _IMAGE_AXES = 2
 
@@ -43,6 +47,13 @@ def reopening_of(
             for name, edge in chosen.items()
         },
     )
+
+
+def reopening_within(
+    architecture: Architecture, shape: tuple[int, ...], caps: Sequence[Cap]
+) -> Reopening:
+    """`reopening_of` it all, as far as that is `worthwhile` under the caps."""
+    return worthwhile(reopening_of(architecture, shape), architecture, caps)
 
 
 def tied(edges: Mapping[str, Edge], candidates: Mapping[str, tuple[str, ...]]) -> Reopening:
@@ -78,3 +89,68 @@ def tied(edges: Mapping[str, Edge], candidates: Mapping[str, tuple[str, ...]]) -
 
 def _fits(operation: Operation, edge: Edge) -> bool:
     return operation.fits(edge.site)
+
+
+def worthwhile(reopening: Reopening, architecture: Architecture, caps: Sequence[Cap]) -> Reopening:
+    """What of it is worth a search's steps. What is deployed stays in any case.
+
+    Left out is an operation that no combination within the caps has; and over tables, where the
+    deployed architecture keeps to the caps, a part of a matrix (low-rank, block-diagonal): it saves
+    cost and nothing else, and looks better than the matrix as long as little is trained.
+    """
+    kept = {group: reopening.operations(group) for group in reopening.group_names}
+    if within(caps, architecture):
+        edges = architecture_edges(architecture)
+        kept = {
+            group: tuple(
+                text
+                for text in texts
+                if not all(
+                    _is_part(parse_operation(text), edges[edge]) for edge in reopening.edges(group)
+                )
+            )
+            for group, texts in kept.items()
+        }
+    for cap in caps:
+        kept = _attainable(kept, reopening, architecture, cap)
+    return Reopening(
+        {edge: kept[group] for edge, group in reopening.groups.items()}, reopening.groups
+    )
+
+
+def _attainable(
+    candidates: Mapping[str, tuple[str, ...]],
+    reopening: Reopening,
+    architecture: Architecture,
+    cap: Cap,
+) -> dict[str, tuple[str, ...]]:
+    """Group -> those of its candidates that a combination within the cap has, and what is deployed
+    there."""
+    costs = {
+        group: {
+            text: sum(cap.cost.on(edge, text) for edge in reopening.edges(group)) for text in of
+        }
+        for group, of in candidates.items()
+    }
+    least = {group: min(of.values()) for group, of in costs.items()}
+    spare = cap.room(architecture, reopening.groups) - sum(least.values())
+    deployed = {
+        group: {architecture.operations[edge] for edge in reopening.edges(group)}
+        for group in candidates
+    }
+    return {
+        group: tuple(
+            text
+            for text in of
+            if text in deployed[group] or costs[group][text] - least[group] <= spare
+        )
+        for group, of in candidates.items()
+    }
+
+
+def _is_part(operation: Operation, edge: Edge) -> bool:
+    return (
+        isinstance(edge.site, FeatureSite)
+        and isinstance(operation, LinearOperation)
+        and operation not in (LinearMap(), edge.operation)
+    )

@@ -6,6 +6,10 @@ from dataclasses import dataclass
 from adaptd.architecture import Architecture
 from adaptd.space import Cost
 
+# Share of a cap that sums in another order may differ by. What is chosen is held against the cap
+# itself.
+_ROUNDING = 1e-9
+
 
 class NothingFits(ValueError):
     """The caps are below every architecture that could be chosen."""
@@ -22,6 +26,13 @@ class Cap:
     def admits(self, architecture: Architecture) -> bool:
         """Exactly, not by an estimate."""
         return self.cost.total(architecture) <= self.most
+
+    def room(self, architecture: Architecture, edges: Iterable[str]) -> float:
+        """What is left for these edges together when all others have the architecture's."""
+        taken = self.cost.total(architecture) - sum(
+            self.cost.on(edge, architecture.operations[edge]) for edge in edges
+        )
+        return self.most * (1 + _ROUNDING) - taken
 
     def __str__(self) -> str:
         return f"at most {self.most:g} {self.cost.unit}"

@@ -16,9 +16,6 @@ from adaptd.space import EdgeCosts, LinearOperation, Reopening, parse_operation
 
 # What two summed scores may differ by and still be the same.
 _TOLERANCE = 1e-6
-# Share of a cap that sums in another order may differ by. What is chosen is held against the cap
-# itself.
-_ROUNDING = 1e-9
 # Combinations that the solver took for within a limit by its tolerance, a ten-millionth, before all
 # limits are lowered by twice that.
 _MOST_BARRED = 20
@@ -158,14 +155,7 @@ def choose(
             {edge: chosen[group] for edge, group in reopening.groups.items()}
         )
 
-    deployed = {edge: architecture.operations[edge] for edge in reopening.groups}
-    # What is left for the open edges when all others have theirs.
-    left = [
-        cap.most * (1 + _ROUNDING)
-        - cap.cost.total(architecture)
-        + sum(cap.cost.on(edge, operation) for edge, operation in deployed.items())
-        for cap in caps
-    ]
+    left = [cap.room(architecture, reopening.groups) for cap in caps]
     chosen = best_within(
         options,
         [*left, *(limit.most for limit in limits)],

@@ -83,7 +83,7 @@ class Descent:
     @property
     def view(self) -> SearchView:
         """What guards see between two steps."""
-        return SearchView(self.supernet, self.held_out, self._task, self.done / self.steps)
+        return SearchView(self.supernet, self.held_out, self._task, self.done / max(self.steps, 1))
 
     def advance(self) -> float:
         """One step of the weights or of the alphas. Returns its loss.

@@ -1,6 +1,7 @@
 """`GradientSearch`: open a supernet, move its alphas, lead it back to a plain network."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import torch
 from torch import nn
@@ -44,6 +45,9 @@ class GradientSearch:
     ) -> None:
         if len(problem.samples) < 4:
             raise ValueError(f"a reopening splits its samples in two, got {len(problem.samples)}")
+        if not problem.reopening.has_choice:
+            # All steps are left to what is trained.
+            schedule = replace(schedule, search=0.0)
         self._problem = problem
         self._schedule = schedule
         self._selection = selection

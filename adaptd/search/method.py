@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from adaptd.clock import Clock
+from adaptd.search.caps import NothingFits
 from adaptd.search.checkpoint import Checkpoint
 from adaptd.search.gradient_search import GradientSearch, Pause
 from adaptd.search.guard import Guard
@@ -94,7 +95,7 @@ _ROWS: tuple[Method, ...] = (
         opening=Opening(),
         objective=FirstOrder(),
         schedule=FoldBack(),
-        selection=MostLikely(),
+        selection=MostLikely(pooled=0.5),
     ),
     PopulationMethod(
         "race",
@@ -139,12 +140,15 @@ METHODS: Mapping[str, Method] = MappingProxyType({method.name: method for method
 
 
 def require_fitting(method: Method, problem: Problem) -> None:
-    """Raises NothingFits where no combination of candidates keeps to the problem's caps: a search
-    would only find out at its end."""
+    """Raises NothingFits where no combination of candidates keeps to the problem's caps, which a
+    search would only find out at its end, or where what is deployed is the only one."""
     selection = method.selection if isinstance(method, GradientMethod) else MostLikely(grows=False)
     groups = problem.reopening.group_names
     even = {group: dict.fromkeys(problem.reopening.operations(group), 1.0) for group in groups}
     selection.choose(problem, even)
+    if not problem.reopening.has_choice:
+        bounds = " and ".join(map(str, problem.caps)) or "no cap"
+        raise NothingFits(f"with {bounds} no edge has another candidate worth trying")
 
 
 def search(

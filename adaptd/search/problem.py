@@ -3,17 +3,19 @@
 import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any
 
 import torch
 from torch import nn
 
 from adaptd.architecture import Architecture
+from adaptd.search.candidates import reopening_within
 from adaptd.search.caps import Cap
 from adaptd.search.compute import device_of
 from adaptd.search.task import CLASSIFICATION, Task
 from adaptd.search.training import Samples
-from adaptd.space import Edge, EdgeCosts, Relaxation, Reopening
+from adaptd.space import Edge, EdgeCosts, Relaxation, Reopening, architecture_edges
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,33 @@ class Problem:
     task: Task = CLASSIFICATION
     relaxation: Relaxation | None = None
     arms: tuple[Architecture, ...] = ()
+
+    @classmethod
+    def around(
+        cls,
+        network: nn.Module,
+        architecture: Architecture,
+        samples: Samples,
+        *,
+        steps: int,
+        seed: int,
+        caps: tuple[Cap, ...] = (),
+        concentrations: Mapping[str, Mapping[str, float]] = MappingProxyType({}),
+    ) -> "Problem":
+        """The search around a network with all its edges open, see `reopening_within`."""
+        shape = tuple(samples.x.shape[1:])
+        return cls(
+            network=network,
+            architecture=architecture,
+            samples=samples,
+            reopening=reopening_within(architecture, shape, caps),
+            edges=architecture_edges(architecture),
+            costs=EdgeCosts.of(architecture, shape),
+            steps=steps,
+            seed=seed,
+            caps=caps,
+            concentrations=concentrations,
+        )
 
     def to(self, device: torch.device) -> "Problem":
         """The same with a copy of the network, and the samples, on a device; its outcome is there

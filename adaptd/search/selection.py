@@ -1,7 +1,9 @@
 """Which architecture a gradient search ends with."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
 from adaptd.architecture import Architecture
 from adaptd.search.choice import choose, grow
@@ -14,11 +16,12 @@ class MostLikely:
     """The largest product of alphas among all combinations within the caps, exactly.
 
     grows: whether what is left of the caps is then spent on more taps. never: names of operations
-    that no edge may end with.
+    that no edge may end with. pooled: see `partly_pooled`, 0 for each group by itself.
     """
 
     grows: bool = True
     never: tuple[str, ...] = ()
+    pooled: float = 0.0
 
     def choose(
         self,
@@ -37,7 +40,7 @@ class MostLikely:
                 for operation, weight in weights.items()
                 if operation.split(" ")[0] not in self.never
             }
-            for group, weights in alphas.items()
+            for group, weights in partly_pooled(alphas, self.pooled).items()
         }
         chosen = choose(
             problem.architecture,
@@ -52,3 +55,36 @@ class MostLikely:
         return grow(
             chosen, problem.architecture, problem.reopening, problem.costs, caps=problem.caps
         )
+
+
+def partly_pooled(
+    alphas: Mapping[str, Mapping[str, float]], share: float
+) -> Mapping[str, Mapping[str, float]]:
+    """group -> operation -> weight, drawn towards what other groups give that operation.
+
+    The log of a weight, less the mean log of its group, becomes (1 - share) times itself plus share
+    times its mean over all groups that have the operation, 0 <= share <= 1. A group that has found
+    what it wants hardly moves; one that has not decided follows the others, in place of its noise:
+    a drift that moves the scale of a pattern does so for every part of a network.
+    Source: partial pooling, Gelman & Hill 2007, "Data analysis using regression and
+    multilevel/hierarchical models", chapter 12.
+    """
+    if not share:
+        return alphas
+    centred: dict[str, dict[str, float]] = {}
+    of_operation: dict[str, list[float]] = {}
+    for group, weights in alphas.items():
+        logs = {text: math.log(max(weight, 1e-30)) for text, weight in weights.items()}
+        middle = fmean(logs.values())
+        centred[group] = {text: log - middle for text, log in logs.items()}
+        for text, log in centred[group].items():
+            of_operation.setdefault(text, []).append(log)
+    pooled = {}
+    for group, logs in centred.items():
+        drawn = {
+            text: math.exp((1 - share) * log + share * fmean(of_operation[text]))
+            for text, log in logs.items()
+        }
+        total = sum(drawn.values())
+        pooled[group] = {text: weight / total for text, weight in drawn.items()}
+    return pooled

@@ -76,6 +76,11 @@ class Reopening:
         """Each group once, in the order of its first edge."""
         return tuple(dict.fromkeys(self.groups.values()))
 
+    @property
+    def has_choice(self) -> bool:
+        """Whether any edge has more than one candidate."""
+        return any(len(operations) > 1 for operations in self.candidates.values())
+
 
 class Supernet(nn.Module):
     """A network with open edges, made by `reopen`; `fold` and `discretise` lead back."""

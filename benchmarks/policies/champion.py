@@ -9,13 +9,11 @@ import torch
 from torch import nn
 
 from adaptd.architecture import Architecture, Setting
-from adaptd.search.candidates import reopening_of
 from adaptd.search.caps import Cap
 from adaptd.search.problem import Problem
 from adaptd.search.training import Samples, accuracy, train
 from adaptd.space import (
     EdgeCosts,
-    architecture_edges,
     build,
     fit_standardisation,
     initial_architecture,
@@ -91,14 +89,10 @@ class Deployment:
 
     def problem(self, steps: int | None = None) -> Problem:
         """What a search gets."""
-        architecture = self.champion.architecture
-        return Problem(
-            network=self.champion.network,
-            architecture=architecture,
-            samples=self.after,
-            reopening=reopening_of(architecture, self.shift.shape),
-            edges=architecture_edges(architecture),
-            costs=self.costs,
+        return Problem.around(
+            self.champion.network,
+            self.champion.architecture,
+            self.after,
             steps=self.steps if steps is None else steps,
             seed=self.seed,
             caps=(Cap(self.costs, self.macs_cap),),

@@ -1,8 +1,16 @@
 """Which operations an edge may be reopened to."""
 
+import itertools
+import random
+
+import pytest
+
 from adaptd.architecture import Architecture
-from adaptd.search.candidates import cell_of, reopening_of
+from adaptd.search.candidates import cell_of, reopening_of, worthwhile
+from adaptd.search.caps import Cap, within
 from adaptd.space import (
+    EdgeCosts,
+    Reopening,
     architecture_edges,
     initial_architecture,
     parse_operation,
@@ -62,3 +70,87 @@ def test_over_images_each_edge_decides_for_itself() -> None:
     reopening = reopening_of(architecture, (1, 16, 16))
     assert reopening.groups == {edge: edge for edge in architecture.operations}
     assert set(map(len, reopening.candidates.values())) == {5}
+
+
+def table() -> Architecture:
+    settings = {"features": 6, "classes": 2, "width": 64}
+    return initial_architecture("adaptd.space.tabular:network", settings)
+
+
+def capped(architecture: Architecture, shape: tuple[int, ...], ratio: float) -> Cap:
+    costs = EdgeCosts.of(architecture, shape)
+    return Cap(costs, ratio * costs.total(architecture))
+
+
+def attainable(
+    reopening: Reopening, architecture: Architecture, cap: Cap
+) -> dict[str, tuple[str, ...]]:
+    """Group -> what some combination within the cap has, by trying all of them."""
+    found: dict[str, dict[str, None]] = {group: {} for group in reopening.group_names}
+    for texts in itertools.product(*map(reopening.operations, reopening.group_names)):
+        chosen = dict(zip(reopening.group_names, texts, strict=True))
+        changed = {edge: chosen[group] for edge, group in reopening.groups.items()}
+        if within((cap,), architecture.with_operations(changed)):
+            for group, text in chosen.items():
+                found[group].setdefault(text)
+    return {
+        group: tuple(text for text in reopening.operations(group) if text in found[group])
+        for group in reopening.group_names
+    }
+
+
+@pytest.mark.parametrize("ratio", [0.97, 1.0, 1.02, 1.05, 1.1, 2.0])
+def test_what_no_combination_within_the_cap_has_is_not_opened(ratio: float) -> None:
+    architecture = deployed()
+    opened = reopening_of(architecture, SHAPE)
+    cap = capped(architecture, SHAPE, ratio)
+    left = worthwhile(opened, architecture, (cap,))
+    possible = attainable(opened, architecture, cap)
+    for group in opened.group_names:
+        assert set(left.operations(group)) == {*possible[group], "dw k5 d1"}
+    dropped = set(CANDIDATES) - set(left.operations("cells.0"))
+    assert bool(dropped) == (ratio < 1.1)
+
+
+def test_what_is_deployed_stays_also_where_it_is_over_the_cap() -> None:
+    architecture = deployed()
+    opened = reopening_of(architecture, SHAPE)
+    left = worthwhile(opened, architecture, (capped(architecture, SHAPE, 0.1),))
+    assert set(left.candidates.values()) == {("dw k5 d1",)}
+
+
+def test_without_a_cap_all_is_opened_over_sequences() -> None:
+    opened = reopening_of(deployed(), SHAPE)
+    assert worthwhile(opened, deployed(), ()) == opened
+
+
+def test_parts_of_a_matrix_are_opened_only_where_cost_has_to_be_saved() -> None:
+    architecture = table()
+    opened = reopening_of(architecture, (6,))
+    roomy = worthwhile(opened, architecture, (capped(architecture, (6,), 20.0),))
+    assert set(roomy.operations("blocks.0")) == {"linear", "cross r8", "glu", "resmlp e2"}
+    usual = worthwhile(opened, architecture, (capped(architecture, (6,), 1.1),))
+    assert set(usual.operations("blocks.0")) == {"linear", "cross r8"}
+    tight = worthwhile(opened, architecture, (capped(architecture, (6,), 0.7),))
+    assert {"lowrank r4", "block b2", "block b4", "linear"} <= set(tight.operations("blocks.0"))
+    assert not {"glu", "resmlp e2"} & set(tight.operations("blocks.0"))
+
+
+def test_a_part_of_a_matrix_that_is_deployed_can_become_the_whole_one() -> None:
+    edges = table().operations
+    architecture = table().with_operations(dict.fromkeys(edges, "lowrank r4"))
+    cap = capped(architecture, (6,), 20.0)
+    left = worthwhile(reopening_of(architecture, (6,)), architecture, (cap,))
+    assert set(left.operations("blocks.1")) == {
+        "lowrank r4", "linear", "cross r8", "glu", "resmlp e2"
+    }  # fmt: skip
+
+
+def test_several_caps_count_each_by_itself() -> None:
+    architecture = deployed()
+    opened = reopening_of(architecture, SHAPE)
+    caps = [capped(architecture, SHAPE, ratio) for ratio in (1.1, 1.02, 5.0)]
+    for order in (caps, caps[::-1], random.Random(0).sample(caps, 3)):
+        assert worthwhile(opened, architecture, order) == worthwhile(
+            opened, architecture, caps[1:2]
+        )

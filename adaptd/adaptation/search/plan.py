@@ -17,6 +17,7 @@ from adaptd.architecture import Architecture
 from adaptd.clock import Clock
 from adaptd.errors import ConfigError
 from adaptd.search.budget import Budget
+from adaptd.search.candidates import worthwhile
 from adaptd.search.caps import Cap, NothingFits
 from adaptd.search.compute import checked_device, precision, usual_device
 from adaptd.search.guards import GUARDS, default_guards
@@ -206,6 +207,11 @@ def plan(
             scores = scores or sensitivity(problem, byte_budget=allowed)
             problem = replace(problem, reopening=most_sensitive(problem, scores, job.edges))
         _check_caps(job, method, problem)
+        if job.candidates is None:
+            problem = replace(
+                problem,
+                reopening=worthwhile(problem.reopening, start.architecture, problem.caps),
+            )
         problem, supernet_bytes, relaxation = _relaxed(method, problem, budget)
         if measured is None:
             resolved = budget.resolve(_step_seconds(method, problem, guards, clock))
