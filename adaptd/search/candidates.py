@@ -31,13 +31,14 @@ def cell_of(edge: str) -> str:
 def reopening_of(
     architecture: Architecture, shape: tuple[int, ...], *, only: tuple[str, ...] = ()
 ) -> Reopening:
-    """All edges open, those of a cell over sequences tied, to what suits a record of this shape.
+    """All edges that the architecture names open, those of a cell over sequences tied, to what
+    suits a record of this shape.
 
     shape: of a record, without the batch axis. only: open no other edges; () for all.
     The operations that are deployed in a group are among its candidates.
     """
     edges = architecture_edges(architecture)
-    chosen = {name: edges[name] for name in only} if only else edges
+    chosen = {name: edges[name] for name in only or architecture.operations}
     needs_shapes = any(not isinstance(edge.site, CellSite) for edge in chosen.values())
     entering = edge_shapes(build(architecture), chosen, shape) if needs_shapes else {}
     return tied(

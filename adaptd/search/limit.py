@@ -1,6 +1,6 @@
 """`Limit`: how many edges may end with a kind of operation."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 
@@ -11,18 +11,18 @@ def kind_of(operation: str) -> str:
 
 @dataclass(frozen=True)
 class Limit:
-    """At most `most` of these edges may end with an operation of one of these names."""
+    """At most `most` edges may end with an operation that counts.
 
-    operations: frozenset[str]
-    edges: frozenset[str]
+    counted: edge -> those of its candidates that do. told: what they are, for a person.
+    """
+
+    counted: Mapping[str, frozenset[str]]
     most: int
+    told: str
 
     def uses(self, edges: Iterable[str], operation: str) -> int:
         """How many of its edges the operation takes where all the given edges get it."""
-        if kind_of(operation) not in self.operations:
-            return 0
-        return len(self.edges.intersection(edges))
+        return sum(operation in self.counted.get(edge, ()) for edge in edges)
 
     def __str__(self) -> str:
-        names, edges = " or ".join(sorted(self.operations)), ", ".join(sorted(self.edges))
-        return f"at most {self.most} {names} on {edges}"
+        return f"at most {self.most} {self.told} on {', '.join(sorted(self.counted))}"

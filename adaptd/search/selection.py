@@ -6,14 +6,17 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from adaptd.architecture import Architecture
+from adaptd.search.caps import NothingFits
 from adaptd.search.choice import choose, grow
+from adaptd.search.gridding import gridding_limit
 from adaptd.search.limit import Limit
 from adaptd.search.problem import Problem
 
 
 @dataclass(frozen=True)
 class MostLikely:
-    """The largest product of alphas among all combinations within the caps, exactly.
+    """The largest product of alphas among all combinations within the caps, exactly, that leave a
+    dense kernel somewhere (`gridding_limit`) if the caps do.
 
     grows: whether what is left of the caps is then spent on more taps. never: names of operations
     that no edge may end with. pooled: see `partly_pooled`, 0 for each group by itself.
@@ -42,19 +45,37 @@ class MostLikely:
             }
             for group, weights in partly_pooled(alphas, self.pooled).items()
         }
-        chosen = choose(
-            problem.architecture,
-            problem.reopening,
-            admitted,
-            problem.costs,
-            caps=problem.caps,
-            limits=limits,
-        )
+        chosen = self._chosen(problem, admitted, limits)
         if not self.grows or not problem.caps:
             return chosen
         return grow(
             chosen, problem.architecture, problem.reopening, problem.costs, caps=problem.caps
         )
+
+    def _chosen(
+        self,
+        problem: Problem,
+        alphas: Mapping[str, Mapping[str, float]],
+        limits: Sequence[Limit],
+    ) -> Architecture:
+        def within(limits: Sequence[Limit]) -> Architecture:
+            return choose(
+                problem.architecture,
+                problem.reopening,
+                alphas,
+                problem.costs,
+                caps=problem.caps,
+                limits=limits,
+            )
+
+        gridding = gridding_limit(problem)
+        if gridding is None:
+            return within(limits)
+        try:
+            return within((*limits, gridding))
+        except NothingFits:
+            # A dense kernel is wanted, a cap is kept.
+            return within(limits)
 
 
 def partly_pooled(

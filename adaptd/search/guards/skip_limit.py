@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from adaptd.architecture import Architecture
 from adaptd.search.candidates import cell_of
 from adaptd.search.guard import Guard
-from adaptd.search.guards.skips import SKIPS, is_nothing, is_skip, skips_by_cell
+from adaptd.search.guards.skips import is_nothing, is_skip, skips_by_cell
 from adaptd.search.limit import Limit
 from adaptd.search.problem import Problem
 
@@ -39,16 +39,16 @@ class SkipLimit(Guard):
         operations, groups = problem.architecture.operations, problem.reopening.groups
         deployed = skips_by_cell(operations, operations)
         closed = skips_by_cell(operations, [edge for edge in operations if edge not in groups])
-        open_edges: dict[str, set[str]] = {}
+        open_edges: dict[str, dict[str, frozenset[str]]] = {}
         for edge, candidates in problem.reopening.candidates.items():
-            if any(map(is_skip, candidates)):
-                open_edges.setdefault(cell_of(edge), set()).add(edge)
+            if skips := frozenset(filter(is_skip, candidates)):
+                open_edges.setdefault(cell_of(edge), {})[edge] = skips
         allowed = {
             cell: max(self.most, deployed[cell] if self.spares_deployed else 0) - closed[cell]
             for cell in open_edges
         }
         return [
-            Limit(SKIPS, frozenset(edges), max(0, allowed[cell]))
+            Limit(edges, max(0, allowed[cell]), "skips")
             for cell, edges in open_edges.items()
             # Others hold by themselves.
             if len(edges) > allowed[cell]
