@@ -11,14 +11,13 @@ import numpy as np
 import onnx
 import onnxruntime
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from adaptd.architecture import Architecture, Contract
 from adaptd.errors import ArtifactError
 from adaptd.space.network import build
 from adaptd.space.standardise import Standardise
+from adaptd.space.weights import load_weights, save_weights
 
 MODEL = "model.onnx"
 WEIGHTS = "weights.safetensors"
@@ -64,10 +63,7 @@ def export(
     finally:
         network.train(was_training)
     (directory / MODEL).write_bytes(model.SerializeToString())
-    save_file(
-        {name: tensor.detach().contiguous() for name, tensor in network.state_dict().items()},
-        directory / WEIGHTS,
-    )
+    save_weights(network, directory / WEIGHTS)
     (directory / ARCHITECTURE).write_text(architecture.to_json() + "\n", encoding="utf-8")
     _check(directory / MODEL, probe, expected)
 
@@ -81,10 +77,9 @@ def load_network(directory: Path) -> tuple[nn.Module, Architecture]:
     try:
         architecture = Architecture.from_json(path.read_text(encoding="utf-8"))
         network = build(architecture)
-        path = directory / WEIGHTS
-        network.load_state_dict(load_file(path))
-    except (OSError, ValueError, ImportError, SafetensorError, RuntimeError) as error:
+    except (OSError, ValueError, ImportError, RuntimeError) as error:
         raise ArtifactError(f"cannot load {path}: {error}") from error
+    load_weights(network, directory / WEIGHTS)
     return network.eval(), architecture
 
 

@@ -1,4 +1,4 @@
-"""`load_weights`: a network's weights from a file that holds tensors and nothing else."""
+"""A network's weights to and from a file that holds tensors and nothing else."""
 
 import pickle
 import re
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
@@ -47,6 +47,25 @@ def load_weights(network: nn.Module, path: Path) -> None:
         raise ArtifactError(f"{path}: cannot be read: {error.strerror or error}") from error
     _require_fit(network, state, path)
     network.load_state_dict(state, strict=False)
+
+
+def save_weights(network: nn.Module, path: Path) -> None:
+    """As safetensors. A tensor that has several names gets the first of them, with which
+    `load_weights` is content."""
+    first = {id(tensor): name for name, tensor in reversed(_tensors(network).items())}
+    save_file(
+        {
+            name: tensor.detach().contiguous()
+            for name, tensor in _tensors(network).items()
+            if first[id(tensor)] == name
+        },
+        path,
+    )
+
+
+def _tensors(network: nn.Module) -> dict[str, Tensor]:
+    tensors: dict[str, Tensor] = network.state_dict(keep_vars=True)
+    return tensors
 
 
 def _read_safetensors(path: Path) -> dict[str, Tensor]:
@@ -89,7 +108,7 @@ def _read_torch(path: Path) -> dict[str, Tensor]:
 
 
 def _require_fit(network: nn.Module, state: Mapping[str, Tensor], path: Path) -> None:
-    own = network.state_dict(keep_vars=True)
+    own = _tensors(network)
     # Of a tensor under several names, safetensors keeps one.
     given = {id(tensor) for name, tensor in own.items() if name in state}
     missing = [name for name, tensor in own.items() if id(tensor) not in given]
