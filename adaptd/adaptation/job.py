@@ -28,6 +28,7 @@ _CIRCUMSTANCES: Mapping[str, bool | dict[str, bool]] = {
     "epoch": True,
     "records": True,
     "champion": True,
+    "weights": True,
     "output": True,
     "rehearsal": {"records": True},
 }
@@ -40,6 +41,7 @@ _OPTIONS: Mapping[str, Any] = {
     "maximum_parameters": None,
     "maximum_latency_seconds": None,
     "edge_latency": {},
+    "weights_digest": None,
 }
 
 # What trains nothing, what keeps the architecture, what searches for another, and what does so
@@ -74,7 +76,9 @@ class Job(_Document):
 
     kind: `initial` trains the first model; `adapt` trains the remedies of an episode, those of
     `rungs`.
-    architecture: the champion's; for `initial` one without edges, which gets `operation` on each.
+    architecture: the champion's; for `initial` one without edges, which gets `operation` on each,
+    or what its factory makes where that is None.
+    weights: file of those of the first model, in place of training; its hex digest guards it.
     records: Arrow file of labelled records, all of which may be trained on; its hex digest
     guards it.
     champion: release directory whose weights are inherited (`adapt` only); its digest guards it.
@@ -106,6 +110,8 @@ class Job(_Document):
     champion: Path | None = None
     champion_digest: str | None = None
     operation: str | None = None
+    weights: Path | None = None
+    weights_digest: str | None = None
     output: Path
     steps: int
     macs_cap: int | None = None

@@ -4,6 +4,7 @@ import copy
 import math
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 
@@ -29,7 +30,7 @@ from adaptd.adaptation.remembering import remembering
 from adaptd.adaptation.reopenings import Trained, reopen, skip_hopeless
 from adaptd.adaptation.samples import samples_of
 from adaptd.architecture import Architecture, Contract
-from adaptd.errors import JobError
+from adaptd.errors import ArtifactError, JobError
 from adaptd.registry import manifest
 from adaptd.search.candidates import reopening_within
 from adaptd.search.compute import checked_device, usual_device
@@ -43,7 +44,10 @@ from adaptd.search.widening import widest
 from adaptd.space.elastic import resize
 from adaptd.space.export import load_network
 from adaptd.space.network import build, initial_architecture, morph, shrink_and_perturb
+from adaptd.space.openable import FACTORY_ERRORS, logits_of, made_architecture, one_line
 from adaptd.space.standardise import fit_standardisation
+from adaptd.space.weights import load_weights
+from adaptd.store.files import sha256_of
 from adaptd.stream.segment import read_segment
 from adaptd.telemetry.provenance import provenance
 
@@ -110,32 +114,61 @@ def _made_by(device: torch.device) -> dict[str, str]:
 
 
 def initial(job: Job, samples: Samples, open_bench: Callable[[], Bench]) -> Result:
-    """The first model: the wanted operation on every edge, from a fresh initialisation.
+    """The first model: the wanted operation on every edge, or what the factory makes; trained from
+    a fresh initialisation, or with the weights that are given.
 
-    Raises JobError, naming the model, if no network can be built like that.
+    Raises JobError, naming the model, if no network can be built like that, or the weights do not
+    fit it.
     """
-    if job.operation is None:
-        raise ValueError("an initial job names the operation on every edge")
     wanted = Architecture.from_document(job.architecture)
     try:
-        architecture = initial_architecture(
-            wanted.network, wanted.settings, operation=job.operation
-        )
+        architecture = _first_architecture(job, wanted)
         fresh(job, architecture, samples)
-    except (ImportError, TypeError, ValueError) as error:
+    except FACTORY_ERRORS as error:
+        operation = "" if job.operation is None else f" and {job.operation!r} on every edge"
+        told = str(error) if isinstance(error, ImportError | ValueError) else one_line(error)
         raise JobError(
             f"stream {job.stream}: model: cannot build {wanted.network} with "
-            f"{dict(wanted.settings)} and {job.operation!r} on every edge: {error}"
+            f"{dict(wanted.settings)}{operation}: {told}"
         ) from error
     bench = open_bench()
-    train_together(
-        bench,
-        job,
-        samples,
-        INITIAL,
-        lambda: {INITIAL: (architecture, fresh(job, architecture, samples))},
-    )
+    if job.weights is None:
+        train_together(
+            bench,
+            job,
+            samples,
+            INITIAL,
+            lambda: {INITIAL: (architecture, fresh(job, architecture, samples))},
+        )
+    elif bench.lacks(INITIAL):
+        network = build(architecture, seed=job.seed)
+        _load_weights(job, job.weights, network)
+        bench.add(INITIAL, architecture, network, steps=0, seconds=0.0)
+        bench.complete(INITIAL)
     return bench.result()
+
+
+def _first_architecture(job: Job, wanted: Architecture) -> Architecture:
+    contract = Contract.from_document(job.contract)
+    if job.operation is None:
+        found = made_architecture(wanted.network, wanted.settings, contract.shape, seed=job.seed)
+    else:
+        found = initial_architecture(wanted.network, wanted.settings, operation=job.operation)
+    logits = logits_of(build(found, seed=job.seed), contract.shape)
+    if logits != len(contract.classes):
+        raise ValueError(
+            f"it gives {logits} logits a record, and there are {len(contract.classes)} classes"
+        )
+    return found
+
+
+def _load_weights(job: Job, path: Path, network: torch.nn.Module) -> None:
+    try:
+        if sha256_of(path) != job.weights_digest:
+            raise ArtifactError(f"{path}: has changed since it was first read")
+        load_weights(network, path)
+    except (ArtifactError, OSError) as error:
+        raise JobError(f"stream {job.stream}: model.weights: {error}") from error
 
 
 def adapt(job: Job, samples: Samples, open_bench: Callable[[], Bench]) -> Result:

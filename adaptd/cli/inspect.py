@@ -1,7 +1,6 @@
 """`adaptd inspect`: what could change in a network, before any stream is set up for it."""
 
 import json
-import sys
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any
@@ -74,9 +73,6 @@ def inspect(
         architecture = Architecture(factory, dict(map(setting, settings or ())))
     except ValueError as error:
         raise ConfigError(f"FACTORY: {error}") from error
-    # As `python -m` does, so that a network needs not be installed.
-    if str(Path.cwd()) not in sys.path:
-        sys.path.insert(0, str(Path.cwd()))
     network = _build(architecture)
     # By name, since this room must stay without torch.
     if weights is not None:

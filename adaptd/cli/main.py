@@ -1,6 +1,7 @@
 """`adaptd`: the entry point, and how errors end."""
 
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -53,7 +54,7 @@ def _version(is_asked: bool) -> None:
 
 @app.callback(epilog=EXAMPLES)
 def _root(
-    version: Annotated[
+    version: Annotated[  # noqa: ARG001 - its callback prints it
         bool,
         typer.Option("--version", callback=_version, is_eager=True, help="Print the version."),
     ] = False,
@@ -61,6 +62,10 @@ def _root(
     """Watch a deployed model on its stream; when the data drifts, search a better architecture
     around it, prove it on live records, and release it once it is approved.
     """
+    # As `python -m` has it, so that a network needs not be installed; last, so that nothing there
+    # stands in for what is. Workers inherit it.
+    if str(Path.cwd()) not in sys.path:
+        sys.path.append(str(Path.cwd()))
 
 
 def main() -> None:

@@ -47,7 +47,13 @@ class ModelConfig(Section):
     )
     operation: str | None = Field(
         default=None,
-        description="the operation on every edge; None: `dw k5 d1`, and `linear` over tables",
+        description="the operation on every edge; None: what the factory puts there, in adaptd's "
+        "own network for the shape `dw k5 d1`, and `linear` over tables",
+    )
+    weights: Path | None = Field(
+        default=None,
+        description="of release 1: safetensors, or .pt as torch.save(network.state_dict()) writes "
+        "it; None: it is trained on the first window",
     )
 
     @field_validator("operation")

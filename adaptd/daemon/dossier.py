@@ -57,7 +57,10 @@ def dossier(
         "diagnosis": plan.get("diagnosis"),
         OLD_CONCEPTS: plan.get(OLD_CONCEPTS, []),
         "maximum_forgetting_points": maximum_forgetting_points,
-        "training_records": [plan["first_record"], plan["end_record"] - 1],
+        "training_records": None
+        if plan["first_record"] is None
+        else [plan["first_record"], plan["end_record"] - 1],
+        "given_weights": plan.get("given_weights"),
         "left_out_records": sum(end - first for first, end in plan.get("left_out", ())),
         "held_back_records": plan.get("held_back", 0),
         "rehearsal": _told(plan, "rehearsal", "count", "share"),

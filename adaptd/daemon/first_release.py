@@ -1,4 +1,6 @@
-"""Release 1: trained on the first window, at first start only."""
+"""Release 1: trained on the first window, or given; at first start only."""
+
+from typing import Any
 
 import structlog
 
@@ -11,6 +13,7 @@ from adaptd.daemon.release_desk import ReleaseDesk
 from adaptd.errors import ConfigError
 from adaptd.registry import progress
 from adaptd.registry.releases import Release
+from adaptd.store.files import sha256_of
 from adaptd.stream.segment import write_segment
 from adaptd.stream.window import Window
 
@@ -92,6 +95,12 @@ class FirstRelease:
     def _start(self, network: str) -> None:
         config, model = self._context.config.initial, self._context.config.model
         first = self._window.first_record
+        try:
+            weights_digest = None if model.weights is None else sha256_of(model.weights)
+        except OSError as error:
+            raise ConfigError(
+                f"stream {self._context.stream}: model.weights: {model.weights}: {error.strerror}"
+            ) from error
         digest, path = write_segment(
             self._directory, self._window.between(first, first + config.records)
         )
@@ -104,7 +113,9 @@ class FirstRelease:
                     network,
                     {**sizes(self._contract), **model.settings},
                 ).to_document(),
-                operation=model.operation or usual_operation(self._contract.shape),
+                operation=model.operation or usual_operation(network, self._contract.shape),
+                weights=model.weights,
+                weights_digest=weights_digest,
                 contract=self._contract.to_document(),
                 records=path,
                 records_digest=digest,
@@ -129,12 +140,7 @@ class FirstRelease:
                 architecture=architecture,
                 parent=None,
                 episode=None,
-                evidence={
-                    "training_records": [first, end - 1],
-                    "training_classes": counts_of(
-                        self._window.between(first, end).target, len(self._contract.classes)
-                    ),
-                },
+                evidence=self._evidence(first, end),
                 now=now,
             )
         digest = self._digest
@@ -158,6 +164,17 @@ class FirstRelease:
         self._context.ledger.put_progress(lambda connection: progress.clear(connection, stream))
         return published[0]
 
+    def _evidence(self, first: int, end: int) -> dict[str, Any]:
+        weights = self._context.config.model.weights
+        if weights is not None:
+            return {"given_weights": weights.name}
+        return {
+            "training_records": [first, end - 1],
+            "training_classes": counts_of(
+                self._window.between(first, end).target, len(self._contract.classes)
+            ),
+        }
+
 
 def own_network(shape: tuple[int, ...]) -> str:
     """The factory of adaptd's own network for records of a shape, without the batch axis.
@@ -173,8 +190,11 @@ def own_network(shape: tuple[int, ...]) -> str:
     return _OWN[len(shape)]
 
 
-def usual_operation(shape: tuple[int, ...]) -> str:
-    """What stands on every edge of release 1 where nobody says it."""
+def usual_operation(network: str, shape: tuple[int, ...]) -> str | None:
+    """What stands on every edge of release 1 where nobody says it; None for what its factory puts
+    there, in any network but adaptd's own for the shape."""
+    if network != _OWN.get(len(shape)):
+        return None
     return _TABULAR_OPERATION if len(shape) == 1 else _OPERATION
 
 

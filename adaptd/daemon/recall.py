@@ -157,11 +157,13 @@ def plan_of(
     """The episode's plan as its proposal needs it: what the earlier release had learnt from."""
     release = by_name(connection, context.stream)[winner]
     evidence = manifest.verify(context.absolute(release.path))["evidence"]
-    first, last = evidence["training_records"]
+    # None of one whose weights were given.
+    first, last = evidence.get("training_records") or (None, None)
     return {
         **plan,
         "first_record": first,
-        "end_record": last + 1,
+        "end_record": None if last is None else last + 1,
+        "given_weights": evidence.get("given_weights"),
         "class_counts": evidence.get("training_classes"),
         "steps": 0,
         "macs_cap": max(macs_cap(connection, context), release.macs),

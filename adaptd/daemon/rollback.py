@@ -32,6 +32,8 @@ TRIGGER = "watch"
 SCHEMA_VERSION = 1
 
 _FOLDER = "rollback"
+# Of the predecessor's own evidence: what its weights come from.
+_KNOWN = ("training_records", "training_classes", "given_weights")
 
 
 class RollbackDesk:
@@ -72,8 +74,7 @@ class RollbackDesk:
                 spending=spendings.of_episode(connection, episode, kind="watch"),
                 alpha=context.config.watch.alpha,
                 macs_cap=max(macs_cap(connection, context), predecessor.macs),
-                training_records=manifest["evidence"].get("training_records"),
-                training_classes=manifest["evidence"].get("training_classes"),
+                known={key: manifest["evidence"].get(key) for key in _KNOWN},
             )
         digest = self._releases.seal(
             directory,
@@ -152,13 +153,13 @@ def dossier(
     spending: Spending,
     alpha: float,
     macs_cap: int,
-    training_records: list[int] | None,
-    training_classes: list[int] | None = None,
+    known: Mapping[str, Any],
 ) -> dict[str, Any]:
     """The evidence document of the proposal, in the words of a trial: the predecessor is who claims
     to be better than what is deployed. The same evidence gives the same document.
 
-    alpha: of the stream, of which the watch's is a share.
+    alpha: of the stream, of which the watch's is a share. known: of the predecessor's evidence,
+    what its weights come from.
     """
     name, accuracy = recall.name_of(predecessor), evidence["accuracy"]
     return {
@@ -182,8 +183,7 @@ def dossier(
         "trigger": TRIGGER,
         "drift": None,
         "diagnosis": None,
-        "training_records": training_records,
-        "training_classes": training_classes,
+        **known,
         "training_steps": 0,
         "champion_architecture": watched.architecture.to_document(),
         "challenger_architecture": predecessor.architecture.to_document(),

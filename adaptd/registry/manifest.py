@@ -1,6 +1,5 @@
 """The manifest of a release: its files with their sha256, its contract, whence it came, why."""
 
-import hashlib
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -10,6 +9,7 @@ from typing import Any
 from adaptd.architecture import Architecture, Contract
 from adaptd.architecture.canonical import digest_of
 from adaptd.errors import ArtifactError
+from adaptd.store.files import sha256_of
 
 SCHEMA_VERSION = 1
 
@@ -40,7 +40,7 @@ def build_manifest(
     architecture.json holds another architecture.
     """
     files = {
-        name: {"sha256": _sha256(path), "bytes": path.stat().st_size}
+        name: {"sha256": sha256_of(path), "bytes": path.stat().st_size}
         for name, path in _files(directory).items()
     }
     for name in REQUIRED:
@@ -85,7 +85,7 @@ def verify(directory: Path, *, digest: str | None = None) -> dict[str, Any]:
         if name not in found:
             raise ArtifactError(f"{directory / name}: missing, the manifest lists it")
         expected = listed[name].get("sha256") if isinstance(listed[name], dict) else None
-        actual = _sha256(found[name])
+        actual = sha256_of(found[name])
         if actual != expected:
             raise ArtifactError(
                 f"{directory / name}: sha256 is {actual}, the manifest says {expected}"
@@ -108,11 +108,6 @@ def _files(directory: Path) -> dict[str, Path]:
         if path.is_file() and path != directory / MANIFEST:
             found[path.relative_to(directory).as_posix()] = path
     return found
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _check_architecture(path: Path, architecture: Architecture) -> None:

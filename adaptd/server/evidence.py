@@ -105,6 +105,7 @@ class Evidence(BaseModel):
     diagnosis: Diagnosed | None = None
     trigger: str = ""
     training_records: tuple[int, int] | None = None
+    given_weights: str | None = None
     left_out_records: int = 0
     held_back_records: int = 0
     rehearsal: Rehearsed | None = None
@@ -341,6 +342,12 @@ def checks(evidence: Evidence, *, is_champion_current: bool | None) -> tuple[Che
 
 
 def _frozen_before(evidence: Evidence) -> Check:
+    if evidence.given_weights is not None:
+        return Check(
+            True,
+            f"Its weights were given in the file {evidence.given_weights}, before the stream's "
+            "first release.",
+        )
     if evidence.training_records is None:
         return Check(False, "The records that it was trained on are not named.")
     first, last = evidence.training_records

@@ -9,7 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
+from adaptd.architecture import Architecture, Setting
 from adaptd.space.edges import LAYERS, Edge, read_edge, tied_parameters
+from adaptd.space.network import build
 from adaptd.space.placed import Placed
 from adaptd.space.supernet import Reopening, Supernet
 from adaptd.space.trace import Hook, trace
@@ -28,6 +30,9 @@ FORWARD_ERRORS = (
     TypeError,
     ValueError,
 )
+
+# What the import or the call of somebody's factory may raise.
+FACTORY_ERRORS = (*FORWARD_ERRORS, ImportError, NameError, OSError, SyntaxError)
 
 # Share of the largest answer: a merged kernel sums in another order.
 _TOLERANCE = 1e-3
@@ -61,6 +66,34 @@ class Survey:
 
     openable: Mapping[str, Openable]
     refused: tuple[Refusal, ...]
+
+
+def made_architecture(
+    network: str, settings: Mapping[str, Setting], shape: tuple[int, ...], *, seed: int = 0
+) -> Architecture:
+    """What the factory makes, by the edges that can be opened: the others stay as it makes them,
+    and nobody needs to name them.
+
+    Raises ImportError or ValueError, and whatever somebody's factory raises (`FACTORY_ERRORS`).
+    """
+    found = openable_edges(build(Architecture(network, settings), seed=seed), shape)
+    if not found:
+        raise ValueError(f"{network}: no layer can be opened; see `adaptd inspect`")
+    return Architecture(network, settings, {name: str(of.operation) for name, of in found.items()})
+
+
+def logits_of(network: nn.Module, shape: tuple[int, ...]) -> int:
+    """How many a record of this shape gets. Raises ValueError where its answer is no vector of two
+    or more, and whatever somebody's network raises."""
+    was_training = network.training
+    network.eval()
+    with torch.no_grad():
+        answer = network(torch.zeros(1, *shape))
+    network.train(was_training)
+    if not isinstance(answer, Tensor) or answer.ndim != 2 or answer.shape[1] < 2:
+        seen = list(answer.shape) if isinstance(answer, Tensor) else type(answer).__name__
+        raise ValueError(f"expected logits [n, classes] of two classes or more, got {seen}")
+    return answer.shape[1]
 
 
 def openable_edges(network: nn.Module, shape: tuple[int, ...]) -> dict[str, Edge]:

@@ -1,6 +1,5 @@
 """Copies of a state directory: made while a daemon writes there, checked, and put in its place."""
 
-import hashlib
 import json
 import os
 import shutil
@@ -21,6 +20,7 @@ from adaptd.store.files import (
     fsync_directory,
     fsync_tree,
     publish_directory,
+    sha256_of,
 )
 from adaptd.store.sqlite import DAMAGED
 from adaptd.store.tables import pins, segments
@@ -66,7 +66,7 @@ def back_up(state: StateDirectory, target: Path, *, now: datetime) -> Backup:
             _copy_database(state, partial)
             _copy_rest(state.path, partial)
             files = {
-                str(path.relative_to(partial)): _digest(path) for path in sorted(_files(partial))
+                str(path.relative_to(partial)): sha256_of(path) for path in sorted(_files(partial))
             }
             document = {
                 "schema_version": SCHEMA_VERSION,
@@ -103,7 +103,7 @@ def read_backup(path: Path) -> Backup:
     for name, digest in files.items():
         if not (path / name).is_file():
             raise ArtifactError(f"{path / name}: missing from the backup")
-        if _digest(path / name) != digest:
+        if sha256_of(path / name) != digest:
             raise ArtifactError(f"{path / name}: is not what was backed up")
     return Backup(path, made_at, files)
 
@@ -222,8 +222,3 @@ def _files(directory: Path) -> Iterator[Path]:
     for parent, directories, names in os.walk(directory):
         directories[:] = [name for name in directories if not name.endswith(PARTIAL_SUFFIX)]
         yield from (Path(parent, name) for name in names if not name.endswith(PARTIAL_SUFFIX))
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

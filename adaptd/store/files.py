@@ -1,6 +1,7 @@
 """Files that are whole or absent, whatever is killed when."""
 
 import errno
+import hashlib
 import os
 import shutil
 from collections.abc import Iterator
@@ -25,6 +26,12 @@ def disk_errors(path: Path) -> Iterator[None]:
         if error.errno in _TRANSIENT:
             raise StoreUnavailable(f"{path}: {error.strerror}") from error
         raise
+
+
+def sha256_of(path: Path) -> str:
+    """Of the file's content, in hex. Raises OSError."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_atomically(path: Path, data: bytes) -> None:

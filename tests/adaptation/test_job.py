@@ -19,6 +19,7 @@ OPTIONS = (
     "maximum_parameters",
     "maximum_latency_seconds",
     "edge_latency",
+    "weights_digest",
 )
 
 
@@ -31,7 +32,7 @@ def test_a_job_without_options_has_the_digest_that_it_had_before_there_were_any(
 ) -> None:
     # A worker that was cut off by an upgrade goes on where it stood.
     asked = job()
-    others = {"epoch", "records", "champion", "output", *OPTIONS}
+    others = {"epoch", "records", "champion", "weights", "output", *OPTIONS}
     assert asked.digest == digest_of(asked.model_dump(mode="json", exclude=others))
 
 
@@ -49,6 +50,7 @@ def test_a_job_without_options_has_the_digest_that_it_had_before_there_were_any(
         {"maximum_parameters": 1_000},
         {"maximum_latency_seconds": 0.001},
         {"edge_latency": {"reopened": {"most": 0.001, "table": {}}}},
+        {"weights": Path("given.pt"), "weights_digest": "c" * 64},
     ],
 )
 def test_each_option_makes_another_job(job: JobMaker, options: dict[str, Any]) -> None:

@@ -281,7 +281,7 @@ def test_records_of_other_shapes_are_adapted_to_as_well(
     small = {"width": 8, "depth": 1} if len(shape) == 1 else {"width": 4, "stem_stride": 2}
     first = job(
         architecture=Architecture(own_network(shape), {**sizes(contract), **small}).to_document(),
-        operation=usual_operation(shape),
+        operation=usual_operation(own_network(shape), shape),
         contract=contract.to_document(),
         records=path,
         records_digest=digest,

@@ -1,11 +1,8 @@
 """The network that a search goes out from."""
 
-import hashlib
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
 from torch import nn
 
 from adaptd.adaptation.search.job import SearchJob
@@ -14,13 +11,17 @@ from adaptd.architecture import Architecture, Contract
 from adaptd.errors import ArtifactError, ConfigError
 from adaptd.registry import manifest
 from adaptd.space.export import load_network
-from adaptd.space.network import build, initial_architecture
-from adaptd.space.openable import FORWARD_ERRORS, one_line, openable_edges
+from adaptd.space.network import build
+from adaptd.space.openable import (
+    FACTORY_ERRORS,
+    logits_of,
+    made_architecture,
+    one_line,
+    openable_edges,
+)
 from adaptd.space.weights import load_weights
+from adaptd.store.files import sha256_of
 from adaptd.stream.schema import Schema
-
-# What the import or the call of a factory may raise that is not ours.
-_FACTORY_ERRORS = (*FORWARD_ERRORS, ImportError, NameError, OSError, SyntaxError)
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,24 +56,15 @@ def start_of(job: SearchJob) -> Start:
         raise ConfigError(
             f"--shape {_sizes(job.shape)}: records of {job.stream} are {_sizes(schema.shape)}"
         )
-    # As `python -m` does, so that a network needs not be installed.
-    if str(Path.cwd()) not in sys.path:
-        sys.path.insert(0, str(Path.cwd()))
     try:
-        is_factory = not architecture.operations
-        if is_factory:
-            architecture = initial_architecture(architecture.network, architecture.settings)
+        if not architecture.operations:
+            architecture = made_architecture(
+                architecture.network, architecture.settings, shape, seed=job.seed
+            )
         network = build(architecture, seed=job.seed)
         openable = _openable(network, architecture, shape)
-        if is_factory:
-            # The others stay as the factory makes them; nobody needs to name them.
-            architecture = Architecture(
-                architecture.network,
-                architecture.settings,
-                {edge: architecture.operations[edge] for edge in openable},
-            )
-        outputs = _outputs(network, shape)
-    except _FACTORY_ERRORS as error:
+        outputs = logits_of(network, shape)
+    except FACTORY_ERRORS as error:
         told = str(error) if isinstance(error, ImportError | ValueError) else one_line(error)
         raise ConfigError(f"--from {job.start}: {' '.join(told.split())}") from error
     schema = schema or _file_schema(job, shape, outputs)
@@ -83,7 +75,7 @@ def start_of(job: SearchJob) -> Start:
             load_weights(network, job.weights)
         except ArtifactError as error:
             raise ConfigError(f"--weights {error}") from error
-        weights_digest = hashlib.sha256(job.weights.read_bytes()).hexdigest()
+        weights_digest = sha256_of(job.weights)
     return Start(
         network=network,
         architecture=architecture,
@@ -155,18 +147,6 @@ def _openable(
     if not found:
         raise ValueError(f"{architecture.network}: no layer can be opened; see `adaptd inspect`")
     return found
-
-
-def _outputs(network: nn.Module, shape: tuple[int, ...]) -> int:
-    was_training = network.training
-    network.eval()
-    with torch.no_grad():
-        answer = network(torch.zeros(1, *shape))
-    network.train(was_training)
-    if not isinstance(answer, torch.Tensor) or answer.ndim != 2 or answer.shape[1] < 2:
-        seen = list(answer.shape) if isinstance(answer, torch.Tensor) else type(answer).__name__
-        raise ValueError(f"expected logits [n, classes] of two classes or more, got {seen}")
-    return answer.shape[1]
 
 
 def _file_shape(job: SearchJob) -> tuple[int, ...]:
