@@ -74,10 +74,10 @@ class DistillationOrder(_Document):
 class Job(_Document):
     """One piece of learning under a budget.
 
-    kind: `initial` trains the first model; `adapt` trains the remedies of an episode, those of
-    `rungs`.
-    architecture: the champion's; for `initial` one without edges, which gets `operation` on each,
-    or what its factory makes where that is None.
+    kind: `initial` trains the first model, and `check` says whether it can be built; `adapt` trains
+    the remedies of an episode, those of `rungs`.
+    architecture: the champion's; for the first model one without edges, which gets `operation` on
+    each, or what its factory makes where that is None.
     weights: file of those of the first model, in place of training; its hex digest guards it.
     records: Arrow file of labelled records, all of which may be trained on; its hex digest
     guards it.
@@ -99,7 +99,7 @@ class Job(_Document):
     device: torch's name of where to train, None for CUDA where there is some, else the processor.
     """
 
-    kind: Literal["initial", "adapt"]
+    kind: Literal["check", "initial", "adapt"]
     rungs: tuple[Rung, ...] = RUNGS
     stream: str
     seed: int

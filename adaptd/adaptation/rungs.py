@@ -99,7 +99,14 @@ def perform(job: Job, report: Report, *, keeper: Keeper | None = None, threads: 
         # Last of all that may draw from torch's global generator: it may set it to where it was.
         return Bench(job, report, keeper or Keeper(WorkingDirectory(job.output)), identity=made_by)
 
-    result = (initial if job.kind == "initial" else adapt)(job, samples, open_bench)
+    match job.kind:
+        case "check":
+            first_model(job, samples)
+            result = Result()
+        case "initial":
+            result = initial(job, samples, open_bench)
+        case "adapt":
+            result = adapt(job, samples, open_bench)
     return result.model_copy(update={"made_by": made_by})
 
 
@@ -114,8 +121,20 @@ def _made_by(device: torch.device) -> dict[str, str]:
 
 
 def initial(job: Job, samples: Samples, open_bench: Callable[[], Bench]) -> Result:
-    """The first model: the wanted operation on every edge, or what the factory makes; trained from
-    a fresh initialisation, or with the weights that are given.
+    """The first model, trained, or with the weights that are given. Raises as `first_model`."""
+    architecture, network = first_model(job, samples)
+    bench = open_bench()
+    if job.weights is None:
+        train_together(bench, job, samples, INITIAL, lambda: {INITIAL: (architecture, network)})
+    elif bench.lacks(INITIAL):
+        bench.add(INITIAL, architecture, network.cpu(), steps=0, seconds=0.0)
+        bench.complete(INITIAL)
+    return bench.result()
+
+
+def first_model(job: Job, samples: Samples) -> Trained:
+    """The wanted operation on every edge, or what the factory makes; from a fresh initialisation,
+    or with the weights that are given.
 
     Raises JobError, naming the model, if no network can be built like that, or the weights do not
     fit it.
@@ -123,7 +142,7 @@ def initial(job: Job, samples: Samples, open_bench: Callable[[], Bench]) -> Resu
     wanted = Architecture.from_document(job.architecture)
     try:
         architecture = _first_architecture(job, wanted)
-        fresh(job, architecture, samples)
+        network = fresh(job, architecture, samples)
     except FACTORY_ERRORS as error:
         operation = "" if job.operation is None else f" and {job.operation!r} on every edge"
         told = str(error) if isinstance(error, ImportError | ValueError) else one_line(error)
@@ -131,21 +150,9 @@ def initial(job: Job, samples: Samples, open_bench: Callable[[], Bench]) -> Resu
             f"stream {job.stream}: model: cannot build {wanted.network} with "
             f"{dict(wanted.settings)}{operation}: {told}"
         ) from error
-    bench = open_bench()
-    if job.weights is None:
-        train_together(
-            bench,
-            job,
-            samples,
-            INITIAL,
-            lambda: {INITIAL: (architecture, fresh(job, architecture, samples))},
-        )
-    elif bench.lacks(INITIAL):
-        network = build(architecture, seed=job.seed)
+    if job.weights is not None:
         _load_weights(job, job.weights, network)
-        bench.add(INITIAL, architecture, network, steps=0, seconds=0.0)
-        bench.complete(INITIAL)
-    return bench.result()
+    return architecture, network
 
 
 def _first_architecture(job: Job, wanted: Architecture) -> Architecture:

@@ -1,11 +1,13 @@
 """Release 1: trained on the first window, or given; at first start only."""
 
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 
 import structlog
 
 from adaptd.adaptation.job import INITIAL, Job, Result
 from adaptd.architecture import Architecture, Contract
+from adaptd.config import ModelConfig
 from adaptd.daemon.assignment import Assignment
 from adaptd.daemon.class_shares import counts_of
 from adaptd.daemon.context import StreamContext
@@ -25,13 +27,16 @@ _OWN = {
     2: "adaptd.space.sequence:convnet",
     3: "adaptd.space.image:convnet",
 }
+# Records that a named model is tried on, long before there are enough to learn from.
+_PROBED = 32
 # Over tables, and over all other records.
 _TABULAR_OPERATION, _OPERATION = "linear", "dw k5 d1"
 
 
 class FirstRelease:
-    """Waits for the first window, has it learnt, publishes. After a kill it asks for the same
-    again, and the worker goes on from where it stood."""
+    """Waits for the first window, has it learnt, publishes. A model that somebody has named is
+    checked meanwhile. After a kill it asks for the same again, and the worker goes on from where it
+    stood."""
 
     def __init__(
         self,
@@ -50,6 +55,7 @@ class FirstRelease:
         self._members = self._directory / context.owned("members")
         self._result: Result | None = None
         self._digest: str | None = None
+        self._is_checking = self._is_checked = False
 
     @property
     def wants_records(self) -> bool:
@@ -64,14 +70,45 @@ class FirstRelease:
         configured model can never be built or trained; StoreUnavailable with the result kept for
         the next step.
         """
-        network = self._context.config.model.network or own_network(self._contract.shape)
         if self.wants_records:
+            self._check()
+            return None
+        if self._is_checking and not self._has_ended():
             return None
         if self._result is None and not self._assignment.is_running:
-            self._start(network)
+            self._start("initial", self._members)
+            log.info(
+                "initial.training",
+                stream=self._context.stream,
+                records=self._context.config.initial.records,
+            )
         elif self._result is None:
             self._result = self._poll()
         return None if self._result is None else self._publish(self._result)
+
+    def _check(self) -> None:
+        """Long before the first window is full: whether the model that somebody has named can be
+        built, and takes the stream's records and the weights."""
+        model = self._context.config.model
+        network = self._network()
+        if self._is_checking:
+            self._has_ended()
+        elif not self._is_checked and model != ModelConfig() and len(self._window) >= _PROBED:
+            log.info("initial.check", stream=self._context.stream, network=network)
+            self._start("check", self._directory / self._context.owned("check"))
+            self._is_checking = True
+
+    def _has_ended(self) -> bool:
+        # Not one that has failed, either: it is begun again.
+        self._is_checking = False
+        if self._assignment.poll().result is None:
+            self._is_checking = True
+            return False
+        self._is_checked = True
+        return True
+
+    def _network(self) -> str:
+        return self._context.config.model.network or own_network(self._contract.shape)
 
     def close(self) -> None:
         """Ends the training, which keeps where it stands."""
@@ -92,21 +129,20 @@ class FirstRelease:
             )
         return report.result
 
-    def _start(self, network: str) -> None:
+    def _start(self, kind: Literal["check", "initial"], output: Path) -> None:
         config, model = self._context.config.initial, self._context.config.model
-        first = self._window.first_record
+        network, first = self._network(), self._window.first_record
         try:
             weights_digest = None if model.weights is None else sha256_of(model.weights)
         except OSError as error:
             raise ConfigError(
                 f"stream {self._context.stream}: model.weights: {model.weights}: {error.strerror}"
             ) from error
-        digest, path = write_segment(
-            self._directory, self._window.between(first, first + config.records)
-        )
+        count = config.records if kind == "initial" else _PROBED
+        digest, path = write_segment(self._directory, self._window.between(first, first + count))
         self._assignment.start(
             Job(
-                kind="initial",
+                kind=kind,
                 stream=self._context.stream,
                 seed=self._context.seed_for("initial", 0),
                 architecture=Architecture(
@@ -119,14 +155,13 @@ class FirstRelease:
                 contract=self._contract.to_document(),
                 records=path,
                 records_digest=digest,
-                output=self._members,
+                output=output,
                 steps=config.steps,
                 device=self._context.config.training.device,
                 epoch=self._context.ledger.epoch,
             ),
             wall_seconds=config.wall_seconds,
         )
-        log.info("initial.training", stream=self._context.stream, records=config.records)
 
     def _publish(self, result: Result) -> Release:
         member = result.members[INITIAL]

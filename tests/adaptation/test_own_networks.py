@@ -136,6 +136,18 @@ def test_weights_of_another_network_are_refused_by_what_does_not_fit(
         perform(foreign_job(**fields), ignore)
 
 
+def test_a_check_says_what_the_first_model_would_and_makes_nothing(
+    foreign_job: JobMaker, tmp_path: Path
+) -> None:
+    _, fields = given_weights(SMALL, tmp_path / "theirs.pt")
+    asked = foreign_job(kind="check", **fields)
+    assert perform(asked, ignore).members == {}
+    assert list(asked.output.iterdir()) == []
+    _, others = given_weights("residual_1d", tmp_path / "others.pt")
+    with pytest.raises(JobError, match=r"model\.weights: .*does not fit the network"):
+        perform(foreign_job(kind="check", **others), ignore)
+
+
 def test_another_number_of_logits_is_refused_before_anything_is_trained(
     foreign_job: JobMaker,
 ) -> None:
