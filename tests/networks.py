@@ -7,6 +7,7 @@ is 1 for sequences, 2 for images. `FOREIGN` lists them with an example for param
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -124,6 +125,23 @@ def detector(*, in_channels: int, classes: int, width: int = 16) -> nn.Module:
         width,
         classes,
     )
+
+
+class Branching(nn.Module):
+    """Takes one way or another by what it sees, which no graph can hold."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, x: Tensor) -> Tensor:
+        answers: Tensor = self.network(x)
+        return answers if answers.mean() > 0 else -answers
+
+
+def branching_cnn(**settings: Any) -> nn.Module:
+    """A plain network that cannot be exported."""
+    return Branching(plain_cnn(**settings))
 
 
 class Bottleneck(nn.Module):

@@ -5,6 +5,7 @@ import math
 import time
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import torch
 
@@ -42,7 +43,7 @@ from adaptd.search.stacked import StackedTraining
 from adaptd.search.training import Samples
 from adaptd.search.widening import widest
 from adaptd.space.elastic import resize
-from adaptd.space.export import load_network
+from adaptd.space.export import EXPORT_ERRORS, export, load_network
 from adaptd.space.network import build, initial_architecture, morph, shrink_and_perturb
 from adaptd.space.openable import FACTORY_ERRORS, logits_of, made_architecture, one_line
 from adaptd.space.standardise import fit_standardisation
@@ -101,7 +102,7 @@ def perform(job: Job, report: Report, *, keeper: Keeper | None = None, threads: 
 
     match job.kind:
         case "check":
-            first_model(job, samples)
+            check(job, samples)
             result = Result()
         case "initial":
             result = initial(job, samples, open_bench)
@@ -120,29 +121,48 @@ def _made_by(device: torch.device) -> dict[str, str]:
     }
 
 
+def check(job: Job, samples: Samples) -> None:
+    """Builds the first model, and exports it to nowhere. Raises JobError, naming what is wrong."""
+    architecture = first_architecture(job)
+    network = _given(job, architecture) or fresh(job, architecture, samples)
+    with TemporaryDirectory() as directory:
+        try:
+            export(network, architecture, Contract.from_document(job.contract), Path(directory))
+        except EXPORT_ERRORS as error:
+            raise JobError(
+                f"stream {job.stream}: model: {architecture.network} cannot be exported: "
+                f"{one_line(error)}"
+            ) from error
+
+
 def initial(job: Job, samples: Samples, open_bench: Callable[[], Bench]) -> Result:
-    """The first model, trained, or with the weights that are given. Raises as `first_model`."""
-    architecture, network = first_model(job, samples)
+    """The first model: trained from a fresh initialisation, or with the weights that are given.
+
+    Raises JobError, naming what is wrong, for a model that can never be built.
+    """
+    architecture = first_architecture(job)
     bench = open_bench()
-    if job.weights is None:
-        train_together(bench, job, samples, INITIAL, lambda: {INITIAL: (architecture, network)})
-    elif bench.lacks(INITIAL):
-        bench.add(INITIAL, architecture, network.cpu(), steps=0, seconds=0.0)
-        bench.complete(INITIAL)
+    if bench.lacks(INITIAL):
+        given = _given(job, architecture)
+        if given is not None:
+            bench.add(INITIAL, architecture, given, steps=0, seconds=0.0)
+            bench.complete(INITIAL)
+    train_together(
+        bench,
+        job,
+        samples,
+        INITIAL,
+        lambda: {INITIAL: (architecture, fresh(job, architecture, samples))},
+    )
     return bench.result()
 
 
-def first_model(job: Job, samples: Samples) -> Trained:
-    """The wanted operation on every edge, or what the factory makes; from a fresh initialisation,
-    or with the weights that are given.
-
-    Raises JobError, naming the model, if no network can be built like that, or the weights do not
-    fit it.
-    """
+def first_architecture(job: Job) -> Architecture:
+    """The wanted operation on every edge, or what the factory makes. Raises JobError, naming the
+    model, if no network can be built like that for the job's records and classes."""
     wanted = Architecture.from_document(job.architecture)
     try:
-        architecture = _first_architecture(job, wanted)
-        network = fresh(job, architecture, samples)
+        return _first_architecture(job, wanted)
     except FACTORY_ERRORS as error:
         operation = "" if job.operation is None else f" and {job.operation!r} on every edge"
         told = str(error) if isinstance(error, ImportError | ValueError) else one_line(error)
@@ -150,9 +170,6 @@ def first_model(job: Job, samples: Samples) -> Trained:
             f"stream {job.stream}: model: cannot build {wanted.network} with "
             f"{dict(wanted.settings)}{operation}: {told}"
         ) from error
-    if job.weights is not None:
-        _load_weights(job, job.weights, network)
-    return architecture, network
 
 
 def _first_architecture(job: Job, wanted: Architecture) -> Architecture:
@@ -169,13 +186,19 @@ def _first_architecture(job: Job, wanted: Architecture) -> Architecture:
     return found
 
 
-def _load_weights(job: Job, path: Path, network: torch.nn.Module) -> None:
+def _given(job: Job, architecture: Architecture) -> torch.nn.Module | None:
+    """With the job's weights; None where it has none. Raises JobError for a file that does not fit,
+    or is not the one that was named."""
+    if job.weights is None:
+        return None
+    network = build(architecture, seed=job.seed)
     try:
-        if sha256_of(path) != job.weights_digest:
-            raise ArtifactError(f"{path}: has changed since it was first read")
-        load_weights(network, path)
+        if sha256_of(job.weights) != job.weights_digest:
+            raise ArtifactError(f"{job.weights}: has changed since it was first read")
+        load_weights(network, job.weights)
     except (ArtifactError, OSError) as error:
         raise JobError(f"stream {job.stream}: model.weights: {error}") from error
+    return network
 
 
 def adapt(job: Job, samples: Samples, open_bench: Callable[[], Bench]) -> Result:
@@ -241,10 +264,12 @@ def adapt(job: Job, samples: Samples, open_bench: Callable[[], Bench]) -> Result
             caps = counted_caps(job, champion, architecture)
             candidates = reopening_within(architecture, contract.shape, caps)
             neighbour = random_neighbour(architecture, candidates, caps=caps, seed=job.seed)
-            morphed = morph(
-                champion, architecture, neighbour, noise=NEW_TAP_NOISE, generator=draws()
-            )
-            made[NEIGHBOUR] = neighbour, morphed
+            # Where nothing else fits, it is what fine-tuning has already.
+            if neighbour != architecture:
+                morphed = morph(
+                    champion, architecture, neighbour, noise=NEW_TAP_NOISE, generator=draws()
+                )
+                made[NEIGHBOUR] = neighbour, morphed
         if wide is not None:
             made[WIDENED] = wide[0], copy.deepcopy(wide[1])
         return made

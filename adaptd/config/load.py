@@ -88,8 +88,6 @@ def _files(stream: StreamConfig) -> Iterator[tuple[tuple[str, ...], Path]]:
     """Files that a stream cannot be read without, and the keys below it that name them."""
     if isinstance(stream.source, ReplaySourceConfig):
         yield ("source", "path"), stream.source.path
-    if stream.model.weights is not None:
-        yield ("model", "weights"), stream.model.weights
     if stream.record is not None and stream.record.avro is not None:
         avro = stream.record.avro
         yield ("record", "avro", "schema_file"), avro.schema_file

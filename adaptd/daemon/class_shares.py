@@ -31,8 +31,10 @@ def learnt_counts(
 ) -> list[int] | None:
     """Records of each class that the champion was trained on, as its release says; of a release
     from when it did not, those of the window that come before a record. None where there are
-    none."""
+    none, and of weights that were given."""
     evidence = manifest.verify(context.absolute(champion.path), digest=champion.digest)["evidence"]
+    if evidence.get("given_weights") is not None:
+        return None
     classes = len(champion.contract.classes)
     known = evidence.get("training_classes")
     if known is not None and len(known) == classes:

@@ -47,6 +47,17 @@ def last_rung(plan: Mapping[str, Any]) -> Rung:
     return "wider" if "wider" in plan else "reopen"
 
 
+def is_to_try_again(plan: Mapping[str, Any]) -> bool:
+    """Whether new weights, where the last rung has found no architecture to try, get the trial that
+    was cut short for it: they were ahead of the champion by then, and not yet proved to be."""
+    before: Mapping[str, Any] = plan.get("last_trial", {})
+    if last_rung(plan) not in rungs_of(plan) or before.get("verdict") != "short":
+        return False
+    accuracy = before["accuracy"]
+    is_ahead = any((one or 0.0) > (accuracy[DEPLOYED] or 0.0) for one in accuracy.values())
+    return is_ahead and fallback(plan, None) is None
+
+
 def climbed(
     plan: Mapping[str, Any], result: Mapping[str, Any], evidence: Mapping[str, Any]
 ) -> dict[str, Any]:

@@ -18,6 +18,8 @@ from adaptd.daemon.climbing import (
     falls_behind_earlier,
     given_up,
     is_to_climb,
+    is_to_try_again,
+    last_rung,
 )
 from adaptd.daemon.context import StreamContext
 from adaptd.daemon.diagnosing import Diagnostician
@@ -286,13 +288,20 @@ class Conductor:
             case Result() as found:
                 result = within_limits(placed(self._context, found, episode.plan), episode.plan)
                 nothing = without_challenger(result, rungs_of(episode.plan))
-                if nothing is not None:
-                    self._give_up(episode, *end_of_refused(episode.plan, "refused", nothing))
-                    return
                 if episode.result:
                     result = joined(Result.model_validate(episode.result), result)
-                self._opening.remedies(episode, result, self._champion())
-                self._workshop.clear()
+                if nothing is None or is_to_try_again(episode.plan):
+                    self._opening.remedies(episode, result, self._champion())
+                    self._workshop.clear()
+                elif last_rung(episode.plan) in rungs_of(episode.plan):
+                    self._give_up(episode, *end_of_refused(episode.plan, "refused", nothing))
+                else:
+                    self._workshop.clear()
+                    self._log.advance(
+                        "searching",
+                        plan={**episode.plan, "rungs": [last_rung(episode.plan)]},
+                        result=result.model_dump(mode="json"),
+                    )
 
     def _judge(self, episode: Episode, *, is_exhausted: bool) -> None:
         trial = self._trials.current

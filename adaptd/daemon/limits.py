@@ -40,7 +40,7 @@ def without_challenger(result: Result, rungs: Sequence[Rung]) -> str | None:
     wanted = searched.get(tuple(rungs))
     if wanted is None or wanted in result.members:
         return None
-    return f"nothing was found within the limits: {result.skipped[wanted]}"
+    return f"there is no other architecture to try: {result.skipped[wanted]}"
 
 
 def with_what_was_left_out(reason: str, result: Mapping[str, Any]) -> str:

@@ -4,7 +4,7 @@ from adaptd.adaptation.job import Result
 from adaptd.adaptation.trigger import Trigger
 from adaptd.daemon import recall
 from adaptd.daemon.allowance import spend
-from adaptd.daemon.climbing import good_enough, share_of_trial
+from adaptd.daemon.climbing import good_enough, last_rung, share_of_trial
 from adaptd.daemon.context import StreamContext
 from adaptd.daemon.episode_log import EpisodeLog
 from adaptd.daemon.forgetting import OLD_CONCEPTS, measured
@@ -89,7 +89,9 @@ class TrialOpening:
             first_record=self._window.next_record,
             alpha=alpha,
             minimum_records=self._context.config.trial.minimum_records,
-            good_enough=good_enough(self._context.config.episode, episode.plan),
+            good_enough=None
+            if last_rung(episode.plan) in rungs_of(episode.plan)
+            else good_enough(self._context.config.episode, episode.plan),
         )
         self._log.advance(
             "trial",

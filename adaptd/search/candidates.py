@@ -95,9 +95,10 @@ def _fits(operation: Operation, edge: Edge) -> bool:
 def worthwhile(reopening: Reopening, architecture: Architecture, caps: Sequence[Cap]) -> Reopening:
     """What of it is worth a search's steps. What is deployed stays in any case.
 
-    Left out is an operation that no combination within the caps has; and over tables, where the
-    deployed architecture keeps to the caps, a part of a matrix (low-rank, block-diagonal): it saves
-    cost and nothing else, and looks better than the matrix as long as little is trained.
+    Left out is an operation that no combination within the caps has; and between features of our
+    network for tables, where the deployed architecture keeps to the caps, a part of a matrix
+    (low-rank, block-diagonal): it saves cost and nothing else, and looks better than the matrix as
+    long as little is trained.
     """
     kept = {group: reopening.operations(group) for group in reopening.group_names}
     if within(caps, architecture):

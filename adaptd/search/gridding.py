@@ -1,6 +1,5 @@
 """`gridding_limit`: not all kernels of a network may be dilated."""
 
-import math
 from collections.abc import Iterator
 
 from torch import nn
@@ -10,21 +9,30 @@ from adaptd.search.problem import Problem
 from adaptd.space import Edge, LinearOperation, parse_operation
 from adaptd.space.lattice import Lattice
 
+# What lies between the taps of one kernel, another one may fill.
+_FEWEST = 2
+
 
 def gridding_limit(problem: Problem) -> Limit | None:
     """That one of the open kernels stays dense, where otherwise none would be.
 
     Were all dilated, say by four, an outcome would see but one of four samples, and neighbours
     nothing of each other ("gridding"). Alphas do not tell: the mixture they are learnt in has dense
-    kernels as well. None where a kernel that is not open is dense, or none is that is deployed.
+    kernels as well. None where a kernel that is not open is dense, where none is that is deployed,
+    and where there is one kernel alone.
     Sources: Yu et al. 2017, "Dilated residual networks"; Wang et al. 2018, "Understanding
     convolution for semantic segmentation" (hybrid dilated convolution).
     """
     open_edges = problem.reopening.candidates
     if any(_closed_and_dense(problem)):
         return None
-    spatial = {name: problem.edges[name] for name in open_edges if _is_spatial(problem.edges[name])}
-    if not any(_is_dense(edge, str(edge.operation)) for edge in spatial.values()):
+    spatial = {
+        name: problem.edges[name]
+        for name, texts in open_edges.items()
+        if any(_is_spatial(problem.edges[name], text) for text in texts)
+    }
+    is_dense = any(_is_dense(edge, str(edge.operation)) for edge in spatial.values())
+    if not is_dense or len(spatial) < _FEWEST:
         return None
     counted = {
         name: frozenset(text for text in open_edges[name] if not _is_dense(edge, text))
@@ -39,11 +47,14 @@ def _closed_and_dense(problem: Problem) -> Iterator[bool]:
     for name, module in problem.network.named_modules():
         if isinstance(module, nn.Conv1d | nn.Conv2d | nn.Conv3d):
             is_open = name in problem.reopening.candidates or name.startswith(inside)
-            yield not is_open and math.prod(module.kernel_size) > 1 and max(module.dilation) == 1
+            # One that cuts records into patches lets no two of them see each other.
+            sizes = zip(module.kernel_size, module.stride, strict=True)
+            overlaps = any(taps > stride for taps, stride in sizes)
+            yield not is_open and overlaps and max(module.dilation) == 1
 
 
-def _is_spatial(edge: Edge) -> bool:
-    lattice = _lattice(edge, str(edge.operation))
+def _is_spatial(edge: Edge, operation: str) -> bool:
+    lattice = _lattice(edge, operation)
     return lattice is not None and lattice.count > 1
 
 

@@ -98,12 +98,14 @@ def partly_pooled(
         logs = {text: math.log(max(weight, 1e-30)) for text, weight in weights.items()}
         middle = fmean(logs.values())
         centred[group] = {text: log - middle for text, log in logs.items()}
-        for text, log in centred[group].items():
-            of_operation.setdefault(text, []).append(log)
+        if len(logs) > 1:
+            # One that has no choice says nothing.
+            for text, log in centred[group].items():
+                of_operation.setdefault(text, []).append(log)
     pooled = {}
     for group, logs in centred.items():
         drawn = {
-            text: math.exp((1 - share) * log + share * fmean(of_operation[text]))
+            text: math.exp((1 - share) * log + share * fmean(of_operation.get(text, [log])))
             for text, log in logs.items()
         }
         total = sum(drawn.values())

@@ -150,7 +150,7 @@ def _steps(state: StreamState) -> tuple[Step, ...]:
         is_training = state.progress.get("phase") != "collecting"
         return (
             Step("Collect the first window", "done" if is_training else "now"),
-            Step("Train release 1", "now" if is_training else "later"),
+            Step("Make release 1", "now" if is_training else "later"),
         )
     order = list(EPISODE_STEPS)
     here = order.index(state.episode.state) if state.episode.state in order else len(order)

@@ -23,6 +23,9 @@ MODEL = "model.onnx"
 WEIGHTS = "weights.safetensors"
 ARCHITECTURE = "architecture.json"
 
+# What an export may raise: ours, and what torch has for what it cannot trace.
+EXPORT_ERRORS = (ArtifactError, RuntimeError)
+
 # Of the largest outcome, or of 1 where all are smaller: logits are of order 1 to 10, a regression's
 # targets of any. float32 in another order of summation differs by about 1e-6 of that.
 _TOLERANCE = 1e-4

@@ -51,16 +51,19 @@ def load_weights(network: nn.Module, path: Path) -> None:
 
 def save_weights(network: nn.Module, path: Path) -> None:
     """As safetensors. A tensor that has several names gets the first of them, with which
-    `load_weights` is content."""
-    first = {id(tensor): name for name, tensor in reversed(_tensors(network).items())}
-    save_file(
-        {
-            name: tensor.detach().contiguous()
-            for name, tensor in _tensors(network).items()
-            if first[id(tensor)] == name
-        },
-        path,
-    )
+    `load_weights` is content. Raises ArtifactError for a state that is not all tensors."""
+    tensors = _tensors(network)
+    others = [name for name, one in tensors.items() if not isinstance(one, Tensor)]
+    if others:
+        raise ArtifactError(f"{path}: only tensors can be kept, and {_listed(others)} is none")
+    first = {id(tensor): name for name, tensor in reversed(tensors.items())}
+    # Cloned, since some may be views of one another.
+    kept = {
+        name: tensor.detach().clone(memory_format=torch.contiguous_format)
+        for name, tensor in tensors.items()
+        if first[id(tensor)] == name
+    }
+    save_file(kept, path)
 
 
 def _tensors(network: nn.Module) -> dict[str, Tensor]:

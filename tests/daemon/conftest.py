@@ -117,6 +117,8 @@ class ScriptedExecutor:
     refused: str | None = None
     # Members that take so many parameters, and so many seconds for a prediction; others take 4 and
     # a millisecond.
+    # Member -> why it cannot be had.
+    skips: Mapping[str, str] = field(default_factory=dict)
     parameters: Mapping[str, int] = field(default_factory=dict)
     latency_seconds: Mapping[str, float] = field(default_factory=dict)
     is_running: bool = False
@@ -163,6 +165,7 @@ class ScriptedExecutor:
             names += [NEIGHBOUR, REOPENED]
         if job.kind == "adapt" and "wider" in job.rungs:
             names += [WIDENED, WIDER]
+        names = [name for name in names if name not in self.skips]
         members = {}
         for name in names:
             channel = self.follows[name]
@@ -179,7 +182,7 @@ class ScriptedExecutor:
             )
         parameters = None if job.kind == "initial" else 3
         if not {REOPENED, WIDER} & set(members):
-            return Result(members=members, champion_parameters=parameters)
+            return Result(members=members, champion_parameters=parameters, skipped=dict(self.skips))
         return Result(
             members=members,
             champion_parameters=parameters,

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -38,3 +40,15 @@ def test_of_a_release_that_does_not_say_it_is_the_records_before(
     found = learnt_counts(running.context, release, window, before=500)
     assert found == counts_of(records(300, 200).target, 2)
     assert learnt_counts(running.context, release, window, before=0) is None
+
+
+def test_of_weights_that_were_given_nobody_knows(loop: LoopMaker, tmp_path: Path) -> None:
+    weights = tmp_path / "theirs.pt"
+    weights.write_bytes(b"theirs")
+    running = loop(model={"weights": str(weights)})
+    running.until(lambda: running.source.next > 300)
+    release = running.loop._lineup.release
+    assert release is not None
+    window = Window(2_000, SCHEMA.shape)
+    window.append(records(0, 600))
+    assert learnt_counts(running.context, release, window, before=500) is None

@@ -74,6 +74,67 @@ def test_new_weights_that_fall_short_are_followed_by_a_search_and_tried_beside_i
     assert proposal.evidence["first_record"] > first["first_record"] + first["records"] - 1
 
 
+NO_CHOICE = {REOPENED: "no edge has another candidate"}
+
+
+def test_new_weights_whose_trial_was_cut_short_get_a_whole_one_where_there_is_no_search(
+    loop: LoopMaker,
+) -> None:
+    # One record in five can be answered by nobody, so that new weights fall short of what was.
+    running = loop(
+        MemorySource(blurred_from=700), trial={"minimum_records": 16, "maximum_records": 512}
+    )
+    running.executor.follows = {**FOLLOWS, RETRAINED: 1}
+    running.executor.skips = NO_CHOICE
+    running.until(lambda: len(released(running)) == 2)
+    assert climbed(running) == [("weights",), ("reopen",)]
+    (proposal,) = proposed(running)
+    (episode,) = told(running)
+    first = episode.plan["last_trial"]
+    assert (first["verdict"], first["winner"]) == ("short", None)
+    assert proposal.evidence["challenger"] == RETRAINED
+    assert proposal.evidence["first_record"] > first["first_record"] + first["records"] - 1
+    assert proposal.evidence["skipped"] == NO_CHOICE
+    # A half for the first of two trials, and all that was left for the second.
+    assert proposal.evidence["trial_alpha"] == pytest.approx(0.0125)
+
+
+def test_where_nothing_is_ahead_there_is_no_second_trial(loop: LoopMaker) -> None:
+    running = loop()
+    running.executor.skips = NO_CHOICE
+    running.until(lambda: bool(told(running)) and told(running)[0].outcome is not None)
+    (episode,) = told(running)
+    assert episode.outcome == "refused"
+    assert episode.reason is not None
+    assert NO_CHOICE[REOPENED] in episode.reason
+    assert climbed(running) == [("weights",), ("reopen",)]
+
+
+def test_a_wider_network_is_searched_around_also_where_the_champion_could_not_be(
+    loop: LoopMaker,
+) -> None:
+    running = loop(episode=WIDER_CONFIG)
+    running.executor.skips = NO_CHOICE
+    running.executor.follows = {**FOLLOWS, WIDER: 1}
+    running.until(lambda: len(released(running)) == 2)
+    assert climbed(running) == [("weights",), ("reopen",), ("wider",)]
+    (proposal,) = proposed(running)
+    assert proposal.evidence["challenger"] == WIDER
+    assert proposal.evidence["skipped"] == NO_CHOICE
+    assert proposal.evidence["trial_alpha"] == pytest.approx(0.0125)
+
+
+@pytest.mark.parametrize("rung", ["reopen", "wider"])
+def test_a_kill_after_a_skipped_search_costs_nothing(loop: LoopMaker, rung: str) -> None:
+    running = loop(episode=WIDER_CONFIG)
+    running.executor.skips = NO_CHOICE
+    running.executor.follows = {**FOLLOWS, WIDER: 1}
+    running.until(lambda: is_at(running, "searching", rung))
+    again = running.again()
+    again.until(lambda: len(released(again)) == 2)
+    assert climbed(again)[-1] == ("wider",)
+
+
 @pytest.fixture
 def of_priors(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever comes looks like classes in other shares."""

@@ -21,7 +21,7 @@ from tests.daemon.conftest import AFTER, FOLLOWS, LoopMaker, MemorySource, Runni
 from tests.daemon.readings import is_at, proposed, released, told
 
 LIMITS = {"maximum_parameters": 1_000, "maximum_latency_milliseconds": 2.0}
-NOTHING = "nothing was found within the limits: "
+NOTHING = "there is no other architecture to try: "
 SHORT = {"records": 200, "minimum_records": 100}
 
 

@@ -1,9 +1,11 @@
 """Not all kernels of a network may be dilated."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
 import torch
+from torch import nn
 
 from adaptd.architecture import Architecture
 from adaptd.search.caps import Cap
@@ -12,6 +14,7 @@ from adaptd.search.problem import Problem
 from adaptd.search.selection import MostLikely
 from adaptd.search.training import Samples
 from adaptd.space import EdgeCosts, Reopening, build
+from adaptd.space.edges import edges_of
 from adaptd.space.openable import made_architecture
 from tests.search.conftest import MakeProblem
 
@@ -92,7 +95,53 @@ def test_what_is_deployed_with_holes_may_stay_so(architecture: Architecture) -> 
     assert gridding_limit(problem_around(holes)) is None
 
 
-def test_a_network_without_kernels_has_none(make_problem: MakeProblem) -> None:
+def reopened_as(problem: Problem, candidates: Mapping[str, tuple[str, ...]]) -> Problem:
+    reopening = Reopening(candidates, {edge: edge for edge in candidates})
+    return replace(problem, reopening=reopening)
+
+
+def without_padding(kernel: int, stride: int) -> nn.Module:
+    return nn.Sequential(
+        nn.Conv1d(3, 4, kernel, stride=stride),
+        nn.Conv1d(4, 4, 3, padding=1),
+        nn.Conv1d(4, 4, 3, padding=1),
+    )
+
+
+@pytest.mark.parametrize(("kernel", "stride", "is_limited"), [(4, 4, True), (4, 2, False)])
+def test_a_stem_that_cuts_into_patches_fills_no_holes(
+    architecture: Architecture, kernel: int, stride: int, *, is_limited: bool
+) -> None:
+    network = without_padding(kernel, stride)
+    texts = ("conv k3 d1", "conv k3 d2")
+    problem = reopened_as(problem_around(architecture), {"1": texts, "2": texts})
+    problem = replace(problem, network=network, edges=edges_of(network))
+    assert (gridding_limit(problem) is not None) == is_limited
+
+
+def test_one_kernel_alone_may_have_holes(architecture: Architecture) -> None:
+    problem = problem_around(architecture)
+    candidates = {KERNELS[1]: ("conv k3 d1", "conv k3 d2"), "head": ("linear",)}
+    assert gridding_limit(reopened_as(problem, candidates)) is None
+
+
+def test_a_kernel_of_one_tap_that_may_grow_is_one_that_may_fill_them(
+    architecture: Architecture,
+) -> None:
+    network = nn.Sequential(
+        nn.Conv1d(3, 4, 3, padding=1), nn.Conv1d(4, 4, 1), nn.Conv1d(4, 4, 3, padding=1)
+    )
+    texts = ("conv k3 d1", "conv k3 d2")
+    candidates = {"0": texts, "1": ("conv k1 d1", "conv k3 d1"), "2": texts}
+    problem = reopened_as(problem_around(architecture), candidates)
+    limit = gridding_limit(replace(problem, network=network, edges=edges_of(network)))
+    assert limit is not None
+    assert limit.most == 2
+    assert limit.uses(["1"], "conv k3 d1") == 0
+    assert limit.uses(["1"], "conv k1 d1") == 1
+
+
+def test_a_network_without_kernels_has_none() -> None:
     made = made_architecture("tests.networks:perceptron", {}, (12,))
     samples = Samples(torch.randn(8, 12), torch.zeros(8, dtype=torch.long))
     assert gridding_limit(Problem.around(build(made), made, samples, steps=20, seed=0)) is None

@@ -4,6 +4,7 @@ import math
 
 import pytest
 
+from adaptd.search.method import METHODS, GradientMethod
 from adaptd.search.selection import MostLikely, partly_pooled
 from tests.search.conftest import MakeProblem
 
@@ -66,3 +67,22 @@ def test_the_choice_of_a_wavering_group_follows_the_other(make_problem: MakeProb
     pooled = MostLikely(grows=False, pooled=0.5).choose(problem, alphas).operations
     assert alone["cells.0.edges.0"] == short
     assert pooled["cells.0.edges.0"] == pooled["cells.1.edges.0"] == long
+
+
+def test_a_group_without_a_choice_has_no_vote() -> None:
+    alone = {"a": {"x": 0.2, "y": 0.8}, "b": {"x": 0.3, "y": 0.7}}
+    settled = {f"settled {number}": {"x": 1.0} for number in range(6)}
+    pooled = partly_pooled({**alone, **settled}, 0.5)
+    assert {group: pooled[group] for group in alone} == partly_pooled(alone, 0.5)
+    assert pooled["settled 0"] == {"x": 1.0}
+
+
+def test_bounded_lets_a_wavering_group_follow(make_problem: MakeProblem) -> None:
+    bounded = METHODS["bounded"]
+    assert isinstance(bounded, GradientMethod)
+    problem = make_problem(caps=())
+    texts = problem.reopening.operations("cells.0")
+    even = dict.fromkeys(texts, 1.0)
+    alphas = {"cells.0": {**even, texts[0]: 1.01}, "cells.1": {**even, texts[-1]: 20.0}}
+    chosen = bounded.selection.choose(problem, alphas).operations
+    assert chosen["cells.0.edges.0"] == chosen["cells.1.edges.0"] == texts[-1]

@@ -180,6 +180,15 @@ def test_what_undermines_the_evidence_is_said(
     assert any(said in text for text in failing(parsed(evidence_document, **changes)))
 
 
+def test_weights_that_were_given_were_there_before_whatever_counts(
+    evidence_document: Document,
+) -> None:
+    given = parsed(evidence_document, training_records=None, given_weights="theirs.pt")
+    assert failing(given) == []
+    told = [check.text for check in evidence_of.checks(given, is_champion_current=True)]
+    assert any("given in the file theirs.pt" in text for text in told)
+
+
 def test_a_champion_that_was_replaced_is_said(evidence_document: Document) -> None:
     texts = failing(parsed(evidence_document), is_champion_current=False)
     assert len(texts) == 1

@@ -11,7 +11,7 @@ from safetensors.torch import save_file, save_model
 from torch import nn
 
 from adaptd.errors import ArtifactError
-from adaptd.space.weights import load_weights
+from adaptd.space.weights import load_weights, save_weights
 
 
 def network_of(width: int = 8) -> nn.Sequential:
@@ -150,3 +150,36 @@ def test_lazy_layers_take_the_shapes_of_the_file(tmp_path: Path) -> None:
     network = nn.Sequential(nn.LazyLinear(2))
     load_weights(network, tmp_path / "weights.pt")
     assert network(torch.zeros(1, 4)).shape == (1, 2)
+
+
+class Tied(nn.Module):
+    """One weight in two layers, and two buffers that are parts of one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Linear(3, 3), nn.Linear(3, 3)
+        self.second.weight = self.first.weight
+        both = torch.arange(6.0)
+        self.register_buffer("left", both[:3])
+        self.register_buffer("right", both[3:])
+
+
+def test_what_shares_a_weight_or_memory_is_saved_and_loaded(tmp_path: Path) -> None:
+    source, target = Tied(), Tied()
+    save_weights(source, tmp_path / "weights.safetensors")
+    load_weights(target, tmp_path / "weights.safetensors")
+    torch.testing.assert_close(target.state_dict(), source.state_dict(), rtol=0, atol=0)
+    assert target.second.weight is target.first.weight
+
+
+class Talkative(nn.Linear):
+    def get_extra_state(self) -> dict[str, int]:
+        return {"calls": 3}
+
+    def set_extra_state(self, state: dict[str, int]) -> None:
+        pass
+
+
+def test_a_state_that_is_not_all_tensors_is_refused_by_name(tmp_path: Path) -> None:
+    with pytest.raises(ArtifactError, match="only tensors can be kept, and _extra_state is none"):
+        save_weights(Talkative(2, 2), tmp_path / "weights.safetensors")

@@ -196,6 +196,9 @@ def plan(
         seed=job.seed,
         caps=_caps(goal, start.architecture, costs, parameters, latency),
     )
+    if job.candidates is None:
+        worth = worthwhile(problem.reopening, start.architecture, problem.caps)
+        problem = replace(problem, reopening=worth)
     problem = problem.to(device_for(job))
     with precision(job.precision, problem.samples.x.device):
         scores: Scores = measured.sensitivity if measured else {}
@@ -207,11 +210,6 @@ def plan(
             scores = scores or sensitivity(problem, byte_budget=allowed)
             problem = replace(problem, reopening=most_sensitive(problem, scores, job.edges))
         _check_caps(job, method, problem)
-        if job.candidates is None:
-            problem = replace(
-                problem,
-                reopening=worthwhile(problem.reopening, start.architecture, problem.caps),
-            )
         problem, supernet_bytes, relaxation = _relaxed(method, problem, budget)
         if measured is None:
             resolved = budget.resolve(_step_seconds(method, problem, guards, clock))

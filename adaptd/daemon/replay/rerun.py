@@ -59,6 +59,7 @@ def rerun(
     }
     champion = recorded.champion
     deployed = Predictor.load(state.path / champion.path, champion.contract)
+    skipped: dict[str, str] = {}
     done = []
     for row in recorded.trials:
         training: dict[str, str] = {}
@@ -68,6 +69,7 @@ def rerun(
             job = _job(recorded, row, state=state, output=output / row.kind)
             result = _perform(job, executor, partial(report, row.kind))
             training = result.made_by
+            skipped.update(result.skipped)
             members = {
                 name: {
                     "architecture": Architecture.from_document(member.architecture).digest,
@@ -81,7 +83,8 @@ def rerun(
                 {name: job.output / member.directory for name, member in result.members.items()}
             )
         if lacking := [name for name in row.members if name not in directories]:
-            raise NotReplayable(f"no longer trained here: {', '.join(lacking)}")
+            told = (f"{name} ({skipped[name]})" if name in skipped else name for name in lacking)
+            raise NotReplayable(f"no longer trained here: {', '.join(told)}")
         predictors = {
             name: Predictor.load(directories[name], champion.contract) for name in row.members
         }

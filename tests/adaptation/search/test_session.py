@@ -120,6 +120,22 @@ def test_what_cannot_be_done_is_refused_by_option_and_nothing_is_written(
     assert list((tmp_path / "out").iterdir()) == []
 
 
+def test_a_search_that_could_choose_nothing_else_is_refused(given: Given, tmp_path: Path) -> None:
+    changes = {
+        "stream": "sea",
+        "start": "adaptd.space.tabular:network",
+        "settings": {"features": 3, "classes": 2, "width": 16},
+        "weights": None,
+        "method": "darts-1st",
+        "goal": "accuracy+macs:1.1x",
+    }
+    with pytest.raises(ConfigError, match=r"--objective .* no edge has another candidate"):
+        opened(job_for(given, **changes), tmp_path / "out")
+    # What is named is searched among all the same.
+    named = job_for(given, **changes, candidates=("linear", "lowrank r4", "block b2"))
+    assert opened(named, tmp_path / "named").facts.steps == STEPS
+
+
 def test_a_network_of_other_classes_than_the_stream_is_refused(tmp_path: Path) -> None:
     other = write_given(tmp_path, classes=7)
     with pytest.raises(ConfigError, match="gives 7 logits a record, but lag-shift has 4 classes"):
