@@ -32,7 +32,7 @@ test-slow: $(VENV)/.tested
 test-all: test test-slow
 
 # That each benchmark works: its figures mean nothing. Those on generated records need no data.
-BENCHMARKS := memory reopen sequence gap time trial detection
+BENCHMARKS := memory reopen foreign sequence gap time trial detection
 benchmarks-smoke: $(VENV)/.installed
 	for name in $(BENCHMARKS); do \
 		$(BIN)/python -m benchmarks $$name --smoke || exit 1; \

@@ -126,15 +126,7 @@ def measure(job: Job) -> dict[str, Any]:
     shift = STREAMS[job.stream]
     records = load(shift, seed=job.seed, data=Path(job.data))
     deployment = Deployment.of(shift, records, seed=job.seed, steps=job.steps)
-    rows = {name: _row(deployment, answer(POLICIES[name], deployment)) for name in job.policies}
-    rows["left"] = Row(
-        deployment.accuracy_of(deployment.champion.network),
-        1.0,
-        0,
-        0.0,
-        _hits(deployment, deployment.champion.network),
-        [],
-    )
+    rows = answers(deployment, job.policies)
     for name in _EQUAL_CPU:
         if name not in rows:
             continue
@@ -145,32 +137,25 @@ def measure(job: Job) -> dict[str, Any]:
     return {name: asdict(row) for name, row in rows.items()}
 
 
+def answers(deployment: Deployment, policies: Sequence[str]) -> dict[str, Row]:
+    """What each comes to, and the deployed network as it is (`left`)."""
+    rows = {name: _row(deployment, answer(POLICIES[name], deployment)) for name in policies}
+    rows["left"] = Row(
+        deployment.accuracy_of(deployment.champion.network),
+        1.0,
+        0,
+        0.0,
+        _hits(deployment, deployment.champion.network),
+        [],
+    )
+    return rows
+
+
 def summary(measured: Mapping[str, Sequence[Mapping[str, Row]]]) -> dict[str, Any]:
     """Means over seeds, by stream and policy; whether the targets are met."""
-
-    def table(figure: str) -> dict[str, dict[str, float]]:
-        return {
-            stream: {
-                policy: fmean(getattr(rows[policy], figure) for rows in repetitions)
-                for policy in repetitions[0]
-            }
-            for stream, repetitions in measured.items()
-        }
-
-    accuracy, macs = table("accuracy"), table("macs")
-    spread = {
-        stream: {
-            policy: pstdev(rows[policy].accuracy for rows in repetitions)
-            for policy in repetitions[0]
-        }
-        for stream, repetitions in measured.items()
-    }
+    found = means(measured)
     return {
-        "accuracy": accuracy,
-        "macs": macs,
-        "steps": table("steps"),
-        "cpu_seconds": table("cpu_seconds"),
-        "accuracy_spread": spread,
+        **found,
         "p_win": {
             stream: {
                 policy: _p_win(repetitions, policy)
@@ -183,7 +168,36 @@ def summary(measured: Mapping[str, Sequence[Mapping[str, Row]]]) -> dict[str, An
             stream: [rows["bounded"].operations for rows in repetitions]
             for stream, repetitions in measured.items()
         },
-        "targets": targets(accuracy, macs, spread),
+        "targets": targets(found["accuracy"], found["macs"], found["accuracy_spread"]),
+    }
+
+
+def means(
+    measured: Mapping[str, Sequence[Mapping[str, Row]]],
+) -> dict[str, dict[str, dict[str, float]]]:
+    """Over seeds, by stream and policy; and how far accuracies spread."""
+
+    def table(figure: str) -> dict[str, dict[str, float]]:
+        return {
+            stream: {
+                policy: fmean(getattr(rows[policy], figure) for rows in repetitions)
+                for policy in repetitions[0]
+            }
+            for stream, repetitions in measured.items()
+        }
+
+    return {
+        "accuracy": table("accuracy"),
+        "macs": table("macs"),
+        "steps": table("steps"),
+        "cpu_seconds": table("cpu_seconds"),
+        "accuracy_spread": {
+            stream: {
+                policy: pstdev(rows[policy].accuracy for rows in repetitions)
+                for policy in repetitions[0]
+            }
+            for stream, repetitions in measured.items()
+        },
     }
 
 

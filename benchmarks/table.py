@@ -20,6 +20,11 @@ BENCHMARKS: Mapping[str, Benchmark] = MappingProxyType(
                 module="benchmarks.reopen",
             ),
             Benchmark(
+                name="foreign",
+                line="What is tried around a network of a user's, on shifts of sequences.",
+                module="benchmarks.foreign",
+            ),
+            Benchmark(
                 name="sequence",
                 line="Chains of drifts, each policy carrying its own model on.",
                 module="benchmarks.sequence",

@@ -70,15 +70,13 @@ def plain_cnn(
 class Residual(nn.Module):
     """A basic block with in-place activations and a projected shortcut."""
 
-    def __init__(
-        self, before: int, after: int, stride: int, axes: int, norm: str, *, taps: int = 3
-    ) -> None:
+    def __init__(self, before: int, after: int, stride: int, axes: int, norm: str) -> None:
         super().__init__()
-        conv, around = conv_of(axes), taps // 2
-        self.conv1 = conv(before, after, taps, stride=stride, padding=around, bias=False)
+        conv = conv_of(axes)
+        self.conv1 = conv(before, after, 3, stride=stride, padding=1, bias=False)
         self.bn1 = norm_of(norm, after, axes)
         self.relu = nn.ReLU(inplace=True)  # one module, called twice, as torchvision does
-        self.conv2 = conv(after, after, taps, padding=around, bias=False)
+        self.conv2 = conv(after, after, 3, padding=1, bias=False)
         self.bn2 = norm_of(norm, after, axes)
         self.downsample: nn.Module | None = None
         if stride != 1 or before != after:
@@ -112,19 +110,6 @@ def residual_network(
         ]
         before = after
     return Pooled(nn.Sequential(*layers), before, outputs)
-
-
-def detector(*, in_channels: int, classes: int, width: int = 16) -> nn.Module:
-    """As the daemon calls it: five convolutions of five taps over sequences, all to be opened."""
-    return Pooled(
-        nn.Sequential(
-            nn.Conv1d(in_channels, width, 5, padding=2),
-            Residual(width, width, 1, 1, "batch", taps=5),
-            Residual(width, width, 1, 1, "batch", taps=5),
-        ),
-        width,
-        classes,
-    )
 
 
 class Branching(nn.Module):

@@ -18,6 +18,7 @@ from adaptd.space import (
     fit_standardisation,
     initial_architecture,
 )
+from adaptd.space.openable import made_architecture
 from benchmarks.streams import Records, Shift, Stream
 from benchmarks.streams import Samples as Recorded
 
@@ -65,10 +66,17 @@ class Deployment:
     concentrations: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, shift: Shift, records: Records, *, seed: int, steps: int) -> "Deployment":
-        """Trains the champion on the records before the shift."""
+    def of(
+        cls, shift: Shift, records: Records, *, seed: int, steps: int, network: str | None = None
+    ) -> "Deployment":
+        """Trains the champion on the records before the shift. network: somebody's factory, whose
+        network is deployed as it makes it; None for adaptd's own."""
         before = samples_of(records.before)
-        architecture = deployed_architecture(shift)
+        architecture = (
+            deployed_architecture(shift)
+            if network is None
+            else made_architecture(network, settings_of(shift), shift.shape, seed=seed)
+        )
         champion = trained(architecture, before, seed=seed, steps=champion_steps(steps))
         costs = EdgeCosts.of(architecture, shift.shape)
         return cls(

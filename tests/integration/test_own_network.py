@@ -20,7 +20,7 @@ from benchmarks.streams import STREAMS, Samples
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1_800)]
 
-FACTORY = "tests.networks:detector"
+FACTORY = "benchmarks.foreign_network:detector"
 CLASSES = len(lag_shift.LAGS_AFTER)
 # As many as the first window has, until the drift, and until the trial must be over.
 INITIAL, ORDINARY, CHANGED = 400, 1_600, 8_000
