@@ -3,19 +3,14 @@
 from collections.abc import Mapping
 from typing import Any
 
-from torch import nn
-
 from adaptd.adaptation.bench import Bench
 from adaptd.adaptation.caps import counted_caps, latency_cap, measured_latency
 from adaptd.adaptation.job import Job
-from adaptd.architecture import Architecture
+from adaptd.adaptation.training import Trained
 from adaptd.search.caps import Cap, NothingFits
 from adaptd.search.method import METHODS, require_fitting
 from adaptd.search.problem import Found, Moment, Problem
 from adaptd.search.training import Samples
-
-# A network, and what it is of.
-Trained = tuple[Architecture, nn.Module]
 
 
 def skip_hopeless(

@@ -4,17 +4,15 @@ import copy
 import math
 import time
 from collections.abc import Callable
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import torch
 
 from adaptd.adaptation.bench import Bench, Report
 from adaptd.adaptation.caps import counted_caps
 from adaptd.adaptation.execution.working_directory import WorkingDirectory
+from adaptd.adaptation.first_model import check, initial
 from adaptd.adaptation.job import (
     FINE_TUNED,
-    INITIAL,
     NEIGHBOUR,
     PRIOR_CORRECTED,
     RECALIBRATED,
@@ -28,10 +26,11 @@ from adaptd.adaptation.job import (
 )
 from adaptd.adaptation.keeper import Keeper
 from adaptd.adaptation.remembering import remembering
-from adaptd.adaptation.reopenings import Trained, reopen, skip_hopeless
+from adaptd.adaptation.reopenings import reopen, skip_hopeless
 from adaptd.adaptation.samples import samples_of
+from adaptd.adaptation.training import Members, Trained, fresh, train_together
 from adaptd.architecture import Architecture, Contract
-from adaptd.errors import ArtifactError, JobError
+from adaptd.errors import JobError
 from adaptd.registry import manifest
 from adaptd.search.candidates import reopening_within
 from adaptd.search.compute import checked_device, usual_device
@@ -39,21 +38,13 @@ from adaptd.search.neighbour import random_neighbour
 from adaptd.search.prior_correction import correct_priors
 from adaptd.search.recalibration import begin_recalibration
 from adaptd.search.scarcity import InsufficientData, require_records
-from adaptd.search.stacked import StackedTraining
 from adaptd.search.training import Samples
 from adaptd.search.widening import widest
 from adaptd.space.elastic import resize
-from adaptd.space.export import EXPORT_ERRORS, export, load_network
-from adaptd.space.network import build, initial_architecture, morph, shrink_and_perturb
-from adaptd.space.openable import FACTORY_ERRORS, logits_of, made_architecture, one_line
-from adaptd.space.standardise import fit_standardisation
-from adaptd.space.weights import load_weights
-from adaptd.store.files import sha256_of
+from adaptd.space.export import load_network
+from adaptd.space.network import morph, shrink_and_perturb
 from adaptd.stream.segment import read_segment
 from adaptd.telemetry.provenance import provenance
-
-# Name -> what is trained under it.
-Members = dict[str, Trained]
 
 # What stays where records are too few to search around it.
 FALLBACK = "the deployed architecture"
@@ -119,86 +110,6 @@ def _made_by(device: torch.device) -> dict[str, str]:
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
         "threads": str(torch.get_num_threads()),
     }
-
-
-def check(job: Job, samples: Samples) -> None:
-    """Builds the first model, and exports it to nowhere. Raises JobError, naming what is wrong."""
-    architecture = first_architecture(job)
-    network = _given(job, architecture) or fresh(job, architecture, samples)
-    with TemporaryDirectory() as directory:
-        try:
-            export(network, architecture, Contract.from_document(job.contract), Path(directory))
-        except EXPORT_ERRORS as error:
-            raise JobError(
-                f"stream {job.stream}: model: {architecture.network} cannot be exported: "
-                f"{one_line(error)}"
-            ) from error
-
-
-def initial(job: Job, samples: Samples, open_bench: Callable[[], Bench]) -> Result:
-    """The first model: trained from a fresh initialisation, or with the weights that are given.
-
-    Raises JobError, naming what is wrong, for a model that can never be built.
-    """
-    architecture = first_architecture(job)
-    bench = open_bench()
-    if bench.lacks(INITIAL):
-        given = _given(job, architecture)
-        if given is not None:
-            bench.add(INITIAL, architecture, given, steps=0, seconds=0.0)
-            bench.complete(INITIAL)
-    train_together(
-        bench,
-        job,
-        samples,
-        INITIAL,
-        lambda: {INITIAL: (architecture, fresh(job, architecture, samples))},
-    )
-    return bench.result()
-
-
-def first_architecture(job: Job) -> Architecture:
-    """The wanted operation on every edge, or what the factory makes. Raises JobError, naming the
-    model, if no network can be built like that for the job's records and classes."""
-    wanted = Architecture.from_document(job.architecture)
-    try:
-        return _first_architecture(job, wanted)
-    except FACTORY_ERRORS as error:
-        operation = "" if job.operation is None else f" and {job.operation!r} on every edge"
-        told = str(error) if isinstance(error, ImportError | ValueError) else one_line(error)
-        raise JobError(
-            f"stream {job.stream}: model: cannot build {wanted.network} with "
-            f"{dict(wanted.settings)}{operation}: {told}"
-        ) from error
-
-
-def _first_architecture(job: Job, wanted: Architecture) -> Architecture:
-    contract = Contract.from_document(job.contract)
-    if job.operation is None:
-        found = made_architecture(wanted.network, wanted.settings, contract.shape, seed=job.seed)
-    else:
-        found = initial_architecture(wanted.network, wanted.settings, operation=job.operation)
-    logits = logits_of(build(found, seed=job.seed), contract.shape)
-    if logits != len(contract.classes):
-        raise ValueError(
-            f"it gives {logits} logits a record, and there are {len(contract.classes)} classes"
-        )
-    return found
-
-
-def _given(job: Job, architecture: Architecture) -> torch.nn.Module | None:
-    """With the job's weights; None where it has none. Raises JobError for a file that does not fit,
-    or is not the one that was named."""
-    if job.weights is None:
-        return None
-    network = build(architecture, seed=job.seed)
-    try:
-        if sha256_of(job.weights) != job.weights_digest:
-            raise ArtifactError(f"{job.weights}: has changed since it was first read")
-        load_weights(network, job.weights)
-    except (ArtifactError, OSError) as error:
-        raise JobError(f"stream {job.stream}: model.weights: {error}") from error
-    return network
 
 
 def adapt(job: Job, samples: Samples, open_bench: Callable[[], Bench]) -> Result:
@@ -296,13 +207,6 @@ def widened(job: Job, champion: torch.nn.Module, architecture: Architecture) -> 
     return target, resize(champion, architecture, target, seed=job.seed)
 
 
-def fresh(job: Job, architecture: Architecture, samples: Samples) -> torch.nn.Module:
-    """A new initialisation whose normaliser knows the samples."""
-    network = build(architecture, seed=job.seed).to(samples.x.device)
-    fit_standardisation(network, samples.x)
-    return network
-
-
 def correct(
     bench: Bench,
     job: Job,
@@ -355,31 +259,6 @@ def recalibrate(
     seconds = bench.phase_seconds[RECALIBRATED]
     bench.add(RECALIBRATED, architecture, network, steps=steps, seconds=seconds)
     bench.complete(RECALIBRATED)
-
-
-def train_together(
-    bench: Bench, job: Job, samples: Samples, phase: str, make: Callable[[], Members]
-) -> None:
-    """Trains the networks for the job's steps, all at once where they can be."""
-    if not bench.lacks(phase):
-        return
-    members: Members = {}
-
-    def begin() -> StackedTraining:
-        members.update(make())
-        return StackedTraining(
-            [network for _, network in members.values()],
-            samples,
-            steps=job.steps,
-            seed=job.seed,
-            progress=lambda _member, step, loss: bench.show(phase, step, job.steps, loss),
-        )
-
-    bench.carry_out(phase, begin)
-    seconds = bench.phase_seconds[phase] / len(members)
-    for name, (architecture, network) in members.items():
-        bench.add(name, architecture, network, steps=job.steps, seconds=seconds)
-    bench.complete(phase)
 
 
 def record_shortage(records: int, classes: int | None, minimum: int) -> str | None:
