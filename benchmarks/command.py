@@ -118,7 +118,7 @@ def benchmark(
     }
     spent_before = _cpu_seconds()
     outcome = BENCHMARKS[name].load()(settings)
-    origin["cpu_seconds"] = round(_cpu_seconds() - spent_before, 2)
+    origin["run_cpu_seconds"] = round(_cpu_seconds() - spent_before, 2)
 
     show(open_console(), outcome.document, title=f"{name}, {settings.scale}")
     show(open_console(), origin, title="Measured on")

@@ -67,7 +67,7 @@ def test_a_run_shows_writes_and_draws_what_it_measured(
     assert result["seeds"] == [0, 1]
     assert result["scale"] == "smoke"
     assert before <= datetime.fromisoformat(result["date"]) <= datetime.now(UTC)
-    assert result["cpu_seconds"] > 0
+    assert result["run_cpu_seconds"] > 0
     assert {"commit", "machine", "gap_points", "evaluations"} <= set(result)
     assert "gap points" in ended.stdout
     assert f"{result['gap_points']['random']['cifar100']:.2f}" in ended.stdout
