@@ -33,4 +33,18 @@ def configure(*, level: str = "info", format: str = "console") -> None:
         cache_logger_on_first_use=False,
     )
     # Libraries log through the standard module; only what they warn of is worth a line here.
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(name)s: %(message)s")
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_OneLine())
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
+
+
+class _OneLine(logging.Formatter):
+    """Of a library. A Kafka client logs the traceback of every connection that a broker closes: the
+    error itself says as much."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        parts = [record.name, record.getMessage()]
+        error = record.exc_info[1] if record.exc_info else None
+        if error is not None:
+            parts.append(f"{type(error).__name__}: {error}")
+        return " ".join(": ".join(parts).split())

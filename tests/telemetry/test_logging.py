@@ -1,5 +1,6 @@
 import io
 import json
+import subprocess
 import sys
 
 import pytest
@@ -37,3 +38,22 @@ def test_a_line_goes_to_the_standard_error_of_its_moment(
     log.info("two")
     assert json.loads(second.getvalue())["event"] == "two"
     structlog.reset_defaults()
+
+
+def test_what_a_library_logs_is_one_line_without_a_traceback() -> None:
+    script = """
+import logging
+from adaptd.telemetry import configure
+
+configure()
+log = logging.getLogger("kafka.net")
+log.info("quiet")
+try:
+    raise ConnectionResetError("reset by peer")
+except OSError:
+    log.exception("cannot read %s", "a socket")
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert done.stderr == "kafka.net: cannot read a socket: ConnectionResetError: reset by peer\n"
