@@ -9,7 +9,7 @@ from adaptd.architecture import Architecture
 from adaptd.search.caps import NothingFits
 from adaptd.search.choice import choose, grow
 from adaptd.search.gridding import gridding_limit
-from adaptd.search.limit import Limit
+from adaptd.search.limit import Limit, kind_of
 from adaptd.search.problem import Problem
 
 
@@ -41,7 +41,7 @@ class MostLikely:
             group: {
                 operation: weight
                 for operation, weight in weights.items()
-                if operation.split(" ")[0] not in self.never
+                if kind_of(operation) not in self.never
             }
             for group, weights in partly_pooled(alphas, self.pooled).items()
         }
