@@ -39,6 +39,16 @@ class Postgres:
 
     def start(self) -> None:
         """Starts it and waits until it answers."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        ready = [str(self.programs / "pg_isready"), "-h", "127.0.0.1", "-p", str(self.port)]
+        while subprocess.run(ready, stdout=subprocess.DEVNULL, check=False).returncode != 0:
+            assert time.monotonic() < deadline, (self.directory / "log").read_text()[-2_000:]
+            # After a kill it gives up while what served the old one's clients has not ended.
+            if self.process is None or self.process.poll() is not None:
+                self._launch()
+            time.sleep(0.1)
+
+    def _launch(self) -> None:
         with (self.directory / "log").open("ab") as log:
             self.process = subprocess.Popen(
                 [
@@ -53,12 +63,6 @@ class Postgres:
                 stderr=log,
                 cwd="/",
             )
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        ready = [str(self.programs / "pg_isready"), "-h", "127.0.0.1", "-p", str(self.port)]
-        while subprocess.run(ready, stdout=subprocess.DEVNULL, check=False).returncode != 0:
-            assert self.process.poll() is None, (self.directory / "log").read_text()[-2_000:]
-            assert time.monotonic() < deadline, "PostgreSQL does not start"
-            time.sleep(0.1)
 
     def kill(self) -> None:
         """Ends it without a word to anybody."""
