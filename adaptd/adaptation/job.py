@@ -20,6 +20,8 @@ WIDENED = "widened"
 WIDER = "reopened-wider"
 INITIAL = "initial"
 
+# What a job is for, see `Job`.
+Kind = Literal["check", "initial", "adapt"]
 # The phase of a job that no worker has taken up yet; step is then how many are before it.
 WAITING = "waiting"
 
@@ -99,7 +101,7 @@ class Job(_Document):
     device: torch's name of where to train, None for CUDA where there is some, else the processor.
     """
 
-    kind: Literal["check", "initial", "adapt"]
+    kind: Kind
     rungs: tuple[Rung, ...] = RUNGS
     stream: str
     seed: int

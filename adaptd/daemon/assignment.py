@@ -1,7 +1,7 @@
 """`Assignment`: the one job of a stream that an executor has."""
 
 from adaptd.adaptation.executor import CAUSES, Handle, Report
-from adaptd.adaptation.job import Job, Result
+from adaptd.adaptation.job import Job, Kind, Result
 from adaptd.daemon.context import StreamContext
 from adaptd.errors import JobError, WorkerFailed
 
@@ -12,6 +12,7 @@ class Assignment:
     def __init__(self, context: StreamContext) -> None:
         self._context = context
         self._handle: Handle | None = None
+        self._kind: Kind | None = None
         for cause in CAUSES:
             context.metrics.worker_failures.labels(context.stream, cause)
 
@@ -20,11 +21,17 @@ class Assignment:
         """Whether there is a job without an outcome; it may still wait for a worker."""
         return self._handle is not None
 
+    @property
+    def kind(self) -> Kind | None:
+        """Of the job that is running."""
+        return self._kind if self.is_running else None
+
     def start(self, job: Job, *, wall_seconds: float) -> None:
         """Raises RuntimeError if there is one already."""
         if self._handle is not None:
             raise RuntimeError("a stream has one job at a time")
         self._handle = self._context.executor.start(job, wall_seconds=wall_seconds)
+        self._kind = job.kind
 
     def poll(self) -> Report:
         """What is new; nothing where there is no job.

@@ -1,5 +1,6 @@
 """Release 1: trained on the first window, or given; at first start only."""
 
+import shutil
 from pathlib import Path
 from typing import Any, Literal
 
@@ -53,9 +54,10 @@ class FirstRelease:
         self._directory = context.state.episodes(context.stream) / INITIAL
         self._assignment = Assignment(context)
         self._members = self._directory / context.owned("members")
+        self._checked = self._directory / context.owned("check")
         self._result: Result | None = None
         self._digest: str | None = None
-        self._is_checking = self._is_checked = False
+        self._is_checked = False
 
     @property
     def wants_records(self) -> bool:
@@ -70,13 +72,14 @@ class FirstRelease:
         configured model can never be built or trained; StoreUnavailable with the result kept for
         the next step.
         """
+        if self._assignment.kind == "check":
+            self._end_check()
+            return None
         if self.wants_records:
             self._check()
             return None
-        if self._is_checking and not self._has_ended():
-            return None
         if self._result is None and not self._assignment.is_running:
-            self._start("initial", self._members)
+            self._start("initial", records=self._directory, output=self._members)
             log.info(
                 "initial.training",
                 stream=self._context.stream,
@@ -89,23 +92,16 @@ class FirstRelease:
     def _check(self) -> None:
         """Long before the first window is full: whether the model that somebody has named can be
         built, and takes the stream's records and the weights."""
-        model = self._context.config.model
         network = self._network()
-        if self._is_checking:
-            self._has_ended()
-        elif not self._is_checked and model != ModelConfig() and len(self._window) >= _PROBED:
+        is_named = self._context.config.model != ModelConfig()
+        if is_named and not self._is_checked and len(self._window) >= _PROBED:
             log.info("initial.check", stream=self._context.stream, network=network)
-            self._start("check", self._directory / self._context.owned("check"))
-            self._is_checking = True
+            self._start("check", records=self._checked, output=self._checked / "output")
 
-    def _has_ended(self) -> bool:
-        # Not one that has failed, either: it is begun again.
-        self._is_checking = False
-        if self._assignment.poll().result is None:
-            self._is_checking = True
-            return False
-        self._is_checked = True
-        return True
+    def _end_check(self) -> None:
+        self._is_checked = self._assignment.poll().result is not None
+        if self._is_checked:
+            shutil.rmtree(self._checked, ignore_errors=True)
 
     def _network(self) -> str:
         return self._context.config.model.network or own_network(self._contract.shape)
@@ -129,7 +125,7 @@ class FirstRelease:
             )
         return report.result
 
-    def _start(self, kind: Literal["check", "initial"], output: Path) -> None:
+    def _start(self, kind: Literal["check", "initial"], *, records: Path, output: Path) -> None:
         config, model = self._context.config.initial, self._context.config.model
         network, first = self._network(), self._window.first_record
         try:
@@ -139,7 +135,7 @@ class FirstRelease:
                 f"stream {self._context.stream}: model.weights: {model.weights}: {error.strerror}"
             ) from error
         count = config.records if kind == "initial" else _PROBED
-        digest, path = write_segment(self._directory, self._window.between(first, first + count))
+        digest, path = write_segment(records, self._window.between(first, first + count))
         self._assignment.start(
             Job(
                 kind=kind,

@@ -37,14 +37,17 @@ def test_a_model_that_somebody_has_named_is_checked_before_the_window_is_full(
     running = loop(model={**NAMED, "settings": {"width": 8}})
     running.until(lambda: bool(running.executor.jobs))
     assert running.source.next < 200
+    (check,) = running.executor.jobs
+    assert len(read_segment(check.records, check.records_digest)) == 32
     running.until(lambda: bool(released(running)))
-    check, initial = running.executor.jobs
+    _, initial = running.executor.jobs
     assert (check.kind, initial.kind) == ("check", "initial")
     assert check.architecture == initial.architecture
     assert check.architecture["settings"] == {"in_channels": 2, "classes": 2, "width": 8}
     # What its factory puts there, not what adaptd's own networks begin with.
     assert check.operation is None
-    assert len(read_segment(check.records, check.records_digest)) == 32
+    # Of a check nothing is kept.
+    assert not check.records.exists()
     assert len(read_segment(initial.records, initial.records_digest)) == 200
 
 
@@ -93,6 +96,17 @@ def test_given_weights_are_named_to_the_worker_and_in_the_release(
     for job in running.executor.jobs:
         assert (job.weights, job.weights_digest) == (weights, sha256_of(weights))
     assert evidence_of_release_1(running) == {"given_weights": "detector.pt"}
+
+
+def test_a_network_that_must_be_named_is_asked_for_before_there_are_records(
+    loop: LoopMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Of adaptd's own none takes such records.
+    monkeypatch.setattr("adaptd.daemon.first_release._OWN", {})
+    running = loop()
+    with pytest.raises(ConfigError, match=r"network: is needed for records of shape \[2, 1\]"):
+        running.until(lambda: bool(released(running)))
+    assert running.source.next <= running.source.poll_records
 
 
 def test_weights_that_are_gone_are_a_fault_of_the_configuration(
