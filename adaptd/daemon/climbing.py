@@ -1,7 +1,7 @@
 """When an episode goes on to the next rung, and what it falls back to."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from adaptd.adaptation.job import RECALIBRATED, REOPENED, RUNGS, Result, Rung
 from adaptd.adaptation.trial import CHALLENGERS, DEPLOYED, Trial
@@ -47,11 +47,23 @@ def last_rung(plan: Mapping[str, Any]) -> Rung:
     return "wider" if "wider" in plan else "reopen"
 
 
-def is_to_try_again(plan: Mapping[str, Any]) -> bool:
+def after_job(plan: Mapping[str, Any], nothing: str | None) -> Literal["trial", "search", "end"]:
+    """What follows a job: the trial of what it gave, or the search of the last rung, or the end.
+
+    nothing: why it has no architecture to try; None where it has one, or was not asked for one.
+    """
+    if nothing is None:
+        return "trial"
+    if last_rung(plan) not in rungs_of(plan):
+        return "search"
+    return "trial" if _is_to_try_again(plan) else "end"
+
+
+def _is_to_try_again(plan: Mapping[str, Any]) -> bool:
     """Whether new weights, where the last rung has found no architecture to try, get the trial that
     was cut short for it: they were ahead of the champion by then, and not yet proved to be."""
     before: Mapping[str, Any] = plan.get("last_trial", {})
-    if last_rung(plan) not in rungs_of(plan) or before.get("verdict") != "short":
+    if before.get("verdict") != "short":
         return False
     accuracy = before["accuracy"]
     is_ahead = any((one or 0.0) > (accuracy[DEPLOYED] or 0.0) for one in accuracy.values())

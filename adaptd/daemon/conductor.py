@@ -12,13 +12,13 @@ from adaptd.adaptation.trigger import Trigger
 from adaptd.architecture import Contract
 from adaptd.daemon import archive, recall
 from adaptd.daemon.climbing import (
+    after_job,
     climbed,
     end_of_refused,
     fallback,
     falls_behind_earlier,
     given_up,
     is_to_climb,
-    is_to_try_again,
     last_rung,
 )
 from adaptd.daemon.context import StreamContext
@@ -286,22 +286,27 @@ class Conductor:
             case Failure(outcome, reason):
                 self._give_up(episode, *end_of_refused(episode.plan, outcome, reason))
             case Result() as found:
-                result = within_limits(placed(self._context, found, episode.plan), episode.plan)
-                nothing = without_challenger(result, rungs_of(episode.plan))
-                if episode.result:
-                    result = joined(Result.model_validate(episode.result), result)
-                if nothing is None or is_to_try_again(episode.plan):
-                    self._opening.remedies(episode, result, self._champion())
-                    self._workshop.clear()
-                elif last_rung(episode.plan) in rungs_of(episode.plan):
-                    self._give_up(episode, *end_of_refused(episode.plan, "refused", nothing))
-                else:
-                    self._workshop.clear()
-                    self._log.advance(
-                        "searching",
-                        plan={**episode.plan, "rungs": [last_rung(episode.plan)]},
-                        result=result.model_dump(mode="json"),
-                    )
+                self._take(episode, found)
+
+    def _take(self, episode: Episode, found: Result) -> None:
+        """What a job gave: to its trial, or, with nothing to try, on to the next search."""
+        result = within_limits(placed(self._context, found, episode.plan), episode.plan)
+        nothing = without_challenger(result, rungs_of(episode.plan))
+        if episode.result:
+            result = joined(Result.model_validate(episode.result), result)
+        following = after_job(episode.plan, nothing)
+        if nothing is None or following == "trial":
+            self._opening.remedies(episode, result, self._champion())
+            self._workshop.clear()
+        elif following == "search":
+            self._workshop.clear()
+            self._log.advance(
+                "searching",
+                plan={**episode.plan, "rungs": [last_rung(episode.plan)]},
+                result=result.model_dump(mode="json"),
+            )
+        else:
+            self._give_up(episode, *end_of_refused(episode.plan, "refused", nothing))
 
     def _judge(self, episode: Episode, *, is_exhausted: bool) -> None:
         trial = self._trials.current

@@ -104,13 +104,7 @@ def worthwhile(reopening: Reopening, architecture: Architecture, caps: Sequence[
     if within(caps, architecture):
         edges = architecture_edges(architecture)
         kept = {
-            group: tuple(
-                text
-                for text in texts
-                if not all(
-                    _is_part(parse_operation(text), edges[edge]) for edge in reopening.edges(group)
-                )
-            )
+            group: _without_parts(texts, [edges[edge] for edge in reopening.edges(group)])
             for group, texts in kept.items()
         }
     for cap in caps:
@@ -148,6 +142,13 @@ def _attainable(
         )
         for group, of in candidates.items()
     }
+
+
+def _without_parts(texts: Sequence[str], edges: Sequence[Edge]) -> tuple[str, ...]:
+    """Operations of these edges but what is a part of a matrix on all of them."""
+    return tuple(
+        text for text in texts if not all(_is_part(parse_operation(text), edge) for edge in edges)
+    )
 
 
 def _is_part(operation: Operation, edge: Edge) -> bool:
