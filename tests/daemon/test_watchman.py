@@ -141,6 +141,20 @@ def test_a_release_that_is_worse_is_taken_back(loop: LoopMaker) -> None:
     assert watch.evidence["verdict"] == "worse"
 
 
+def test_weights_that_were_given_are_gone_back_to_as_any_others(
+    loop: LoopMaker, tmp_path: Path
+) -> None:
+    weights = tmp_path / "detector.pt"
+    weights.write_bytes(b"theirs")
+    running = loop(approval=BY_OPERATOR, model={"weights": str(weights)})
+    approve_too_late(running)
+    running.until(lambda: len(released(running)) == 3)
+    third = manifest.verify(running.context.absolute(released(running)[0].path))["evidence"]
+    assert third["challenger"] == "release-1"
+    assert third["given_weights"] == "detector.pt"
+    assert third["training_records"] is None
+
+
 def test_where_others_may_own_the_stream_the_way_back_has_a_folder_of_its_own(
     loop: LoopMaker,
 ) -> None:

@@ -63,14 +63,15 @@ def replayed(
     *,
     episode: Episode | None = None,
     follows: Mapping[str, int] = FOLLOWS,
+    skips: Mapping[str, str] | None = None,
 ) -> Comparison:
     """The latest episode, run again by an executor that knows nothing of the first run.
 
-    follows: what its members come out as.
+    follows: what its members come out as. skips: those that do not, and why.
     """
     recorded = recorded_of(running, episode or told(running)[0])
     check(recorded, running.context.state)
-    executor = ScriptedExecutor(follows=follows)
+    executor = ScriptedExecutor(follows=follows, skips=skips or {})
     reruns = rerun(
         recorded,
         state=running.context.state,
@@ -207,6 +208,15 @@ def test_networks_that_come_out_otherwise_are_not_the_same(loop: LoopMaker, tmp_
     # Nobody is better now, on as many records as there are.
     (line,) = [line for line in found.lines if line.what == "verdict" and not line.is_same]
     assert line.recorded == "better"
+
+
+def test_a_network_that_is_no_longer_found_is_told_with_the_reason(
+    loop: LoopMaker, tmp_path: Path
+) -> None:
+    running = until_released(loop())
+    why = "at most 3 parameters: no combination has so few"
+    with pytest.raises(NotReplayable, match=rf"no longer trained here: reopened \({why}\)$"):
+        replayed(running, tmp_path, skips={REOPENED: why})
 
 
 def test_another_architecture_of_a_rival_counts_too(loop: LoopMaker, tmp_path: Path) -> None:
