@@ -16,8 +16,8 @@ from adaptd.space import (
 )
 from adaptd.space.alternatives import candidates_for
 from adaptd.space.cell import CellSite
-from adaptd.space.feature import FeatureSite
-from adaptd.space.linear import LinearMap
+from adaptd.space.convolution import LowRankConvolution
+from adaptd.space.linear import LinearMap, MatrixSite
 
 _IMAGE_AXES = 2
 
@@ -95,10 +95,9 @@ def _fits(operation: Operation, edge: Edge) -> bool:
 def worthwhile(reopening: Reopening, architecture: Architecture, caps: Sequence[Cap]) -> Reopening:
     """What of it is worth a search's steps. What is deployed stays in any case.
 
-    Left out is an operation that no combination within the caps has; and between features of our
-    network for tables, where the deployed architecture keeps to the caps, a part of a matrix
-    (low-rank, block-diagonal): it saves cost and nothing else, and looks better than the matrix as
-    long as little is trained.
+    Left out is an operation that no combination within the caps has; and where the deployed
+    architecture keeps to them, a part of a matrix or of a dense kernel (low-rank, block-diagonal):
+    it saves cost and nothing else, and looks better than the whole as long as little is trained.
     """
     kept = {group: reopening.operations(group) for group in reopening.group_names}
     if within(caps, architecture):
@@ -145,15 +144,14 @@ def _attainable(
 
 
 def _without_parts(texts: Sequence[str], edges: Sequence[Edge]) -> tuple[str, ...]:
-    """Operations of these edges but what is a part of a matrix on all of them."""
+    """Operations of these edges but what is a part of the whole on all of them."""
     return tuple(
         text for text in texts if not all(_is_part(parse_operation(text), edge) for edge in edges)
     )
 
 
 def _is_part(operation: Operation, edge: Edge) -> bool:
-    return (
-        isinstance(edge.site, FeatureSite)
-        and isinstance(operation, LinearOperation)
-        and operation not in (LinearMap(), edge.operation)
-    )
+    if operation == edge.operation:
+        return False
+    is_matrix = isinstance(edge.site, MatrixSite) and isinstance(operation, LinearOperation)
+    return isinstance(operation, LowRankConvolution) or (is_matrix and operation != LinearMap())

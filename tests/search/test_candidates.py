@@ -16,6 +16,7 @@ from adaptd.space import (
     parse_operation,
 )
 from adaptd.space.alternatives import sequence_candidates
+from adaptd.space.openable import made_architecture
 
 SHAPE = (1, 64)
 CANDIDATES = sequence_candidates(64)
@@ -134,6 +135,24 @@ def test_parts_of_a_matrix_are_opened_only_where_cost_has_to_be_saved() -> None:
     tight = worthwhile(opened, architecture, (capped(architecture, (6,), 0.7),))
     assert {"lowrank r4", "block b2", "block b4", "linear"} <= set(tight.operations("blocks.0"))
     assert not {"glu", "resmlp e2"} & set(tight.operations("blocks.0"))
+
+
+def test_around_a_network_of_a_user_parts_are_opened_only_where_cost_has_to_be_saved() -> None:
+    shape = (3, 16)
+    settings = {"axes": 1, "width": 16}
+    architecture = made_architecture("tests.networks:plain_cnn", settings, shape)
+    opened = reopening_of(architecture, shape)
+    assert "lowconv r8 k3 d1" in opened.operations("features.4")
+    assert "lowrank r2" in opened.operations("head")
+    roomy = worthwhile(opened, architecture, (capped(architecture, shape, 20.0),))
+    assert set(roomy.operations("features.4")) == {
+        text for text in opened.operations("features.4") if not text.startswith("lowconv")
+    }
+    assert roomy.operations("head") == ("linear",)
+    assert worthwhile(opened, architecture, ()) == roomy
+    tight = worthwhile(opened, architecture, (capped(architecture, shape, 0.9),))
+    assert {"lowconv r8 k3 d1", "lowconv r16 k3 d1"} <= set(tight.operations("features.4"))
+    assert "lowrank r2" in tight.operations("head")
 
 
 def test_a_part_of_a_matrix_that_is_deployed_can_become_the_whole_one() -> None:
