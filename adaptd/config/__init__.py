@@ -17,6 +17,7 @@ from adaptd.config.source import (
     SourceConfig,
 )
 from adaptd.config.store import StoreConfig
+from adaptd.config.topics import topics_of
 from adaptd.config.tree import (
     ApprovalConfig,
     CheckpointConfig,
@@ -33,6 +34,7 @@ from adaptd.config.workers import WorkersConfig
 __all__ = [
     "load",
     "parse",
+    "topics_of",
     "Config",
     "StreamConfig",
     "SourceConfig",

@@ -25,6 +25,23 @@ _SECRETS = re.compile(r"pass|pw|secret|token|credential|sasl|tls", re.IGNORECASE
 Location = tuple[int | str, ...]
 
 
+class _Loader(yaml.SafeLoader):
+    """YAML in which a key that is given twice is an error: the first would be lost without a
+    word."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            # A merged mapping (`<<`) may have what stands beside it.
+            if isinstance(key, yaml.ScalarNode) and key.tag == "tag:yaml.org,2002:str":
+                if key.value in seen:
+                    raise yaml.constructor.ConstructorError(
+                        None, None, f"the key {key.value!r} is given twice", key.start_mark
+                    )
+                seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
 def load(path: Path, environment: Mapping[str, str] = os.environ) -> Config:
     """The configuration in the file, with what the environment sets in its place.
 
@@ -36,7 +53,7 @@ def load(path: Path, environment: Mapping[str, str] = os.environ) -> Config:
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: cannot be read: {error}") from error
     try:
-        document = yaml.safe_load(text)
+        document = yaml.load(text, _Loader)
     except yaml.YAMLError as error:
         raise ConfigError(f"{path}: not valid YAML: {error}") from error
     if not isinstance(document, dict):
@@ -143,7 +160,7 @@ def _line(item: ErrorDetails, origin: str, variables: Mapping[Location, str]) ->
         # Sound by itself, and at variance with a value that the environment may have set.
         name = _setter((*location[:2], *other.split(".")), variables)
     where = origin if name is None else f"environment: {name}"
-    if item["type"] == "missing":
+    if item["type"] == "missing" or item["input"] is None:
         got = "nothing"
     elif any(_SECRETS.search(str(part)) for part in location):
         got = "what is not shown here"
@@ -182,6 +199,8 @@ def _expected(message: str) -> str:
     message = message.removeprefix("Value error, ")
     if message == "Extra inputs are not permitted":
         return "no such key"
+    # The reader writes YAML, which has lists.
+    message = message.replace("valid tuple", "list")
     return message[:1].lower() + message[1:]
 
 

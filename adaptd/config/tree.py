@@ -1,6 +1,7 @@
 """The configuration tree. Every key has its unit and its reason in its description."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -16,8 +17,9 @@ from adaptd.config.process import LogConfig, MetricsConfig, ServerConfig
 from adaptd.config.record import RecordConfig
 from adaptd.config.schedule import ScheduleConfig
 from adaptd.config.section import Section
-from adaptd.config.source import ScenarioSourceConfig, SourceConfig
+from adaptd.config.source import KafkaSourceConfig, ScenarioSourceConfig, SourceConfig
 from adaptd.config.store import StoreConfig
+from adaptd.config.topics import Topical, fault_of, topic_keys, topics_of
 from adaptd.config.triggers import TriggersConfig
 from adaptd.config.watch import WatchConfig
 from adaptd.config.workers import WorkersConfig
@@ -115,7 +117,14 @@ class CheckpointConfig(Section):
     records: int = Field(default=20_000, ge=1, description="or after so many")
 
 
-Topical = PublishConfig | RejectConfig
+def _users_of(topic: str, source: KafkaSourceConfig, info: ValidationInfo) -> Iterator[str]:
+    """Keys of the stream, as far as it is checked, that name the topic too."""
+    if topic == source.topic:
+        yield "source.topic"
+    for name in ("publish", "rejects"):
+        if (section := info.data.get(name)) is not None:
+            of_section = topics_of(section, source.topic)
+            yield from (f"{name}.{key}" for key, other in of_section.items() if other == topic)
 
 
 class StreamConfig(Section):
@@ -137,8 +146,8 @@ class StreamConfig(Section):
     watch: WatchConfig = WatchConfig()
     schedule: ScheduleConfig = ScheduleConfig()
     triggers: TriggersConfig = TriggersConfig()
-    publish: PublishConfig = PublishConfig()
-    rejects: RejectConfig = RejectConfig()
+    publish: PublishConfig = Field(default=PublishConfig(), validate_default=True)
+    rejects: RejectConfig = Field(default=RejectConfig(), validate_default=True)
     labels: LabelsConfig | None = Field(
         default=None, description="None: a record's class stands in the record"
     )
@@ -177,21 +186,35 @@ class StreamConfig(Section):
             )
         return record
 
+    @field_validator("source")
+    @classmethod
+    def _has_a_legal_topic(cls, source: SourceConfig) -> SourceConfig:
+        if source.kind == "kafka" and (fault := fault_of(source.topic)) is not None:
+            raise at_key("topic", source.topic, fault)
+        return source
+
     @field_validator("publish", "rejects")
     @classmethod
-    def _has_broker(cls, section: Topical, info: ValidationInfo) -> Topical:
+    def _suits_source(cls, section: Topical, info: ValidationInfo) -> Topical:
         source = info.data.get("source")
-        if source is None or source.kind == "kafka":
+        if source is None:
             return section
-        for key in ("topic", "drift_topic", "proposals_topic", "watches_topic"):
-            topic = getattr(section, key, None)
-            if topic is not None:
-                raise at_key(
-                    key,
-                    topic,
-                    f"only a kafka source has other topics, this one is of kind {source.kind}; "
-                    "leave it out",
-                )
+        if source.kind != "kafka":
+            for key in topic_keys(section):
+                if (topic := getattr(section, key)) is not None:
+                    raise at_key(
+                        key,
+                        topic,
+                        f"only a kafka source has other topics, this one is of kind {source.kind}; "
+                        "leave it out",
+                    )
+            return section
+        for key, topic in topics_of(section, source.topic).items():
+            fault = fault_of(topic)
+            if topic == source.topic:
+                fault = "the records are read from there (source.topic): name another topic"
+            if fault is not None:
+                raise at_key(key, getattr(section, key), fault)
         return section
 
     @field_validator("labels")
@@ -209,6 +232,10 @@ class StreamConfig(Section):
                 raise at_key(
                     "delay_records", labels.delay_records, "labels of a topic come when they come"
                 )
+            if (fault := fault_of(labels.topic)) is not None:
+                raise at_key("topic", labels.topic, fault)
+            for other in _users_of(labels.topic, source, info):
+                raise at_key("topic", labels.topic, f"{other} is the same: name another topic")
             return labels
         if labels.topic is not None:
             raise at_key(

@@ -6,7 +6,7 @@ from functools import partial
 import numpy as np
 import structlog
 
-from adaptd.config import StreamConfig
+from adaptd.config import StreamConfig, topics_of
 from adaptd.daemon.backoff import Backoff
 from adaptd.daemon.compute_origin import ComputeOrigin
 from adaptd.daemon.context import StreamContext
@@ -146,18 +146,19 @@ def _posts(stream: StreamConfig, process: Process, *, epoch: int) -> tuple[Post,
     )
     if stream.source.kind == "kafka":
         cluster, topic = cluster_of(stream.source), stream.source.topic
+        topics = topics_of(stream.publish, topic)
         publisher = KafkaPublisher(
             cluster,
             {
-                "release": stream.publish.topic or f"{topic}.releases",
-                "drift": stream.publish.drift_topic or f"{topic}.drift",
-                "proposal": stream.publish.proposals_topic or f"{topic}.proposals",
-                "watch": stream.publish.watches_topic or f"{topic}.watches",
+                "release": topics["topic"],
+                "drift": topics["drift_topic"],
+                "proposal": topics["proposals_topic"],
+                "watch": topics["watches_topic"],
             },
         )
         office = KafkaOffice(
             cluster,
-            stream.rejects.topic or f"{topic}.dead-letters",
+            topics_of(stream.rejects, topic)["topic"],
             sources={
                 "records": topic,
                 "labels": (stream.labels and stream.labels.topic) or "labels",

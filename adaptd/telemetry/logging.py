@@ -1,7 +1,9 @@
 """Structured log events on standard error."""
 
+import json
 import logging
 import sys
+from datetime import UTC, datetime
 
 import structlog
 
@@ -34,7 +36,7 @@ def configure(*, level: str = "info", format: str = "console") -> None:
     )
     # Libraries log through the standard module; only what they warn of is worth a line here.
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_OneLine())
+    handler.setFormatter(_JsonLine() if is_json else _OneLine())
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
 
 
@@ -43,8 +45,27 @@ class _OneLine(logging.Formatter):
     error itself says as much."""
 
     def format(self, record: logging.LogRecord) -> str:
-        parts = [record.name, record.getMessage()]
-        error = record.exc_info[1] if record.exc_info else None
-        if error is not None:
-            parts.append(f"{type(error).__name__}: {error}")
-        return " ".join(": ".join(parts).split())
+        return f"{record.name}: {_told(record)}"
+
+
+class _JsonLine(logging.Formatter):
+    """The same as an event of ours."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        moment = datetime.fromtimestamp(record.created, UTC)
+        return json.dumps(
+            {
+                "logger": record.name,
+                "event": _told(record),
+                "level": record.levelname.lower(),
+                "timestamp": moment.isoformat().replace("+00:00", "Z"),
+            }
+        )
+
+
+def _told(record: logging.LogRecord) -> str:
+    parts = [record.getMessage()]
+    error = record.exc_info[1] if record.exc_info else None
+    if error is not None:
+        parts.append(f"{type(error).__name__}: {error}")
+    return " ".join(": ".join(parts).split())

@@ -22,6 +22,14 @@ def within(text: str) -> str:
     return f"{MINIMAL}    {text}\n"
 
 
+def kafka(section: str, topic: str) -> str:
+    """A stream of the topic `t`, but that this section names another."""
+    topics = {"source": "t", section: topic}
+    source = f"{{kind: kafka, bootstrap_servers: [a], topic: {topics.pop('source')!r}}}"
+    lines = [f"    {name}: {{topic: {other!r}}}\n" for name, other in topics.items()]
+    return MINIMAL.replace("{kind: scenario}", source) + RECORD + "".join(lines)
+
+
 def written(tmp_path: Path, text: str) -> Path:
     path = tmp_path / "config.yaml"
     path.write_text(text)
@@ -64,7 +72,7 @@ def test_environment_takes_the_place_of_the_file(tmp_path: Path) -> None:
         ),
         (
             MINIMAL.replace("{kind: scenario}", "{kind: replay, path: x.parquet}"),
-            ["streams.0.record", "replay", "None"],
+            ["streams.0.record", "replay", "got nothing"],
         ),
         (MINIMAL + "server: {host: 0.0.0.0}\n", ["server.host", "loopback", "0.0.0.0"]),
         ("state_directory: state\nstreams: []\n", ["streams", "at least 1"]),
@@ -159,6 +167,34 @@ def test_environment_takes_the_place_of_the_file(tmp_path: Path) -> None:
             MINIMAL.replace("{kind: scenario}", "{kind: kafka, bootstrap_servers: [a], topic: t}")
             + RECORD.replace("shape", "format: avro, avro: {schema_file: gone.avsc}, shape"),
             ["streams.0.record.avro.schema_file: expected an existing file", "gone.avsc"],
+        ),
+        (
+            kafka("source", "bad topic!"),
+            ["streams.0.source.topic: expected the name", "'bad topic!'"],
+        ),
+        (kafka("source", ".."), ["streams.0.source.topic: expected the name of a Kafka topic"]),
+        (
+            kafka("publish", "no such!"),
+            ["streams.0.publish.topic: expected the name", "'no such!'"],
+        ),
+        (kafka("rejects", "t"), ["streams.0.rejects.topic", "are read from there (source.topic)"]),
+        (kafka("source", "t" * 237), ["streams.0.rejects.topic", "not 'ttt", "got nothing"]),
+        (kafka("labels", "a b"), ["streams.0.labels.topic: expected the name of a Kafka topic"]),
+        (kafka("labels", "t"), ["streams.0.labels.topic: source.topic is the same", "got 't'"]),
+        (kafka("labels", "t.drift"), ["streams.0.labels.topic: publish.drift_topic is the same"]),
+        (
+            within("trial: {alpha: 0.01}\n    trial: {minimum_records: 300}"),
+            ["not valid YAML: the key 'trial' is given twice", "line 7"],
+        ),
+        (
+            kafka("source", "t").replace("[a]", "a"),
+            ["streams.0.source.bootstrap_servers: input should be a list, got 'a'"],
+        ),
+        (
+            kafka("source", "t").replace(
+                "topic: 't'", "topic: t, sasl: {mechanism: PLAIN, username: u}"
+            ),
+            ["streams.0.source.sasl.password: needed with mechanism PLAIN, got nothing"],
         ),
         (RECORDED + RECORD, ["streams.0.source.path: expected an existing file", "gone.parquet"]),
         ("- 1\n", ["top level"]),

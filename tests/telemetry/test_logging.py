@@ -40,12 +40,13 @@ def test_a_line_goes_to_the_standard_error_of_its_moment(
     structlog.reset_defaults()
 
 
-def test_what_a_library_logs_is_one_line_without_a_traceback() -> None:
-    script = """
+def logged_by_a_library(format: str) -> str:
+    """What one that warns of an error puts on standard error."""
+    script = f"""
 import logging
 from adaptd.telemetry import configure
 
-configure()
+configure(format={format!r})
 log = logging.getLogger("kafka.net")
 log.info("quiet")
 try:
@@ -53,7 +54,21 @@ try:
 except OSError:
     log.exception("cannot read %s", "a socket")
 """
-    done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True
-    )
-    assert done.stderr == "kafka.net: cannot read a socket: ConnectionResetError: reset by peer\n"
+    command = [sys.executable, "-c", script]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stderr
+
+
+def test_what_a_library_logs_is_one_line_without_a_traceback() -> None:
+    told = "kafka.net: cannot read a socket: ConnectionResetError: reset by peer\n"
+    assert logged_by_a_library("console") == told
+
+
+def test_what_a_library_logs_is_json_where_all_else_is() -> None:
+    (line,) = logged_by_a_library("json").splitlines()
+    event = json.loads(line)
+    assert event.pop("timestamp").endswith("Z")
+    assert event == {
+        "logger": "kafka.net",
+        "event": "cannot read a socket: ConnectionResetError: reset by peer",
+        "level": "error",
+    }
