@@ -1,6 +1,6 @@
 # The daemon, its operator page and its workers in one image; CPU only.
 #
-#   docker build -t adaptd .
+#   docker build -t adaptd:0.1.0 .
 
 # Any Debian-based image that has python3 (3.11 or newer) with venv and a certificate store.
 ARG BASE=docker.io/library/python:3.11-slim
@@ -21,7 +21,8 @@ RUN pip install --no-cache-dir --constraint constraints.txt --index-url "${TORCH
 
 COPY pyproject.toml README.md LICENSE NOTICE ./
 COPY adaptd adaptd
-RUN pip install --no-cache-dir --constraint constraints.txt .
+# With the driver of PostgreSQL, which replicas keep their rows in.
+RUN pip install --no-cache-dir --constraint constraints.txt ".[postgres]"
 
 
 FROM ${BASE}

@@ -86,8 +86,12 @@ def drift(
         typer.Option("--shape", metavar="C,…", help="Of a record, where a file does not tell it."),
     ] = None,
     classes: Annotated[
-        int | None,
-        typer.Option("--classes", min=2, help="How many, where a file does not tell it."),
+        str | None,
+        typer.Option(
+            "--classes",
+            metavar="N|NAME,…",
+            help="How many, or their names, where a file does not tell it.",
+        ),
     ] = None,
     records: Annotated[
         int | None,
@@ -127,7 +131,7 @@ def drift(
         drift_at=drift_at,
         records=records or 16_000,
         shape=None if shape is None else sizes(shape),
-        classes=classes,
+        classes=None if classes is None else _classes(classes),
         release=found,
     )
     schema = source.schema
@@ -185,6 +189,18 @@ def _settings(
         seed=seed,
         budget=budget,
     )
+
+
+def _classes(text: str) -> int | tuple[str, ...]:
+    """How many, or their names."""
+    if text.isdecimal() and int(text) >= 2:
+        return int(text)
+    names = tuple(part.strip() for part in text.split(","))
+    if len(names) < 2 or not all(names) or len(set(names)) < len(names):
+        raise ConfigError(
+            f"--classes {text!r}: expected a number of at least 2, or names, such as calm,rough"
+        )
+    return names
 
 
 def _positions(text: str) -> tuple[int, ...]:

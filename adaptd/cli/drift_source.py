@@ -50,7 +50,7 @@ def open_stream(
     drift_at: int,
     records: int,
     shape: tuple[int, ...] | None,
-    classes: int | None,
+    classes: int | tuple[str, ...] | None,
     release: Release | None,
 ) -> tuple[Source, tuple[int, ...]]:
     """The source, and the numbers of the first records after each drift that it tells of itself.
@@ -82,23 +82,34 @@ def open_stream(
 
 
 def batches(source: Source, *, most: int | None = None) -> Iterator[Batch]:
-    """All its records, or the first so many; the source is closed at the end."""
-    left = most
+    """All its records, or the first so many; the source is closed at the end.
+
+    Raises ConfigError where none of them fits, with what is wrong with the first.
+    """
+    left, is_any, first_reject = most, False, None
     try:
         while left is None or left > 0:
             maximum = _STRIDE if left is None else min(_STRIDE, left)
             poll = source.poll(maximum=maximum, timeout_seconds=0.0)
+            if first_reject is None and poll.rejects:
+                first_reject = poll.rejects[0]
             if len(poll.batch):
+                is_any = True
                 yield poll.batch
             if poll.is_exhausted:
-                return
+                break
             left = None if left is None else left - len(poll.batch)
     finally:
         source.close()
+    if first_reject is not None and not is_any:
+        raise ConfigError(f"no record fits: {first_reject.reason}: {first_reject.detail}")
 
 
 def _schema(
-    path: Path, shape: tuple[int, ...] | None, classes: int | None, release: Release | None
+    path: Path,
+    shape: tuple[int, ...] | None,
+    classes: int | tuple[str, ...] | None,
+    release: Release | None,
 ) -> Schema:
     if release is not None:
         contract = release.contract
@@ -129,7 +140,7 @@ def _counted(path: Path) -> tuple[int, int]:
     if not columns or not isinstance(largest, int):
         raise ConfigError(
             f"{path}: expected columns x0 … and a target of integers, else give --shape and "
-            "--classes"
+            "--classes, such as --classes calm,rough"
         )
     return columns, largest
 

@@ -46,5 +46,5 @@ def run(
                 raise
             raise ConfigError(
                 f"{config}: metrics: cannot listen on {tree.metrics.host}:{tree.metrics.port}: "
-                f"{error.strerror}; expected a free port (0: any)"
+                f"{error.strerror}; expected an address of this machine and a free port (0: any)"
             ) from error

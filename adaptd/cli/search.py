@@ -36,8 +36,8 @@ def search(
         str | None,
         typer.Argument(
             metavar="STREAM",
-            help="lag-shift or sampling-rate, of which the records after the drift are taken; a "
-            ".parquet or .csv file with columns x0 … and target; or, with -c, a stream's name.",
+            help="A scenario such as lag-shift, of which the records after the drift are taken; a "
+            ".parquet, .csv or .jsonl file with x0 … and target; or, with -c, a stream's name.",
             show_default=False,
         ),
     ] = None,

@@ -169,6 +169,13 @@ class StreamConfig(Section):
                 raise at_key("records", records, at_variance("initial.records", initial.records))
         return source
 
+    @field_validator("source")
+    @classmethod
+    def _has_a_legal_topic(cls, source: SourceConfig) -> SourceConfig:
+        if source.kind == "kafka" and (fault := fault_of(source.topic)) is not None:
+            raise at_key("topic", source.topic, fault)
+        return source
+
     @field_validator("record")
     @classmethod
     def _is_given(cls, record: RecordConfig | None, info: ValidationInfo) -> RecordConfig | None:
@@ -185,13 +192,6 @@ class StreamConfig(Section):
                 f"{source.kind}; leave it out",
             )
         return record
-
-    @field_validator("source")
-    @classmethod
-    def _has_a_legal_topic(cls, source: SourceConfig) -> SourceConfig:
-        if source.kind == "kafka" and (fault := fault_of(source.topic)) is not None:
-            raise at_key("topic", source.topic, fault)
-        return source
 
     @field_validator("publish", "rejects")
     @classmethod
@@ -281,8 +281,16 @@ class Config(Section):
         default=None, description="None: this process is alone with its store"
     )
     server: ServerConfig = ServerConfig()
-    metrics: MetricsConfig = MetricsConfig()
+    metrics: MetricsConfig = Field(default=MetricsConfig(), validate_default=True)
     log: LogConfig = LogConfig()
+
+    @field_validator("metrics")
+    @classmethod
+    def _has_a_port_of_its_own(cls, metrics: MetricsConfig, info: ValidationInfo) -> MetricsConfig:
+        server = info.data.get("server")
+        if server is not None and server.enabled and 0 < server.port == metrics.port:
+            raise at_key("port", metrics.port, "server.port is the same: name another port")
+        return metrics
 
     @field_validator("members")
     @classmethod

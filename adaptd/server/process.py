@@ -129,7 +129,7 @@ async def _serve(
 
 def _listener(host: str, port: int, *, stop: threading.Event, clock: Clock) -> socket.socket | None:
     """A listening socket; None if `stop` came before the port was free."""
-    deadline = clock.monotonic() + BIND_SECONDS
+    deadline, is_said = clock.monotonic() + BIND_SECONDS, False
     while not stop.is_set():
         try:
             return _listen(host, port)
@@ -139,7 +139,9 @@ def _listener(host: str, port: int, *, stop: threading.Event, clock: Clock) -> s
                     f"server: cannot listen on {host}:{port}: {error.strerror}; "
                     "expected a free port in server.port (0: any)"
                 ) from error
-        log.info("server.port_in_use", host=host, port=port)
+        if not is_said:
+            log.warning("server.port_in_use", host=host, port=port)
+            is_said = True
         stop.wait(RETRY_SECONDS)
     return None
 

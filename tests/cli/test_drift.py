@@ -144,6 +144,34 @@ def test_what_is_wrong_is_said_in_a_line(
     assert "\n" not in str(error)
 
 
+def write_named_classes(path: Path) -> Path:
+    """4,000 records of two features whose classes have names."""
+    x = np.random.default_rng(0).standard_normal((4_000, 2))
+    names = np.where(x[:, 0] > 0, "rough", "calm")
+    rows = [f"{left:.4f},{right:.4f},{name}" for (left, right), name in zip(x, names, strict=True)]
+    path.write_text("\n".join(["x0,x1,target", *rows]) + "\n")
+    return path
+
+
+def test_classes_may_have_names(runner: CliRunner, tmp_path: Path) -> None:
+    path = write_named_classes(tmp_path / "rows.csv")
+    told = ("--shape", "2", "--classes", "calm,rough", "--reference", "2048")
+    assert _json(runner, str(path), *told)["records"] == 4_000
+
+
+def test_where_no_record_fits_the_first_says_why(runner: CliRunner, tmp_path: Path) -> None:
+    path = write_named_classes(tmp_path / "rows.csv")
+    error = _error(runner, str(path), "--shape", "2", "--classes", "2")
+    assert "no record fits: unknown-class" in str(error)
+
+
+@pytest.mark.parametrize("classes", ["1", "calm", "calm,", "calm,calm", ""])
+def test_classes_are_a_number_or_names(runner: CliRunner, tmp_path: Path, classes: str) -> None:
+    path = write_named_classes(tmp_path / "rows.csv")
+    error = _error(runner, str(path), "--shape", "2", "--classes", classes)
+    assert "expected a number of at least 2, or names" in str(error)
+
+
 def test_a_file_of_lines_needs_its_shape_and_classes(runner: CliRunner, tmp_path: Path) -> None:
     path = tmp_path / "rows.csv"
     path.write_text("x0,target\n1,0\n")

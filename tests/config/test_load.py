@@ -75,6 +75,7 @@ def test_environment_takes_the_place_of_the_file(tmp_path: Path) -> None:
             ["streams.0.record", "replay", "got nothing"],
         ),
         (MINIMAL + "server: {host: 0.0.0.0}\n", ["server.host", "loopback", "0.0.0.0"]),
+        (MINIMAL + "server: {port: 9464}\n", ["metrics.port: server.port is the same", "9464"]),
         ("state_directory: state\nstreams: []\n", ["streams", "at least 1"]),
         ("state_directory: state\n", ["streams", "required", "got nothing"]),
         (

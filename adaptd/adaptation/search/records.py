@@ -83,9 +83,10 @@ def recorded_shape(path: Path) -> tuple[tuple[int, ...] | None, int | None]:
     )
 
 
-def file_schema(shape: Sequence[int], classes: int) -> Schema:
-    """Of a file without class names: they are the numbers from 0."""
-    return Schema(tuple(shape), tuple(map(str, range(classes))), features_of(shape[0]))
+def file_schema(shape: Sequence[int], classes: int | Sequence[str]) -> Schema:
+    """Of a file. classes: their names, or how many there are: they are the numbers from 0."""
+    names = map(str, range(classes)) if isinstance(classes, int) else classes
+    return Schema(tuple(shape), tuple(names), features_of(shape[0]))
 
 
 def configured_stream(job: SearchJob) -> StreamConfig:
