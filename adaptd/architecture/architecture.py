@@ -38,6 +38,10 @@ class Architecture:
             self, "operations", MappingProxyType(dict(sorted(self.operations.items())))
         )
 
+    def __reduce__(self) -> tuple[type["Architecture"], tuple[object, ...]]:
+        # Copies and pickles: read-only mappings have neither.
+        return type(self), (self.network, dict(self.settings), dict(self.operations))
+
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Architecture):
             return NotImplemented

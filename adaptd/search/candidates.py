@@ -65,7 +65,7 @@ def tied(edges: Mapping[str, Edge], candidates: Mapping[str, tuple[str, ...]]) -
     """
     groups = {
         # A wider kernel over images costs so much that a cap lets one edge have it, not a cell.
-        name: name if edges[name].site.axes >= _IMAGE_AXES else cell_of(name)
+        name: cell_of(name) if _is_in_sequence_cell(edges[name]) else name
         for name in candidates
     }
     of_group: dict[str, dict[str, None]] = {}
@@ -86,6 +86,11 @@ def tied(edges: Mapping[str, Edge], candidates: Mapping[str, tuple[str, ...]]) -
         for group, texts in of_group.items()
     }
     return Reopening({name: fitting[group] for name, group in groups.items()}, groups)
+
+
+def _is_in_sequence_cell(edge: Edge) -> bool:
+    # A name alone says nothing: a network of somebody's may have a list called `edges`.
+    return isinstance(edge.site, CellSite) and edge.site.axes < _IMAGE_AXES
 
 
 def _fits(operation: Operation, edge: Edge) -> bool:

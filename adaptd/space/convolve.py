@@ -24,11 +24,13 @@ def convolve(
 
     x: float [n, channels, *axes], zero beyond its ends. kernel: float [outputs, channels / groups,
     len(support.positions)]. slack: samples of padding along each axis beyond half of the kernel's
-    span; 0 keeps the length at stride 1. Returns float [n, outputs, *axes'].
+    span; 0 keeps the length at stride 1 where that is even. Returns float [n, outputs, *axes'].
     Keeps for the backward pass no more than x and kernel, whatever the number of lattices.
     """
     axes = len(stride)
-    is_plain = all(step == 1 for step in stride) and not any(slack)
+    # An even number of taps has no middle: padded by half of its span it gives one sample fewer.
+    is_odd = all(span % 2 == 0 for lattice in support.lattices for span in lattice.span)
+    is_plain = all(step == 1 for step in stride) and not any(slack) and is_odd
     is_depthwise = is_plain and groups == x.shape[1] == len(kernel)
     if axes == 1 and is_depthwise:
         offsets = tuple(position[0] for position in support.positions)

@@ -30,7 +30,7 @@ def count_macs(network: nn.Module | Architecture, shape: tuple[int, ...]) -> int
 
 
 def count_parameters(network: nn.Module) -> int:
-    """Trainable numbers, biases and those of norms among them."""
+    """Numbers that are learnt, also where they are frozen, biases and those of norms among them."""
     return sum(parameter.numel() for parameter in network.parameters())
 
 

@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from adaptd.space.channel_major import is_plain_path, rows
 from adaptd.space.lattice import Lattice
+from adaptd.space.trace import Counted
 
 # Samples. A Toeplitz product costs length^2 a channel, so longer sequences are cut into blocks that
 # see as much of their neighbours as the kernel reaches, up to one block at either side. Forward and
@@ -47,7 +48,7 @@ def is_quick(x: Tensor, offsets: tuple[int, ...]) -> bool:
     return not is_plain_path(x) and (x.shape[2] <= _WHOLE or max(map(abs, offsets)) <= _BLOCK)
 
 
-class DepthwiseConv1d(nn.Module):
+class DepthwiseConv1d(nn.Module, Counted):
     """A kernel for each channel; its weight has the shape of `torch.nn.Conv1d`'s."""
 
     def __init__(self, channels: int, lattice: Lattice, *, stride: int = 1) -> None:

@@ -13,6 +13,7 @@ from adaptd.space.lattice import Lattice, Support
 from adaptd.space.operation import FreeOperation, LinearOperation, operation
 from adaptd.space.remade import product
 from adaptd.space.site import Frame, Site
+from adaptd.space.trace import Counted
 
 _MATRIX = Lattice((), ())
 
@@ -139,7 +140,7 @@ class LowRank(_Matrix):
             narrow.copy_(right)  # type: ignore[operator]
 
 
-class DiagonalLinear(nn.Module):
+class DiagonalLinear(nn.Module, Counted):
     """Each feature times a weight of its own, plus a bias."""
 
     bias: nn.Parameter | None
@@ -184,7 +185,7 @@ class Diagonal(_Matrix):
             weight.copy_(kernel.squeeze(2).diagonal())
 
 
-class BlockLinear(nn.Module):
+class BlockLinear(nn.Module, Counted):
     """A block-diagonal matrix: each group of features is mapped on its own, plus a bias."""
 
     bias: nn.Parameter | None

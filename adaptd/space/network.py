@@ -148,7 +148,8 @@ def shrink_and_perturb(
 ) -> nn.Module:
     """A new network, each parameter factor * inherited + (1 - factor) * freshly initialised.
 
-    factor: in [0, 1]; 1 changes nothing. Buffers (running statistics, standardisation) are kept.
+    factor: in [0, 1]; 1 changes nothing. Buffers (running statistics, standardisation) and what is
+    frozen (requires_grad=False) are kept.
     Raises ValueError for another factor.
     Source: Ash & Adams 2020, "On warm-starting neural network training".
     """
@@ -158,7 +159,8 @@ def shrink_and_perturb(
     successor = copy.deepcopy(network)
     with torch.no_grad():
         for inherited, new in zip(successor.parameters(), fresh.parameters(), strict=True):
-            inherited.mul_(factor).add_(new.to(inherited), alpha=1 - factor)
+            if inherited.requires_grad:
+                inherited.mul_(factor).add_(new.to(inherited), alpha=1 - factor)
     return successor
 
 

@@ -13,6 +13,7 @@ from adaptd.architecture import Architecture, Setting
 from adaptd.space.edges import LAYERS, Edge, read_edge, tied_parameters
 from adaptd.space.network import build
 from adaptd.space.placed import Placed
+from adaptd.space.settled import floats_of
 from adaptd.space.supernet import Reopening, Supernet
 from adaptd.space.trace import Hook, trace
 
@@ -118,6 +119,12 @@ def survey(network: nn.Module, shape: tuple[int, ...]) -> Survey:
             if any(map(is_lazy, module.parameters(recurse=False)))
         }
         running = working_copy(network)
+        for one in floats_of(running):
+            if one.dtype != torch.float32:
+                raise ValueError(
+                    f"the network's numbers are {one.dtype}, expected torch.float32: "
+                    "network.float() makes them so"
+                )
         calls = _calls(running, shape)
         reasons: dict[str, str] = {}
         found: dict[str, Openable] = {}
@@ -272,6 +279,13 @@ def _state_reason(
         sharing = [other for other in holders.get(id(parameter), ()) if other not in own]
         if sharing:
             return f"shares its parameter {path!r} with {_quoted(sharing)}"
+    return _use_reason(module)
+
+
+def _use_reason(module: nn.Module) -> str | None:
+    """What somebody has done with it that opening it would undo."""
+    if not all(parameter.requires_grad for parameter in module.parameters()):
+        return "is frozen (requires_grad=False)"
     if module._forward_hooks or module._forward_pre_hooks or module._backward_hooks:
         return "has hooks, which would be lost"
     return None

@@ -166,9 +166,13 @@ class Supernet(nn.Module):
         return list(self._alphas.values())
 
     def weight_parameters(self) -> list[nn.Parameter]:
-        """All other parameters."""
+        """All other parameters that are not frozen."""
         alphas = set(map(id, self._alphas.values()))
-        return [parameter for parameter in self.parameters() if id(parameter) not in alphas]
+        return [
+            parameter
+            for parameter in self.parameters()
+            if id(parameter) not in alphas and parameter.requires_grad
+        ]
 
     def alphas(self) -> dict[str, dict[str, float]]:
         """Group -> operation -> its weight; those of a group sum to 1.
@@ -192,10 +196,13 @@ class Supernet(nn.Module):
             self.set_logits(group, [0.0] * len(alpha))
 
     def set_logits(self, group: str, logits: Iterable[float]) -> None:
-        """Sets a group's alphas. Raises KeyError for an unknown group."""
-        alpha = self._alphas[group]
+        """Sets a group's alphas. Raises KeyError for an unknown group, ValueError for another
+        number of them."""
+        alpha, values = self._alphas[group], list(logits)
+        if len(values) != len(alpha):
+            raise ValueError(f"group {group!r} has {len(alpha)} candidates, got {len(values)}")
         with torch.no_grad():
-            alpha.copy_(alpha.new_tensor(list(logits)))
+            alpha.copy_(alpha.new_tensor(values))
         for name, mixed in self.mixed_edges().items():
             if self.reopening.groups[name] == group:
                 mixed.lead.zero_()

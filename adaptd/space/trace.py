@@ -1,8 +1,9 @@
 """Multiply-accumulates, counted as a record goes through."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from math import prod
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -15,10 +16,10 @@ _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 
 
-@runtime_checkable
-class Counted(Protocol):
-    """A layer that says itself what it takes."""
+class Counted(ABC):
+    """A layer of ours that says itself what it takes."""
 
+    @abstractmethod
     def macs(self, outcome: Tensor) -> int:
         """Multiply-accumulates that made this outcome."""
 

@@ -1,4 +1,6 @@
+import copy
 import json
+import pickle
 
 import pytest
 from hypothesis import given
@@ -28,6 +30,14 @@ def test_json_round_trip_keeps_value_and_digest(architecture: Architecture) -> N
     assert again == architecture
     assert hash(again) == hash(architecture)
     assert again.digest == architecture.digest
+
+
+def test_it_can_be_copied_and_pickled() -> None:
+    architecture = Architecture("acme:net", {"width": 8}, {"a": "dw k3 d1"})
+    for other in (copy.deepcopy(architecture), pickle.loads(pickle.dumps(architecture))):
+        assert other == architecture
+        assert other.digest == architecture.digest
+        assert type(other.operations) is type(architecture.operations)
 
 
 def test_order_of_keys_changes_nothing() -> None:

@@ -136,6 +136,23 @@ def test_a_network_that_cannot_be_copied_is_told_so() -> None:
         survey(nn.Sequential(weight_norm(nn.Conv1d(3, 8, 3))), SEQUENCE)
 
 
+def test_a_layer_that_is_frozen_is_refused() -> None:
+    network = Calling(lambda self, x: self.second(self.first(x)))
+    network.first.weight.requires_grad_(False)
+    found = survey(network, SEQUENCE)
+    assert list(found.openable) == ["second"]
+    assert [(one.name, one.reason) for one in found.refused] == [
+        ("first", "is frozen (requires_grad=False)")
+    ]
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_numbers_other_than_float32_are_told(dtype: torch.dtype) -> None:
+    network = Calling(lambda self, x: self.second(self.first(x))).to(dtype)
+    with pytest.raises(ValueError, match=f"numbers are {dtype}, expected torch.float32"):
+        survey(network, SEQUENCE)
+
+
 def test_a_layer_with_hooks_is_refused() -> None:
     network = nn.Sequential(nn.Conv1d(3, 8, 3), nn.Conv1d(8, 8, 3))
     network[1].register_forward_hook(lambda *_: None)

@@ -115,6 +115,12 @@ def test_it_does_for_every_foreign_network(name: str, relaxation: Relaxation) ->
     assert not torch.allclose(supernet(x), network(x), atol=1e-3), "others had no weight, not none"
 
 
+def test_logits_are_as_many_as_candidates(architecture: Architecture, reopening: Reopening) -> None:
+    supernet = Supernet.reopen(build(architecture), reopening)
+    with pytest.raises(ValueError, match=r"group 'cells\.0' has 4 candidates, got 1"):
+        supernet.set_logits("cells.0", [1.0])
+
+
 def test_tied_edges_start_from_different_operations(
     architecture: Architecture, reopening: Reopening, x: Tensor
 ) -> None:
