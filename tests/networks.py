@@ -393,3 +393,54 @@ FOREIGN: Mapping[str, Foreign] = {
     "recurrent": Foreign("tests.networks:recurrent_network", _SEQUENCE, 5),
     "bilinear": Foreign("tests.networks:bilinear_network", _SEQUENCE, 5),
 }
+
+
+def half_frozen_cnn(**settings: Any) -> nn.Module:
+    """`plain_cnn` whose first convolution was learnt elsewhere and is to stay."""
+    network = plain_cnn(**settings)
+    network.get_submodule("features.0").requires_grad_(False)
+    return network
+
+
+def dropping_cnn(**settings: Any) -> nn.Module:
+    """`plain_cnn` that drops half of what its first convolution gives while it is trained."""
+    network = plain_cnn(**settings)
+    features = network.get_submodule("features")
+    assert isinstance(features, nn.Sequential)
+    # In the place of a norm that is none, so that names stay.
+    features[1] = nn.Dropout(0.5)
+    return network
+
+
+class Listed(nn.Module):
+    """Its layers stand in a list that is called `edges`, which means nothing; two have nothing in
+    common. It counts something of its own, too."""
+
+    def __init__(self, channels: int, outputs: int, width: int) -> None:
+        super().__init__()
+        self.body = nn.ModuleDict(
+            {
+                "edges": nn.ModuleList(
+                    [
+                        nn.Conv1d(channels, width, 5, padding=2),
+                        nn.Conv1d(width, width, 4, padding=1, groups=width),
+                        nn.Linear(width, outputs),
+                    ]
+                )
+            }
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        first, second, head = (self.get_submodule(f"body.edges.{place}") for place in range(3))
+        features = second(torch.relu(first(x)))
+        outcome: Tensor = head(torch.relu(features).mean(2))
+        return outcome
+
+    def macs(self) -> int:
+        """Of somebody's own."""
+        return 7
+
+
+def listed_network(*, channels: int = 3, outputs: int = 5, width: int = 8) -> nn.Module:
+    """`Listed`."""
+    return Listed(channels, outputs, width)

@@ -18,6 +18,9 @@ _MEASURED = 5
 _KEYS = ("memory", "steps", "wall", "cores")
 _USAGE = "steps=COUNT or wall=SECONDS, if wanted memory=RATIO and cores=COUNT, with commas between"
 
+# More threads than any machine has cores: torch dies of them.
+_MOST_CORES = 1_024
+
 
 @dataclass(frozen=True)
 class Budget:
@@ -31,9 +34,9 @@ class Budget:
     Raises ValueError, naming the field, for any other value.
     """
 
-    memory_ratio: float | None
-    steps: int | None
-    wall_seconds: float | None
+    memory_ratio: float | None = None
+    steps: int | None = None
+    wall_seconds: float | None = None
     cores: int = 1
 
     def __post_init__(self) -> None:
@@ -45,6 +48,8 @@ class Budget:
         for key, count in (("steps", self.steps), ("cores", self.cores)):
             if count is not None and count < 1:
                 raise ValueError(f"{key}={count}: expected a whole number of at least 1")
+        if self.cores > _MOST_CORES:
+            raise ValueError(f"cores={self.cores}: expected at most {_MOST_CORES}")
         for key, size in (("memory", self.memory_ratio), ("wall", self.wall_seconds)):
             if size is not None and not (math.isfinite(size) and size > 0):
                 raise ValueError(f"{key}={size}: expected a number above 0")

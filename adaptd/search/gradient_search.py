@@ -16,11 +16,13 @@ from adaptd.search.limit import Limit
 from adaptd.search.objective import Objective
 from adaptd.search.opening import Opening
 from adaptd.search.problem import Found, Moment, Problem, Watch
+from adaptd.search.randomness import Randomness
 from adaptd.search.schedule import FoldBack, Retrain
 from adaptd.search.selection import MostLikely
 from adaptd.search.trainee import Trainee
 from adaptd.search.training import BATCH_RECORDS, RATE, TrainingDiverged, rate_at
-from adaptd.space import build, fit_standardisation, saved_activation_bytes
+from adaptd.space import build, fit_standardisation
+from adaptd.space.memory import predict_bytes
 
 # Steps between two states that a search which diverges falls back to.
 _STEPS_PER_GOOD_STATE = 50
@@ -58,6 +60,7 @@ class GradientSearch:
         self._seconds = {"search": 0.0, "fold": 0.0}
         self._split = schedule.split(problem.steps)
         self._generator = torch.Generator().manual_seed(problem.seed)
+        self._randomness = Randomness(problem.seed, problem.samples.x.device)
         self._supernet = opening.open(problem, self._generator)
         self._descent = Descent(
             self._supernet,
@@ -76,10 +79,8 @@ class GradientSearch:
         self._logits: list[list[float]] = []
         self._stopped: str | None = None
         self._good: Checkpoint | None = None
-        batch = problem.samples.at(torch.arange(min(BATCH_RECORDS, len(problem.samples))))
-        self._memory_ratio = saved_activation_bytes(
-            self._supernet, batch.x, batch.target, loss=problem.task.loss
-        ) / saved_activation_bytes(problem.network, batch.x, batch.target, loss=problem.task.loss)
+        self._supernet_bytes = self._step_bytes(self._supernet)
+        self._memory_ratio = self._supernet_bytes / self._step_bytes(problem.network)
 
     def run(self, should_pause: Pause = lambda: False) -> Found | None:
         """Goes on to the end, or until should_pause, asked before each step, is true: None then.
@@ -87,6 +88,10 @@ class GradientSearch:
         Raises TrainingDiverged if the loss is not finite before there is a good state to go back
         to, ValueError if no combination of candidates stays within the cap.
         """
+        with self._randomness.installed():
+            return self._run(should_pause)
+
+    def _run(self, should_pause: Pause) -> Found | None:
         while self._chosen is None:
             if self._descent.is_over:
                 self._choose()
@@ -168,7 +173,17 @@ class GradientSearch:
         self._supernet.fold(
             {edge: chosen.operations[edge] for edge in self._problem.reopening.groups}
         )
+        if self._step_bytes(self._supernet) > self._supernet_bytes:
+            # A promise of memory holds on the way back, too, even if the function jumps.
+            self._split = self._split.without_fold()
         self._trainee = self._trained(self._supernet, self._supernet.weight_parameters())
+
+    def _step_bytes(self, network: nn.Module) -> int:
+        """What a training step keeps."""
+        problem = self._problem
+        x, target = problem.samples.x, problem.samples.target
+        batch = min(BATCH_RECORDS, len(x))
+        return predict_bytes(network, x, target, batch=batch, loss=problem.task.loss)
 
     def _trained(self, network: nn.Module, parameters: list[nn.Parameter] | None = None) -> Trainee:
         return Trainee(
@@ -220,6 +235,7 @@ class GradientSearch:
         checkpoint = Checkpoint()
         checkpoint.values["seconds"] = dict(self._seconds)
         checkpoint.values["stopped"] = self._stopped
+        self._randomness.save(checkpoint)
         if self._good is not None:
             # What a search that diverges falls back to must not depend on where it was paused.
             checkpoint.put_checkpoint("good", self._good)
@@ -240,6 +256,7 @@ class GradientSearch:
         """Raises CheckpointError if the checkpoint is of another search."""
         values = checkpoint.values
         self._seconds.update(values["seconds"])
+        self._randomness.restore(checkpoint)
         if values["phase"] == "search":
             self._descent.restore(checkpoint)
             self._good = checkpoint.get_checkpoint("good")

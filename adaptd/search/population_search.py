@@ -1,6 +1,7 @@
 """`PopulationSearch`: architectures trained for a while and judged on held-out records."""
 
 import copy
+import math
 import random
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
@@ -18,9 +19,10 @@ from adaptd.search.caps import NothingFits, amounts, within
 from adaptd.search.checkpoint import Checkpoint
 from adaptd.search.opening import Opening
 from adaptd.search.problem import Found, Moment, Problem, Watch
+from adaptd.search.randomness import Randomness
 from adaptd.search.stacked_trainees import StackedTrainees
 from adaptd.search.trainee import Trainee
-from adaptd.search.training import RATE, Samples, loss_on, rate_at
+from adaptd.search.training import RATE, Samples, TrainingDiverged, loss_on, rate_at
 from adaptd.space import morph
 from adaptd.space.stack import Unstackable
 
@@ -31,6 +33,8 @@ _HELD_OUT_RECORDS = 500
 _NOISE = 0.06
 # Share of the rate that an arm's training falls to in a round: it is not over yet.
 _ROUND_TAIL = 0.1
+# Steps between two states that the last training falls back to where it diverges.
+_STEPS_PER_GOOD_STATE = 50
 # Two as one take nearly the time of two.
 _FEWEST_STACKED = 3
 
@@ -136,6 +140,7 @@ class PopulationSearch:
         self._watch = watch
         self._clock = clock or SystemClock()
         self._generator = torch.Generator().manual_seed(problem.seed)
+        self._randomness = Randomness(problem.seed, problem.samples.x.device)
         self._champion = opening.start(problem, self._generator)
         order = torch.randperm(len(problem.samples), generator=self._generator)
         held_out = max(1, int(_HELD_OUT_SHARE * len(problem.samples)))
@@ -149,6 +154,8 @@ class PopulationSearch:
         self._replayed = 0
         self._spent = 0
         self._final: Trainee | None = None
+        self._good: Checkpoint | None = None
+        self._stopped: str | None = None
         self._seconds = {"search": 0.0, "train": 0.0}
         self._should_pause: Pause = lambda: False
         self._pending: Checkpoint | None = None
@@ -163,17 +170,19 @@ class PopulationSearch:
         self.random = random.Random(self.problem.seed)
         self._replayed = self._spent = 0
         try:
-            with self._timed("search"):
-                best = self._plan.run(self)
-            with self._timed("train"):
-                network = self._finish(best)
+            with self._randomness.installed():
+                with self._timed("search"):
+                    best = self._plan.run(self)
+                with self._timed("train"):
+                    network = self._finish(best)
         except _Paused:
             return None
         return Found(
             architecture=best,
             network=network,
-            steps=self.problem.steps,
+            steps=self._spent + (0 if self._final is None else self._final.done),
             phase_seconds=dict(self._seconds),
+            stopped=self._stopped,
         )
 
     def judge(self, arm: Architecture, steps: int, *, parent: Architecture | None = None) -> float:
@@ -193,9 +202,14 @@ class PopulationSearch:
         while trainee.done < goal:
             if self._should_pause():
                 raise _Paused
-            value = trainee.advance(_rate(goal - trainee.done, steps))
+            try:
+                value = trainee.advance(_rate(goal - trainee.done, steps))
+            except TrainingDiverged:
+                break
             self._report("race", self._spent + steps - (goal - trainee.done), value)
-        loss = self._held_out_loss(trainee.network)
+        # One that diverges has lost, and the others go on.
+        has_diverged = trainee.done < goal
+        loss = math.inf if has_diverged else self._held_out_loss(trainee.network)
         self._log.append((digest, of_parent, steps, loss))
         self._replayed += 1
         self._spent += steps
@@ -233,6 +247,9 @@ class PopulationSearch:
                 values = stacked.advance(_rate(goal - first.done, steps))
                 done = len(arms) * (steps - (goal - first.done))
                 self._report("race", self._spent + done, fmean(values))
+        except TrainingDiverged:
+            # Which of them it was shows when they go on by themselves.
+            pass
         finally:
             stacked.unstack()
 
@@ -332,7 +349,17 @@ class PopulationSearch:
         while self._final.done < steps:
             if self._should_pause():
                 raise _Paused
-            value = self._final.advance(rate_at(self._final.done, steps, RATE))
+            if self._final.done % _STEPS_PER_GOOD_STATE == 0:
+                self._good = Checkpoint()
+                self._final.save(self._good, "final")
+            try:
+                value = self._final.advance(rate_at(self._final.done, steps, RATE))
+            except TrainingDiverged as error:
+                if self._good is None or not self._good.values["final"]["done"]:
+                    raise
+                self._final.restore(self._good, "final")
+                self._stopped = f"diverged: {error}"
+                break
             self._report("train", self._spent + self._final.done, value)
         return self._final.network
 
@@ -344,6 +371,7 @@ class PopulationSearch:
         """Where the search stands; a search with the same arguments goes on from it exactly."""
         checkpoint = Checkpoint()
         checkpoint.values["phase"] = "population"
+        self._randomness.save(checkpoint)
         checkpoint.values["log"] = [list(entry) for entry in self._log]
         checkpoint.values["arms"] = [
             [arm.to_document(), parent.to_document() if parent else None]
@@ -354,15 +382,21 @@ class PopulationSearch:
             trainee.save(checkpoint, f"arm-{digest}")
         if self._final is not None:
             self._final.save(checkpoint, "final")
+        if self._good is not None:
+            # What a search that diverges falls back to must not depend on where it was paused.
+            checkpoint.put_checkpoint("good", self._good)
         return checkpoint
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Raises CheckpointError if the checkpoint is of another search."""
+        self._good = checkpoint.get_checkpoint("good")
         self._log = [
-            (digest, parent, steps, loss)
+            # A file has no infinity.
+            (digest, parent, steps, math.inf if loss is None else loss)
             for digest, parent, steps, loss in checkpoint.values["log"]
         ]
         self._seconds.update(checkpoint.values["seconds"])
+        self._randomness.restore(checkpoint)
         for document, of_parent in checkpoint.values["arms"]:
             arm = Architecture.from_document(document)
             parent = Architecture.from_document(of_parent) if of_parent else None

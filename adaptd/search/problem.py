@@ -56,19 +56,26 @@ class Problem:
         caps: tuple[Cap, ...] = (),
         concentrations: Mapping[str, Mapping[str, float]] = MappingProxyType({}),
     ) -> "Problem":
-        """The search around a network with all its edges open, see `reopening_within`."""
+        """The search around a network with all its edges open, see `reopening_within`, but those
+        that are frozen in it (requires_grad=False)."""
         shape = tuple(samples.x.shape[1:])
+        reopening = reopening_within(architecture, shape, caps)
+        movable = {
+            edge: texts
+            for edge, texts in reopening.candidates.items()
+            if all(one.requires_grad for one in network.get_submodule(edge).parameters())
+        }
         return cls(
             network=network,
             architecture=architecture,
             samples=samples,
-            reopening=reopening_within(architecture, shape, caps),
+            reopening=Reopening(movable, {edge: reopening.groups[edge] for edge in movable}),
             edges=architecture_edges(architecture),
             costs=EdgeCosts.of(architecture, shape),
             steps=steps,
             seed=seed,
             caps=caps,
-            concentrations=concentrations,
+            concentrations=dict(concentrations),
         )
 
     def to(self, device: torch.device) -> "Problem":

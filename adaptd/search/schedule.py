@@ -18,6 +18,10 @@ class Split:
     def total(self) -> int:
         return self.search + self.fold + self.plain
 
+    def without_fold(self) -> "Split":
+        """The same with an abrupt fold."""
+        return Split(self.search, 0, self.fold + self.plain)
+
 
 @dataclass(frozen=True)
 class FoldBack:

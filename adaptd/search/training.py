@@ -238,8 +238,14 @@ def rate_at(step: int, steps: int, rate: float) -> float:
 def optimiser_for(
     parameters: list[nn.Parameter], *, rate: float = RATE, weight_decay: float = WEIGHT_DECAY
 ) -> torch.optim.AdamW:
-    """AdamW, fused: at this size the calls cost more than the arithmetic."""
-    return torch.optim.AdamW(parameters, lr=rate, weight_decay=weight_decay, fused=True)
+    """AdamW, fused: at this size the calls cost more than the arithmetic.
+
+    What is frozen (requires_grad=False) stays as it is. Raises ValueError where all of it is.
+    """
+    trained = [parameter for parameter in parameters if parameter.requires_grad]
+    if not trained:
+        raise ValueError("nothing can be trained: all parameters are frozen (requires_grad=False)")
+    return torch.optim.AdamW(trained, lr=rate, weight_decay=weight_decay, fused=True)
 
 
 def loss_on(batch: Samples, outputs: Tensor, loss: Loss) -> Tensor:

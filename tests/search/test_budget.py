@@ -49,6 +49,7 @@ def test_what_a_budget_writes_it_reads(
         ("steps=1.5", r"steps=1\.5: expected a whole number of at least 1"),
         ("steps=0", "steps=0: expected a whole number of at least 1"),
         ("steps=10,cores=0", "cores=0: expected a whole number of at least 1"),
+        ("steps=10,cores=99999", "cores=99999: expected at most 1024"),
         ("wall=-3", "wall=-3.0: expected a number above 0"),
         ("wall=soon", "wall=soon: expected a number above 0"),
         ("memory=nan,steps=5", "memory=nan: expected a number above 0"),
@@ -58,6 +59,11 @@ def test_what_a_budget_writes_it_reads(
 def test_what_is_wrong_is_named_with_what_is_expected(text: str, message: str) -> None:
     with pytest.raises(ValueError, match=f"^budget '{text}': {message}"):
         Budget.parse(text)
+
+
+def test_only_what_is_bounded_is_named() -> None:
+    assert Budget(memory_ratio=1.05, steps=100) == Budget.parse("memory=1.05,steps=100")
+    assert Budget(wall_seconds=60) == Budget.parse("wall=60")
 
 
 def test_a_given_number_of_steps_is_never_measured() -> None:

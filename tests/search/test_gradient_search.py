@@ -17,8 +17,10 @@ from adaptd.search.guard import Guard, SearchView
 from adaptd.search.guards import default_guards
 from adaptd.search.method import METHODS, search
 from adaptd.search.problem import Found, Moment, Problem
-from adaptd.search.training import Rehearsal, Samples, TrainingDiverged
-from adaptd.space import Supernet
+from adaptd.search.training import BATCH_RECORDS, Rehearsal, Samples, TrainingDiverged
+from adaptd.space import LADDER, Reopening, Supernet
+from adaptd.space.folding import FoldingEdge
+from adaptd.space.memory import step_bytes
 from tests.search.conftest import MakeProblem, spoilt
 
 # Of 24 steps 6 search, 2 fold and 16 train plainly; DARTS searches for 12.
@@ -278,3 +280,43 @@ def test_divergence_without_a_good_state_is_raised(make_problem: MakeProblem) ->
     x = torch.full_like(problem.samples.x, float("nan"))
     with pytest.raises(TrainingDiverged):
         search(make_problem(samples=Samples(x, problem.samples.target)))
+
+
+def kept_at_most(problem: Problem) -> tuple[float, dict[bool, int]]:
+    """What the search says that a step of its supernet takes, over the deployed network's; and what
+    the hungriest step kept while all paths were open (False) and on the way back (True)."""
+    x, target = problem.samples.x[:BATCH_RECORDS], problem.samples.target[:BATCH_RECORDS]
+    most = {False: 0, True: 0}
+    supernets: list[Supernet] = []
+
+    def watch(moment: Moment) -> None:
+        (supernet,) = supernets
+        is_folding = any(isinstance(one, FoldingEdge) for one in supernet.modules())
+        if is_folding or moment.phase == "search":
+            most[is_folding] = max(most[is_folding], step_bytes(supernet, x, target))
+
+    run = METHODS["bounded"].begin(problem, watch=watch)
+    supernets += [part for part in vars(run).values() if isinstance(part, Supernet)]
+    found = run.run()
+    assert found is not None
+    assert found.supernet_memory_ratio is not None
+    return found.supernet_memory_ratio, most
+
+
+@pytest.mark.parametrize("rung", ["merged", "one-path", "checkpointed"])
+def test_the_way_back_takes_no_more_memory_than_the_search(
+    make_problem: MakeProblem, rung: str
+) -> None:
+    plain = make_problem(steps=40, caps=())
+    texts = ("dw k5 d1", "maxpool k3", "mbconv k3 e3", "mbconv k5 e6 se")
+    edges = plain.reopening.groups
+    reopening = Reopening(dict.fromkeys(edges, texts), {edge: edge for edge in edges})
+    problem = make_problem(steps=40, caps=(), reopening=reopening, relaxation=LADDER[rung])
+    ratio, most = kept_at_most(problem)
+    deployed = step_bytes(
+        problem.network, problem.samples.x[:BATCH_RECORDS], problem.samples.target[:BATCH_RECORDS]
+    )
+    assert most[False] == pytest.approx(ratio * deployed, rel=0.1)
+    assert most[True] <= ratio * deployed
+    # Where there is room the function fades.
+    assert bool(most[True]) == (rung == "merged")

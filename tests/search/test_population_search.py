@@ -1,17 +1,25 @@
 """Races, random draws and evolution: paused, resumed, counted, within the cap."""
 
+import itertools
 import math
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
+from torch.nn import functional
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from adaptd.search import population_search
 from adaptd.search.caps import Cap, within
+from adaptd.search.checkpoint import Checkpoint
 from adaptd.search.method import METHODS, search
 from adaptd.search.population_search import PopulationSearch
-from adaptd.search.problem import Found, Problem
+from adaptd.search.problem import Found, Moment, Problem
+from adaptd.search.task import CLASSIFICATION, Task
+from adaptd.search.training import TrainingDiverged
 from tests.search.conftest import MakeProblem, spoilt
 from tests.search.test_gradient_search import assert_same, run_with_pause, weights_digest
 
@@ -177,3 +185,63 @@ def test_the_seconds_of_a_pause_are_kept(make_problem: MakeProblem, tmp_path: Pa
         _problem(make_problem, "race"), "race", 20, tmp_path / "kept.safetensors"
     )
     assert found.phase_seconds["search"] > 0
+
+
+def spoilt_loss(*, calls: range) -> Task:
+    """Classification whose loss is not a number in these of its calls."""
+    made = itertools.count()
+
+    def loss(outputs: Tensor, target: Tensor) -> Tensor:
+        factor = float("nan") if next(made) in calls else 1.0
+        return factor * functional.cross_entropy(outputs, target)
+
+    return replace(CLASSIFICATION, loss=loss)
+
+
+@pytest.mark.parametrize("method", ["race", "random", "evolution"])
+def test_the_last_training_that_diverges_ends_with_its_last_good_state(
+    make_problem: MakeProblem, method: str
+) -> None:
+    # A quarter of 240 steps is for arms.
+    spoilt = spoilt_loss(calls=range(60 + 80, 10**6))
+    found = search(make_problem(steps=240, task=spoilt), method)
+    assert found is not None
+    assert found.stopped is not None
+    assert "diverged" in found.stopped
+    assert found.steps < 240
+    assert all(bool(one.isfinite().all()) for one in found.network.state_dict().values())
+
+
+def test_an_arm_that_diverges_has_lost_and_the_others_go_on(
+    make_problem: MakeProblem, tmp_path: Path
+) -> None:
+    # Two arms of twelve steps; the first of them does not get beyond its fifth.
+    problem = _problem(make_problem, "race")
+    one, other = problem.arms
+    kept: list[Checkpoint] = []
+
+    def run(**options: Any) -> Found | None:
+        spoilt = replace(problem, task=spoilt_loss(calls=range(5, 6)))
+        return search(spoilt, "race", **options)
+
+    found = run()
+    assert found is not None
+    assert found.architecture == other != one
+    assert found.stopped is None
+    reached = [0]
+
+    def watch(moment: Moment) -> None:
+        reached[0] = moment.step
+
+    assert run(watch=watch, should_pause=lambda: reached[0] >= 30, keep=kept.append) is None
+    path = tmp_path / "paused"
+    kept[0].save(path)
+    # What has diverged stands in the checkpoint: nothing does so any more.
+    resumed = search(problem, "race", resumed=Checkpoint.load(path))
+    assert resumed is not None
+    assert_same(resumed, found)
+
+
+def test_where_all_diverge_there_is_nothing_to_go_back_to(make_problem: MakeProblem) -> None:
+    with pytest.raises(TrainingDiverged):
+        search(make_problem(steps=STEPS, task=spoilt_loss(calls=range(10**6))), "race")
