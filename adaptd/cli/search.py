@@ -143,7 +143,10 @@ def search(
         ),
     ] = "float32",
     seed: Annotated[
-        int, typer.Option("--seed", min=0, help="Of the search, and of a scenario's records.")
+        int,
+        typer.Option(
+            "--seed", min=0, max=2**63 - 1, help="Of the search, and of a scenario's records."
+        ),
     ] = 0,
     config: Annotated[
         Path | None,

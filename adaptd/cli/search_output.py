@@ -60,12 +60,21 @@ def print_report(console: Console, report: Mapping[str, Any], directory: Path) -
             f"{', '.join(report['opened'][:_EDGES])}"
             f"{' …' if len(report['opened']) > _EDGES else ''}",
         )
+    if records.get("rejected"):
+        facts.add_row("set aside", f"{count(records['rejected'])} records that do not fit")
     memory = report["memory"]
     if memory["ratio"] is not None:
         facts.add_row(
             "memory",
             f"a training step of the supernet keeps {size(memory['supernet_bytes'])}, "
             f"{memory['ratio']:.3f} {TIMES} the given network's ({memory['relaxation']})",
+        )
+    # Reports of version 0.1 do not tell it.
+    if (found_bytes := memory.get("found_bytes")) is not None:
+        facts.add_row(
+            "" if memory["ratio"] is not None else "memory",
+            f"one of the network that was found keeps {size(found_bytes)}, "
+            f"{found_bytes / memory['deployed_bytes']:.3f} {TIMES} the given network's",
         )
     if report["alphas"]:
         facts.add_row("skips and zeros", f"{percent(report['skip_share'])} of the weight")

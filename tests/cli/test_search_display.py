@@ -147,7 +147,7 @@ def _report(**changes: Any) -> dict[str, Any]:
         "method": "bounded",
         "steps": 800,
         "stopped": None,
-        "records": {"stream": "lag-shift", "held_out": 500},
+        "records": {"stream": "lag-shift", "held_out": 500, "rejected": 267},
         "given": {"accuracy": 0.25, "macs": 1_000},
         "found": {"accuracy": 0.6, "macs": 1_080, "edits": ["a: dw k5 d1 becomes dw k9 d1"]},
         "memory": {
@@ -201,6 +201,7 @@ def test_the_report_tells_what_was_measured() -> None:
     for part in ("25.0", "60.0", "+35.0", "1.08", "becomes dw k9 d1", "guard skips", "acted: 2"):
         assert part in told
     assert "ended early" not in told
+    assert "267 records that do not fit" in told
 
 
 def test_what_was_not_measured_is_a_dash_and_no_edit_is_said() -> None:

@@ -17,10 +17,11 @@ from adaptd.adaptation.search.start import Start
 from adaptd.architecture import Architecture, diff, to_dot, to_svg
 from adaptd.registry.artifact import seal
 from adaptd.search.problem import Found
-from adaptd.search.training import accuracy
+from adaptd.search.training import BATCH_RECORDS, accuracy
 from adaptd.space.cost import EdgeCosts, EdgeParameters, count_macs, count_parameters
 from adaptd.space.export import export
 from adaptd.space.latency import EdgeLatency
+from adaptd.space.memory import predict_bytes
 from adaptd.store.files import PARTIAL_SUFFIX, publish_directory, write_atomically
 
 # How a cost is called in the report, by what it counts.
@@ -102,7 +103,12 @@ def leave(
         "memory": {
             "deployed_bytes": plan.deployed_bytes,
             "supernet_bytes": plan.supernet_bytes,
-            "ratio": found.supernet_memory_ratio,
+            "ratio": None
+            if plan.supernet_bytes is None
+            else plan.supernet_bytes / plan.deployed_bytes,
+            "found_bytes": predict_bytes(
+                found.network, problem.samples.x, problem.samples.target, batch=BATCH_RECORDS
+            ),
             "relaxation": plan.relaxation,
         },
         "guards": {name: dict(report) for name, report in found.guards.items()},
