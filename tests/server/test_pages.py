@@ -114,6 +114,13 @@ def test_the_stream_page_shows_champion_plot_and_evidence(client: TestClient, dr
     assert "(2 min ago)" in text
 
 
+def test_an_episode_is_listed_with_the_beginning_of_its_id(
+    client: TestClient, drifted: Any
+) -> None:
+    page = client.get("/streams/press-4").text
+    assert f"<code>{drifted.proposal.episode_id[:12]}</code>" in page
+
+
 def test_the_signals_beside_the_loss_say_what_is_broken_and_what_was(
     client: TestClient, story: Any
 ) -> None:
