@@ -17,6 +17,7 @@ from adaptd.space import (
 from adaptd.space.alternatives import candidates_for
 from adaptd.space.cell import CellSite
 from adaptd.space.convolution import LowRankConvolution
+from adaptd.space.feature import FeatureSite
 from adaptd.space.linear import LinearMap, MatrixSite
 
 _IMAGE_AXES = 2
@@ -65,7 +66,7 @@ def tied(edges: Mapping[str, Edge], candidates: Mapping[str, tuple[str, ...]]) -
     """
     groups = {
         # A wider kernel over images costs so much that a cap lets one edge have it, not a cell.
-        name: cell_of(name) if _is_in_sequence_cell(edges[name]) else name
+        name: cell_of(name) if _is_tied(edges[name]) else name
         for name in candidates
     }
     of_group: dict[str, dict[str, None]] = {}
@@ -88,9 +89,9 @@ def tied(edges: Mapping[str, Edge], candidates: Mapping[str, tuple[str, ...]]) -
     return Reopening({name: fitting[group] for name, group in groups.items()}, groups)
 
 
-def _is_in_sequence_cell(edge: Edge) -> bool:
+def _is_tied(edge: Edge) -> bool:
     # A name alone says nothing: a network of somebody's may have a list called `edges`.
-    return isinstance(edge.site, CellSite) and edge.site.axes < _IMAGE_AXES
+    return isinstance(edge.site, CellSite | FeatureSite) and edge.site.axes < _IMAGE_AXES
 
 
 def _fits(operation: Operation, edge: Edge) -> bool:

@@ -11,7 +11,7 @@ from adaptd.space.pooling import MaxPool
 from adaptd.space.standardise import Standardise
 from adaptd.space.two_way_cell import Resample, cells_of
 
-# What may stand on an edge. 17 of 20 are linear and merge into one kernel.
+# What may stand on an edge. 17 of 36 are linear and merge into one kernel.
 CANDIDATES = tuple(
     str(one)
     for one in (
@@ -21,7 +21,12 @@ CANDIDATES = tuple(
         *(Depthwise(taps) for taps in range(3, 18, 2)),
         *(Depthwise(taps, dilation) for taps in (3, 5) for dilation in (2, 4, 8)),
         MaxPool(3),
-        *(InvertedResidual(taps, expansion=3, se=True) for taps in (3, 5)),
+        *(
+            InvertedResidual(taps, expansion, has_squeeze)
+            for taps in (3, 5, 7)
+            for expansion in (1, 3, 6)
+            for has_squeeze in (False, True)
+        ),
     )
 )
 
