@@ -210,11 +210,13 @@ class StreamConfig(Section):
                     )
             return section
         for key, topic in topics_of(section, source.topic).items():
-            fault = fault_of(topic)
+            fault, own = fault_of(topic), getattr(section, key)
+            if fault is not None and own is None:
+                fault += f"; where none is named it is {topic!r}, which is none"
             if topic == source.topic:
                 fault = "the records are read from there (source.topic): name another topic"
             if fault is not None:
-                raise at_key(key, getattr(section, key), fault)
+                raise at_key(key, own, fault)
         return section
 
     @field_validator("labels")

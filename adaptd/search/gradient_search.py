@@ -26,6 +26,9 @@ from adaptd.space.memory import predict_bytes
 
 # Steps between two states that a search which diverges falls back to.
 _STEPS_PER_GOOD_STATE = 50
+# Share of a search's bytes that folding may take beyond them: kernels that have grown, which do not
+# depend on the batch, and no path.
+_FOLD_SLACK = 0.02
 
 Pause = Callable[[], bool]
 
@@ -173,7 +176,7 @@ class GradientSearch:
         self._supernet.fold(
             {edge: chosen.operations[edge] for edge in self._problem.reopening.groups}
         )
-        if self._step_bytes(self._supernet) > self._supernet_bytes:
+        if self._step_bytes(self._supernet) > (1 + _FOLD_SLACK) * self._supernet_bytes:
             # A promise of memory holds on the way back, too, even if the function jumps.
             self._split = self._split.without_fold()
         self._trainee = self._trained(self._supernet, self._supernet.weight_parameters())

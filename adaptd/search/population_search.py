@@ -174,13 +174,13 @@ class PopulationSearch:
                 with self._timed("search"):
                     best = self._plan.run(self)
                 with self._timed("train"):
-                    network = self._finish(best)
+                    final = self._finish(best)
         except _Paused:
             return None
         return Found(
             architecture=best,
-            network=network,
-            steps=self._spent + (0 if self._final is None else self._final.done),
+            network=final.network,
+            steps=self._spent + final.done,
             phase_seconds=dict(self._seconds),
             stopped=self._stopped,
         )
@@ -338,7 +338,7 @@ class PopulationSearch:
         with torch.no_grad():
             return float(loss_on(self._judged, probe(self._judged.x), self.problem.task.loss))
 
-    def _finish(self, best: Architecture) -> nn.Module:
+    def _finish(self, best: Architecture) -> Trainee:
         """All samples, a fresh optimiser, a cosine over what is left of the steps."""
         if self._final is None:
             trainee = self._arms.get(best.digest) or self._opened(best, None)
@@ -361,7 +361,7 @@ class PopulationSearch:
                 self._stopped = f"diverged: {error}"
                 break
             self._report("train", self._spent + self._final.done, value)
-        return self._final.network
+        return self._final
 
     def _final_trainee(self, network: nn.Module, samples: Samples) -> Trainee:
         generator = torch.Generator().manual_seed(self.problem.seed)

@@ -179,7 +179,10 @@ def test_environment_takes_the_place_of_the_file(tmp_path: Path) -> None:
             ["streams.0.publish.topic: expected the name", "'no such!'"],
         ),
         (kafka("rejects", "t"), ["streams.0.rejects.topic", "are read from there (source.topic)"]),
-        (kafka("source", "t" * 237), ["streams.0.rejects.topic", "not 'ttt", "got nothing"]),
+        (
+            kafka("source", "t" * 237),
+            ["streams.0.rejects.topic", "none is named it is 'ttt", "got nothing"],
+        ),
         (kafka("labels", "a b"), ["streams.0.labels.topic: expected the name of a Kafka topic"]),
         (kafka("labels", "t"), ["streams.0.labels.topic: source.topic is the same", "got 't'"]),
         (kafka("labels", "t.drift"), ["streams.0.labels.topic: publish.drift_topic is the same"]),
