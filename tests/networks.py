@@ -370,7 +370,6 @@ _1D: Mapping[str, int | str] = {"axes": 1}
 
 FOREIGN: Mapping[str, Foreign] = {
     "plain_cnn": Foreign("tests.networks:plain_cnn", _IMAGE, 5),
-    "half_frozen": Foreign("tests.networks:half_frozen_cnn", _SEQUENCE, 5, _1D),
     "plain_cnn_1d": Foreign("tests.networks:plain_cnn", _SEQUENCE, 5, _1D),
     "batch_norm": Foreign("tests.networks:plain_cnn", _IMAGE, 5, {"norm": "batch"}),
     "layer_norm": Foreign("tests.networks:plain_cnn", _IMAGE, 5, {"norm": "layer"}),

@@ -21,13 +21,17 @@ from adaptd.store.files import sha256_of
 from adaptd.stream.schema import features_of
 from adaptd.stream.segment import write_segment
 from tests.adaptation.conftest import JobMaker, records, released
-from tests.networks import FOREIGN
+from tests.networks import FOREIGN, Foreign
 
+NETWORKS = {
+    **FOREIGN,
+    "half_frozen": Foreign("tests.networks:half_frozen_cnn", (3, 32), 5, {"axes": 1}),
+}
 SMALL = "plain_cnn_1d"
 # Those of which only matrices can be opened, which have nothing but parts to become.
 MATRICES_ALONE = ("perceptron", "reflecting")
 # Those that classify: the daemon's streams have a class for each record.
-CLASSIFIERS = [name for name, one in FOREIGN.items() if not one.is_dense]
+CLASSIFIERS = [name for name, one in NETWORKS.items() if not one.is_dense]
 
 
 def ignore(_progress: Progress) -> None:
@@ -35,14 +39,14 @@ def ignore(_progress: Progress) -> None:
 
 
 def contract_of(name: str) -> Contract:
-    foreign = FOREIGN[name]
+    foreign = NETWORKS[name]
     classes = tuple(f"class {number}" for number in range(foreign.outputs))
     return Contract(features=features_of(foreign.shape[0]), shape=foreign.shape, classes=classes)
 
 
 def given_weights(name: str, path: Path) -> tuple[nn.Module, dict[str, object]]:
     """A trained network of somebody's, and the fields of a job that has it."""
-    network = build(Architecture(FOREIGN[name].factory, FOREIGN[name].settings), seed=99)
+    network = build(Architecture(NETWORKS[name].factory, NETWORKS[name].settings), seed=99)
     if path.suffix == ".pt":
         torch.save(network.state_dict(), path)
     else:
@@ -52,10 +56,10 @@ def given_weights(name: str, path: Path) -> tuple[nn.Module, dict[str, object]]:
 
 @pytest.fixture
 def foreign_job(job: JobMaker, tmp_path: Path) -> JobMaker:
-    """An initial job for one of `FOREIGN`, whose network is as its factory makes it."""
+    """An initial job for one of `NETWORKS`, whose network is as its factory makes it."""
 
     def make(count: int = 240, *, name: str = SMALL, **fields: object) -> Job:
-        foreign = FOREIGN[name]
+        foreign = NETWORKS[name]
         randomness = np.random.default_rng(0)
         x = randomness.normal(size=(count, *foreign.shape)).astype(np.float32)
         target = np.digitize(x.reshape(count, -1)[:, 0], np.linspace(-1, 1, foreign.outputs - 1))
@@ -88,7 +92,7 @@ def test_a_network_stays_as_its_factory_makes_it(foreign_job: JobMaker) -> None:
 def test_layers_that_cannot_be_opened_are_left_alone(foreign_job: JobMaker) -> None:
     wanted = foreign_job(name="tied", steps=1)
     member = perform(wanted, ignore).members[INITIAL]
-    foreign = FOREIGN["tied"]
+    foreign = NETWORKS["tied"]
     network = build(Architecture(foreign.factory, foreign.settings))
     openable = openable_edges(network, foreign.shape)
     assert Architecture.from_document(member.architecture).operations.keys() == openable.keys()
@@ -103,7 +107,7 @@ def test_weights_that_are_given_are_served_as_they_are(
     result = perform(wanted, ignore)
     member = result.members[INITIAL]
     assert member.steps == 0
-    x = np.random.default_rng(5).normal(size=(7, *FOREIGN[SMALL].shape)).astype(np.float32)
+    x = np.random.default_rng(5).normal(size=(7, *NETWORKS[SMALL].shape)).astype(np.float32)
     with torch.no_grad():
         expected = network(torch.from_numpy(x)).softmax(1).numpy()
     directory = wanted.output / member.directory
@@ -190,7 +194,7 @@ def test_a_factory_that_does_not_suit_is_named(
 def adapted_members(foreign_job: JobMaker, name: str, tmp_path: Path) -> dict[str, Architecture]:
     """Of all that an episode tries around the network with its given weights: name -> what it is.
     Each loads again, and predicts what its network does."""
-    foreign = FOREIGN[name]
+    foreign = NETWORKS[name]
     _, fields = given_weights(name, tmp_path / "theirs.pt")
     member, champion, digest = released(foreign_job(name=name, **fields))
     output = tmp_path / "adapted"

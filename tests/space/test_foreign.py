@@ -22,7 +22,6 @@ REFUSED: Mapping[str, Mapping[str, str]] = {
     },
     "twice_called": {"features.1.conv": "is called 2 times"},
     "idle": {"features.1.unused": "is never called"},
-    "half_frozen": {"features.0": "is frozen"},
     "reflecting": {"features.0": "padding mode 'reflect'", "features.2": "padding mode 'reflect'"},
     "transposed": {"4": "is none of"},
     "recurrent": {"lstm": "is none of"},
